@@ -11,8 +11,8 @@ import os
 import subprocess
 import sys
 import tempfile
-from xml.etree import ElementTree
 from pathlib import Path
+from xml.etree import ElementTree
 
 ROOT = Path(__file__).resolve().parent.parent
 
