@@ -1,6 +1,7 @@
 """Which classes are containers, how their instances are rebuilt, and what is a leaf or static."""
 
 import functools
+import time
 from collections import OrderedDict, defaultdict, namedtuple
 from dataclasses import dataclass, field
 from enum import Enum, IntEnum
