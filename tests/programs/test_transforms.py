@@ -1,0 +1,115 @@
+"""The other transformations on programs of one argument: jacobian, hessian, vmap, trace.
+
+Imports the public API, the tables and the oracle. Jacobians have shape output + input; a batch
+equals the stack of single untraced runs.
+"""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+
+import wengert as wg
+
+from . import oracle
+from .harness import FIRST_TOLERANCE, SECOND_TOLERANCE, Program, quiet
+from .tables import PROGRAMS, THEMES
+
+
+def one_real_array(program: Program) -> bool:
+    """Whether the program maps one real array to one real array or number, smoothly."""
+    if len(program.args) != 1 or not program.smooth or program.order < 2:
+        return False
+    argument, output = program.args[0], program.value()
+    return all(
+        isinstance(item, (np.ndarray, np.floating, float)) and np.asarray(item).dtype == np.float64
+        for item in (argument, output)
+    ) and isinstance(argument, np.ndarray)
+
+
+ARRAYS = [program for program in PROGRAMS if one_real_array(program)]
+SCALARS = [program for program in ARRAYS if np.ndim(program.value()) == 0]
+NUMBERS = [
+    program
+    for program in PROGRAMS
+    if program.smooth
+    and len(program.args) == 1
+    and isinstance(program.args[0], float)
+    and np.ndim(program.value()) == 0
+]
+BATCHED = [
+    program
+    for theme in ("making", "writing", "views", "algorithms", "physics")
+    for program in THEMES[theme]
+    if program in ARRAYS
+]
+
+
+def identifier(program: Program) -> str:
+    """The test id."""
+    return program.name
+
+
+@pytest.mark.parametrize("mode", ["auto", "fwd", "rev"])
+@pytest.mark.parametrize("program", ARRAYS, ids=identifier)
+def test_jacobian(program: Program, mode: str) -> None:
+    wanted, _ = oracle.gradient(program.outputs_at, program.point())
+    (argument,) = program.args
+    shape = np.shape(program.value()) + argument.shape
+    with quiet():
+        jac = wg.jacobian(program.fun, mode=mode)(*program.arguments())
+    assert jac.shape == shape
+    scale = max(1.0, np.abs(wanted).max())
+    np.testing.assert_allclose(jac, wanted.T.reshape(shape), rtol=0, atol=FIRST_TOLERANCE * scale)
+
+
+@pytest.mark.parametrize("program", SCALARS, ids=identifier)
+def test_hessian(program: Program) -> None:
+    point = program.point()
+    wanted = np.array(
+        [oracle.hessian_vector(program.scalar_at, point, e)[0] for e in np.eye(point.size)]
+    )
+    shape = program.args[0].shape * 2
+    with quiet():
+        hess = wg.hessian(program.fun)(*program.arguments())
+    assert hess.shape == shape
+    scale = max(1.0, np.abs(wanted).max())
+    np.testing.assert_allclose(hess, wanted.reshape(shape), rtol=0, atol=SECOND_TOLERANCE * scale)
+
+
+@pytest.mark.filterwarnings("ignore::wengert.NoDependenceWarning")
+@pytest.mark.parametrize("program", NUMBERS, ids=identifier)
+def test_derivative_of_derivative(program: Program) -> None:
+    point, unit = program.point(), np.ones(1)
+    first, _ = oracle.directional(program.scalar_at, point, unit)
+    with quiet():
+        slope = wg.derivative(program.fun)(program.args[0])
+    np.testing.assert_allclose(slope, first, rtol=FIRST_TOLERANCE, atol=FIRST_TOLERANCE)
+    if program.order >= 2:
+        second, _ = oracle.mixed(program.scalar_at, point, unit, unit)
+        with quiet():
+            curvature = wg.derivative(wg.derivative(program.fun))(program.args[0])
+        np.testing.assert_allclose(curvature, second, rtol=SECOND_TOLERANCE, atol=SECOND_TOLERANCE)
+
+
+@pytest.mark.parametrize("program", BATCHED, ids=identifier)
+def test_vmap_is_the_stack_of_single_runs(program: Program) -> None:
+    (argument,) = program.args
+    rows = np.stack([argument, argument * 1.003, argument * 0.998])
+    wanted = np.stack([program.fun(row.copy()) for row in rows])
+    with quiet():
+        got = wg.vmap(program.fun)(rows.copy())
+    assert np.shape(got) == wanted.shape
+    np.testing.assert_allclose(got, wanted, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("program", SCALARS, ids=identifier)
+def test_trace_prints_a_list_that_ends_in_the_value(program: Program) -> None:
+    with quiet():
+        graph = wg.trace(program.fun)(*program.arguments())
+    text = str(graph)
+    assert len(text.splitlines()) >= 2
+    printed = [float(number) for number in re.findall(r"-?\d+\.?\d*(?:e[-+]?\d+)?", text)]
+    assert np.isclose(printed, float(program.value()), rtol=2e-3, atol=1e-6).any()
