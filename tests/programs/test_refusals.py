@@ -1,7 +1,7 @@
 """Where the derivative would be cut without a word: each raises at the user's line, with a fix.
 
 Imports the public API. In every program one line carries the comment `cut`; the error must
-name this file and that line. Invariant: the untraced program runs, so the refusal is the library's alone.
+name this file and that line. Invariant: the untraced program runs, so the refusal is ours alone.
 """
 
 from __future__ import annotations
