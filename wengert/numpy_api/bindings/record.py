@@ -1,0 +1,75 @@
+"""What is known of one admitted module: its slots, and its globals with the twins in place.
+
+Imports ``scan`` and ``slots``. Invariant: a record's slots were found in its globals as they are,
+or will be found again before they are next relied on (``matches`` compares by identity).
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from types import FunctionType
+from typing import Any
+
+from wengert.numpy_api.bindings.scan import Scan
+from wengert.numpy_api.bindings.slots import EntriesSlot, Slot
+from wengert.numpy_api.bindings.twins import TwinTable
+
+_REPLACEABLE = frozenset({FunctionType, type, functools.partial})
+
+
+class Record:
+    """An admitted dictionary of globals.
+
+    ``name`` is its key in ``sys.modules``, or None for exec'd code. A ``guest`` takes part only in
+    traces of its own functions; the others in all.
+    """
+
+    __slots__ = (
+        "_alive", "_identities", "guest", "key", "name", "orphans", "size", "slots", "space",
+    )
+
+    def __init__(self, name: str | None, space: dict[str, Any]) -> None:
+        self.key = ("globals", id(space))
+        self.name = name
+        self.guest = False
+        self.space = space
+        self.slots: list[Slot] = []
+        self.orphans: list[tuple[Any, dict[str, Any]]] = []
+        self.size = -1
+        self._identities: list[int] = []  # of the globals' values, twins in place
+        self._alive: list[Any] = []  # functions and classes: their ids must stay theirs
+
+    def scan(self, table: TwinTable, is_foreign: Callable[[Any], bool]) -> None:
+        """Find the slots anew; works while twins are in place too. Slots that are gone are
+        restored.
+        """
+        space = self.space
+        found = Scan(table, lambda names: names is space, is_foreign, self.slots)
+        entries, twins = found.names(space)
+        self.size = len(entries)
+        self._identities = [id(twins.get(name, value)) for name, value in entries.items()]
+        self._alive = [value for value in entries.values() if type(value) in _REPLACEABLE]
+        replaced, self.slots = self.slots, found.slots
+        self.orphans = list(found.orphans.values())
+        kept = {slot.key: slot for slot in found.slots}
+        for slot in replaced:
+            again = kept.get(slot.key)
+            if again is None:
+                slot.restore()
+            elif isinstance(slot, EntriesSlot) and isinstance(again, EntriesSlot):
+                slot.drop(again.names())
+
+    def put(self) -> None:
+        """Point the slots to the twins."""
+        for slot in self.slots:
+            slot.put()
+
+    def restore(self) -> None:
+        """Point the slots back, where they still hold our twins."""
+        for slot in self.slots:
+            slot.restore()
+
+    def matches(self) -> bool:
+        """Whether, with the twins in place, every name still holds what the last scan saw."""
+        return list(map(id, self.space.copy().values())) == self._identities
