@@ -53,7 +53,8 @@ class Limit:
         error = np.where(take, other.error, self.error)
         # Two that exclude each other: one of the errors is wrong, and which one cannot be told.
         apart = abs(other.value - self.value)
-        error = np.where(take & (apart > self.error + other.error), apart + error, error)
+        excluded = take & (apart > 10.0 * (self.error + other.error))
+        error = np.where(excluded, apart + error, error)
         step = min(self.step, other.step) if take.any() else self.step
         return Limit(np.where(take, other.value, self.value), error, step)
 

@@ -114,7 +114,8 @@ class TangentLine:
     def exact(self, step: float) -> float:
         """The step itself: dense displacements cannot all be made exact at once."""
         for point, tangent in zip(self.points, self.tangents, strict=True):
-            if (point.array + (tangent * step).astype(point.array.dtype) != point.array).any():
+            moved = point.array + np.asarray(tangent * step).astype(point.array.dtype)
+            if (moved != point.array).any():
                 return step
         raise StepError(f"step {step:.3g} does not move any component along the tangent")
 
@@ -130,7 +131,8 @@ class TangentLine:
             dtype = point.array.dtype
             if isinstance(step, complex):
                 dtype = np.result_type(dtype, np.complex64)
-            moved.append(point.rebuild(point.array + (tangent * step).astype(dtype)))
+            displaced = point.array + np.asarray(tangent * step).astype(dtype)
+            moved.append(point.rebuild(np.asarray(displaced)))
         return tuple(moved)
 
     def words(self, step: complex) -> str:
