@@ -23,7 +23,7 @@ program = table(PROGRAMS)
 X = np.array([0.7, -0.4, 1.3])
 
 make_zeros = np.zeros
-functions = {"sine": m.sin, "zeros": np.zeros, "nested": {"array": np.array}}
+functions = {"sine": m.sin, "zeros": np.zeros, "array": np.array}
 steps = [np.zeros, np.array]
 filled_with_three = functools.partial(np.full, 3)
 
@@ -87,7 +87,7 @@ def alias_of_a_function(x):
 def function_in_a_table(t):
     y = functions["zeros"](2)
     y[0] = functions["sine"](t)
-    return y[0] * functions["nested"]["array"]([t, 2.0])[0]
+    return y[0] * functions["array"]([t, 2.0])[0]
 
 
 @program(0.6)

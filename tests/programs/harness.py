@@ -56,6 +56,10 @@ class Program:
         """A fixed direction in argument space without zeros or symmetry."""
         return irregular(self.point().size, 0.37)
 
+    def tangents(self) -> tuple[Any, ...]:
+        """The direction in the containers of the arguments, None for what is no number."""
+        return oracle.unflatten(self.args, self.direction(), blank=True)
+
     def scalar(self, fun: Callable[..., Any] | None = None) -> Callable[..., Any]:
         """The program and then a fixed weighted sum of its outputs: itself an ordinary program."""
         weights = self.weights()
@@ -71,8 +75,8 @@ class Program:
         output = self.value()
         count = oracle.flatten(output).size
         if count == 1:
-            return oracle.unflatten(output, np.ones(1))
-        return oracle.unflatten(output, irregular(count, 1.1))
+            return oracle.unflatten(output, np.ones(1), blank=True)
+        return oracle.unflatten(output, irregular(count, 1.1), blank=True)
 
     def outputs_at(self, vector: np.ndarray) -> np.ndarray:
         """The flattened output at another point, run without any trace."""

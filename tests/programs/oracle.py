@@ -57,8 +57,11 @@ def flatten(tree: Any) -> np.ndarray:
     return np.concatenate(parts) if parts else np.zeros(0)
 
 
-def unflatten(tree: Any, vector: np.ndarray) -> Any:
-    """A deep copy of `tree` whose numbers are those of `vector`."""
+def unflatten(tree: Any, vector: np.ndarray, blank: bool = False) -> Any:
+    """A deep copy of `tree` whose numbers are those of `vector`.
+
+    What is no number stays as it is, or becomes None if `blank`, as in gradients and tangents.
+    """
     numbers = iter(np.asarray(vector, dtype=float).tolist())
 
     def build(item: Any) -> Any:
@@ -88,7 +91,7 @@ def unflatten(tree: Any, vector: np.ndarray) -> Any:
             for field in dataclasses.fields(item):
                 object.__setattr__(result, field.name, build(getattr(item, field.name)))
             return result
-        return copy.deepcopy(item)
+        return None if blank else copy.deepcopy(item)
 
     return build(tree)
 

@@ -355,7 +355,7 @@ def vectorized_with_two_arguments(x, t):
 @program(X)
 def frompyfunc_gives_objects(x):
     clipped_square = np.frompyfunc(lambda v: v * v if v > 0 else 0.1 * v, 1, 1)
-    return np.sum(clipped_square(x).astype(float) * x)
+    return np.sum(np.array(clipped_square(x), dtype=float) * x) + np.sum(clipped_square(x) * x)
 
 
 @program(X)

@@ -71,7 +71,7 @@ def test_traced_value_is_the_untraced_value_and_arguments_stay(program: Program)
         reverse, _ = wg.vjp(program.fun, *arguments)
     assert same_bits(wanted, reverse)
     assert same_bits(before, arguments), "the caller's arguments were changed by vjp"
-    tangents = oracle.unflatten(arguments, program.direction())
+    tangents = program.tangents()
     with quiet():
         forward, _ = wg.jvp(program.fun, arguments, tangents)
     assert same_bits(wanted, forward)
@@ -109,7 +109,7 @@ def test_pullback(program: Program) -> None:
 def test_tangent(program: Program) -> None:
     direction = program.direction()
     wanted, _ = oracle.directional(program.outputs_at, program.point(), direction)
-    tangents = oracle.unflatten(program.args, direction)
+    tangents = program.tangents()
     with quiet():
         _, tangent = wg.jvp(program.fun, program.arguments(), tangents)
     assert_close(tangent, wanted, FIRST_TOLERANCE)
@@ -119,7 +119,7 @@ def test_tangent(program: Program) -> None:
 def test_forward_over_reverse(program: Program) -> None:
     direction = program.direction()
     wanted, _ = oracle.hessian_vector(program.scalar_at, program.point(), direction)
-    tangents = oracle.unflatten(program.args, direction)
+    tangents = program.tangents()
     with quiet():
         gradient, product = wg.hvp(real_function(program), program.arguments(), tangents)
     assert_close(gradient, first_reference(program), FIRST_TOLERANCE)
@@ -132,7 +132,7 @@ def test_reverse_over_reverse(program: Program) -> None:
     """grad of <direction, grad f>; a gradient that is constant may say so by the warning."""
     direction = program.direction()
     wanted, _ = oracle.hessian_vector(program.scalar_at, program.point(), direction)
-    tangents = oracle.unflatten(program.args, direction)
+    tangents = program.tangents()
     fun = real_function(program)
 
     def slope(*arguments: Any) -> Any:

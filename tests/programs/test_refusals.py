@@ -344,6 +344,15 @@ def test_a_copy_is_no_cut(fun):
     np.testing.assert_array_equal(wg.grad(lambda x: np.sum(fun(x) ** 2))(X), 2 * X)
 
 
+def objects_converted_by_their_own_method(x):
+    boxes = np.array([x[0] ** 2, x[1]], dtype=object)
+    return np.sum(boxes.astype(float))
+
+
+def test_an_object_array_that_converts_itself_is_not_silent():
+    right_or_refused(objects_converted_by_their_own_method, np.array([0.5, 0.2]), [1.0, 1.0])
+
+
 @lru_cache
 def cached_square(value):
     return value * value
