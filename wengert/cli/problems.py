@@ -44,8 +44,13 @@ def described(error: BaseException, file: Path) -> Problem:
     for frame in traceback.extract_tb(error.__traceback__):
         if Path(frame.filename) == file:
             where = frame
-    name = "" if isinstance(error, wg.WengertError) else f"{type(error).__name__}: "
-    text = one_line(f"{name}{error}")
+    text = str(error)
+    if isinstance(error, wg.WengertError):
+        # Said once, in front; and the caller of this command is nobody's line.
+        text = text.replace(f"\n  at {error.file}:{error.line}", "")
+    else:
+        text = f"{type(error).__name__}: {text}"
     if where is not None:
-        return Problem(f"{file.name}:{where.lineno} in {where.name}: {text}", FUNCTION_RAISED)
-    return Problem(text, BAD_INPUT if isinstance(error, wg.WengertError) else FUNCTION_RAISED)
+        text = f"{file.name}:{where.lineno} in {where.name}: {text}"
+    ours = isinstance(error, wg.WengertError) and where is None
+    return Problem(one_line(text), BAD_INPUT if ours else FUNCTION_RAISED)
