@@ -1,5 +1,4 @@
-"""What a program is: types, operations, nodes, graphs, traces, containers and error texts.
+"""What a program is: types, operations, nodes, graphs, traces, containers and every error text.
 
-Imports NumPy and the standard library only; every other room stands on this one.
-Invariant: nothing here knows a particular operation, so a new one never touches this room.
+Imports NumPy and the standard library only. Invariant: nothing in this room knows a single mathematical operation.
 """

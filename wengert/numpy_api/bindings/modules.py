@@ -13,6 +13,8 @@ from typing import Any
 
 from wengert.numpy_api.bindings.admitted import Admission, is_loading, names_of
 
+_MOST_VERDICTS = 256
+
 
 class Modules:
     """The modules seen so far."""
@@ -24,7 +26,9 @@ class Modules:
         self._loading: list[dict[str, Any]] = []
         self._size = -1
         self._last: Any = None
-        self._foreign: set[int] | None = None
+        self._foreign: set[int] = set()  # containers in modules that are not admitted
+        self._surveyed = False
+        self._verdicts: dict[int, tuple[Any, bool]] = {}
 
     def changed(self) -> bool:
         """Whether ``news`` may have something to tell; 0.2 us."""
@@ -39,7 +43,8 @@ class Modules:
     def forget(self) -> None:
         """See every module as new again: another set of them is admitted."""
         self._known.clear()
-        self._foreign = None
+        self._verdicts.clear()
+        self._surveyed = False
         self._size = -1
 
     def news(self) -> tuple[dict[str, dict[str, Any]], bool]:
@@ -48,7 +53,7 @@ class Modules:
         """
         modules = sys.modules.copy()
         self._size, self._last = len(modules), modules[next(reversed(modules))]
-        self._foreign = None
+        self._surveyed = False
         new: dict[str, dict[str, Any]] = {}
         for name, module in modules.items():
             names = names_of(module)
@@ -73,18 +78,37 @@ class Modules:
         return admitted, replaced or bool(gone) or any(compiled)
 
     def hold(self, container: Any) -> bool:
-        """Whether a module that is not admitted holds this container, so that it is not ours to
-        change.
+        """Whether a module that is not admitted holds this container, so that it is not ours to change.
+
+        Asked once per container: an answer takes a walk over all of ``sys.modules``.
         """
-        if self._foreign is None:
-            held: set[int] = set()
-            for name, module in sys.modules.copy().items():
-                names = names_of(module)
-                if names is not None and not self._admission.admits(name):
-                    for value in names.copy().values():
-                        _note_containers(held, value, 2)
-            self._foreign = held
+        known = self._verdicts.get(id(container))
+        if known is not None:
+            return known[1]
+        self._survey()
+        if len(self._verdicts) > _MOST_VERDICTS:
+            self._verdicts.clear()
+        verdict = id(container) in self._foreign
+        self._verdicts[id(container)] = container, verdict
+        return verdict
+
+    def held(self, container: Any) -> bool:
+        """The same as of the last survey, for containers that a traced closure makes anew each time."""
+        known = self._verdicts.get(id(container))
+        if known is not None:
+            return known[1]
+        if not self._surveyed:
+            self._survey()
         return id(container) in self._foreign
+
+    def _survey(self) -> None:
+        held: set[int] = set()
+        for name, module in sys.modules.copy().items():
+            names = names_of(module)
+            if names is not None and not self._admission.admits(name):
+                for value in names.copy().values():
+                    _note_containers(held, value, 2)
+        self._foreign, self._surveyed = held, True
 
 
 def _note_containers(held: set[int], value: Any, depth: int) -> None:

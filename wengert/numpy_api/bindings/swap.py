@@ -164,7 +164,7 @@ class Bindings:
         if type(fun) is FunctionType and _is_simple(fun):
             self._admit_globals(fun.__globals__, token)
             return
-        found = Scan(self._table, self._admission.admits_globals, self._modules.hold)
+        found = Scan(self._table, self._admission.admits_globals, self._modules.held)
         found.callable(fun)
         for space in found.reached.values():
             self._admit_globals(space, token)
@@ -296,7 +296,11 @@ class Bindings:
         if names is None or is_loading(names):
             return
         provider = self._providers.get(name)
-        twins = provider() if provider is not None else ()  # it imports: never under our lock
+        reset = tracing.set(None)  # what it imports and calls is not the traced program
+        try:
+            twins = provider() if provider is not None else ()  # it imports: never under our lock
+        finally:
+            tracing.reset(reset)
         with self._lock:
             if name not in self._namespaces.awaited:
                 return

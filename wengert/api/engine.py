@@ -1,0 +1,191 @@
+"""The eager walk: run the function on handles, sweep the recorded nodes backwards (or push tangents forwards), give plain values back.
+
+Imports core, numpy_api and ops. Invariant: bindings, frames and collector thresholds are restored on every way out, and no
+handle of a finished trace is returned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from wengert.core import context, sweep
+from wengert.core.context import FORWARD, REVERSE, SWITCH, Frame, tracing
+from wengert.core.errors import WengertError
+from wengert.core.handle import handle, is_handle
+from wengert.core.node import Node
+from wengert.core.structure import root
+from wengert.core.tree import Structure, flatten
+from wengert.core.types import dtype_of, shape_of
+from wengert.numpy_api import reach
+from wengert.ops.memory import sync
+
+
+def settled(value: Any) -> Any:
+    """A leaf as a raw value or an up-to-date handle that later writes cannot change."""
+    if is_handle(value):
+        if value.base is not None:
+            sync(value)
+        return value
+    return value
+
+
+class Traced:
+    """One function run on handles: its flat outputs, their structure, and the roots of its inputs."""
+
+    __slots__ = ("frame", "leaves", "outputs", "roots", "structure", "token")
+
+    def __init__(self, frame: Frame) -> None:
+        self.frame = frame
+        self.outputs: list[Any] = []
+        self.structure: Structure
+        self.roots: list[Any] = []
+
+
+def call(fun: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+    """Run the user's function with the names of its modules served; errors point at the user's code first."""
+    token = reach.enter(fun)
+    try:
+        return fun(*args, **kwargs)
+    except WengertError:
+        raise
+    except Exception as problem:
+        hidden = find_ours(problem)
+        if hidden is not None:
+            raise hidden from None
+        raise
+    finally:
+        reach.leave(token)
+
+
+def find_ours(problem: BaseException) -> WengertError | None:
+    """A wengert error that compiled code wrapped in one of its own."""
+    seen: set[int] = set()
+    current: BaseException | None = problem
+    while current is not None and id(current) not in seen:
+        if isinstance(current, WengertError):
+            return current
+        seen.add(id(current))
+        current = current.__cause__ or current.__context__
+    return None
+
+
+def outer_watching() -> bool:
+    """Whether another trace of this thread is running."""
+    return tracing.get() is not None
+
+
+def reverse_trace(
+    fun: Callable[..., Any], leaves: Sequence[Any], rebuild: Callable[[list[Any]], tuple[Sequence[Any], dict[str, Any]]], where: Any,
+) -> tuple[Frame, list[Any], Any]:
+    """Run ``fun`` on fresh roots for ``leaves``; returns the still live frame, the roots and the output tree.
+
+    The caller must ``finish`` the frame.
+    """
+    frame, token = context.enter(REVERSE)
+    try:
+        roots = [root(leaf, where) for leaf in leaves]
+        args, kwargs = rebuild([handle(r.value, r.node) for r in roots])  # the program may write into its arguments
+        out = call(fun, args, kwargs)
+    except BaseException:
+        context.leave(frame, token)
+        raise
+    tracing.reset(token)
+    return frame, roots, out
+
+
+def finish(frame: Frame) -> None:
+    """End a trace whose context was left already."""
+    context.retire(frame)
+
+
+def sweep_back(
+    frame: Frame, outputs: Sequence[Any], cotangents: Sequence[Any], roots: Sequence[Any], *, keep: bool = False
+) -> list[Any]:
+    """The cotangents of the roots, given those of the outputs (handles or raw values); None where nothing arrives.
+
+    Raises ChangedError when an array that a residual refers to was overwritten.
+    """
+    root_nodes = [r.node for r in roots]
+    nodes = [o.node for o in outputs if is_handle(o) and o.node is not None]
+    order = sweep.reachable(nodes, root_nodes, frame.start)
+    if frame.watched:
+        sweep.check_watched(frame.watched)
+    inner: set[Node] = set()
+    outer: set[Node] = set()
+    lifted = False
+    if outer_watching():
+        inner, outer = sweep.dependence(order, root_nodes, frame.start)
+        lifted = bool(outer) or any(map(is_handle, cotangents))
+    keep = keep or any(n.op.zeroes for n in order)
+    found = _run(order, outputs, cotangents, root_nodes, inner, outer, frame, lifted=lifted, keep=keep, careful=False)
+    if keep and not all(map(_finite, found)):
+        found = _run(order, outputs, cotangents, root_nodes, inner, outer, frame, lifted=lifted, keep=True, careful=True)
+    return found
+
+
+def _finite(ct: Any) -> bool:
+    if ct is None:
+        return True
+    value = ct.value if is_handle(ct) else ct
+    return bool(np.isfinite(value).all())
+
+
+def _run(
+    order: list[Node], outputs: Sequence[Any], cotangents: Sequence[Any], roots: Sequence[Node], inner: set[Node], outer: set[Node],
+    frame: Frame, *, lifted: bool, keep: bool, careful: bool,
+) -> list[Any]:
+    state = sweep.Sweep(careful=careful, lifted=lifted)
+    for o, ct in zip(outputs, cotangents, strict=True):
+        if ct is not None and is_handle(o) and o.node is not None:
+            if lifted and o.node not in inner:
+                continue
+            state.add(o.node, ct)
+    with np.errstate(all="ignore"):
+        if lifted:
+            sweep.run_lifted(order, state, inner, outer, frame.start)
+        else:
+            sweep.run(order, state, keep=keep)
+    return [state.cts.get(r) for r in roots]
+
+
+def as_gradient(ct: Any, leaf: Any, taken: set[int]) -> Any:
+    """A cotangent in the shape and dtype of its leaf, in memory of its own."""
+    plain = leaf.value if is_handle(leaf) else leaf
+    shape, dtype = shape_of(plain), dtype_of(plain)
+    if ct is None:
+        return np.zeros(shape, dtype) if type(plain) is np.ndarray else dtype.type(0)
+    if is_handle(ct):
+        return ct if dtype_of(ct.value) == dtype else ct.astype(dtype)
+    if type(plain) is not np.ndarray:
+        return dtype.type(ct.item() if type(ct) is np.ndarray else ct)
+    fits = type(ct) is np.ndarray and ct.dtype == dtype and ct.shape == shape
+    if fits and ct.base is None and ct.flags.writeable and id(ct) not in taken:
+        taken.add(id(ct))
+        return ct
+    out = np.empty(shape, dtype)
+    out[...] = ct
+    return out
+
+
+def outward(value: Any) -> Any:
+    """An output as the caller may see it: the handle when an outer trace is watching, else the plain value."""
+    if not is_handle(value):
+        return value
+    if value.base is not None:
+        sync(value)
+    if tracing.get() is not None and value.node is not None:
+        return value
+    plain = value.value
+    return plain
+
+
+def flat_output(out: Any) -> tuple[list[Any], Structure]:
+    """The leaves of an output and its structure."""
+    leaves, structure = flatten(out)
+    return [settled(leaf) for leaf in leaves], structure
+
+
+__all__ = ["FORWARD", "SWITCH", "Traced", "as_gradient", "call", "flat_output", "outward", "reverse_trace", "sweep_back"]

@@ -1,0 +1,270 @@
+"""grad, value_and_grad, vjp, jvp: the first-order derivatives, by the eager walk.
+
+Imports core, numpy_api, ``engine``, ``arguments``. Invariant: one forward run of the function per call, one sweep per cotangent.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from wengert.api import engine
+from wengert.api.arguments import Selection, checked, name_of, scalar_output
+from wengert.core import context
+from wengert.core.context import SWITCH, tracing
+from wengert.core.errors import NoDependenceWarning, WengertTypeError, WengertValueError, error_at
+from wengert.core.handle import is_handle
+from wengert.core.node import describe, line_of, user_frame
+from wengert.core.structure import root
+from wengert.core.tree import Structure, flatten
+from wengert.core.types import dtype_of, shape_of
+
+
+def here() -> Any:
+    """The user's line, as a node's ``where``."""
+    frame = user_frame(sys._getframe(2))
+    return None if frame is None else (frame.f_code, frame.f_lasti)
+
+
+def warn_independent(fun: Any, path: str) -> None:
+    """Tell the user that the derivative is zero because no path leads from input to output."""
+    cut = SWITCH.cut
+    ended = ""
+    if cut is not None:
+        ended = f"\n  the last traced value met {cut[0]} at {describe((cut[1], cut[2]))}, which has no derivative"
+    code = getattr(fun, "__code__", None)
+    place = f" ({line_of((code, 0))[0]}:{code.co_firstlineno})" if code is not None else ""
+    warnings.warn(
+        f"the output of {name_of(fun)}{place} does not depend on {path}: the derivative is zero{ended}", NoDependenceWarning,
+        stacklevel=4,
+    )
+
+
+def value_and_grad(
+    fun: Callable[..., Any], argnums: int | Sequence[int] = 0, *, argnames: str | Sequence[str] | None = None, has_aux: bool = False,
+    holomorphic: bool = False,
+) -> Callable[..., Any]:
+    """Return a function that gives the value of ``fun`` and its gradient, from one run.
+
+    ``fun`` returns one real number (with ``has_aux`` a pair of that and anything). The gradient has the shape and dtype of the argument
+    ``argnums``; a tuple of numbers gives a tuple, ``argnames`` a dict. For complex arguments it is df/dx + i df/dy; ``holomorphic`` gives f'(z).
+
+    Raises WengertTypeError for arguments or outputs that have no derivative, CutError where a derivative would be lost.
+
+    >>> import numpy as np
+    >>> value_and_grad(lambda x: np.sum(x ** 2))(np.array([1.0, 2.0]))
+    (np.float64(5.0), array([2., 4.]))
+    """
+
+    @functools.wraps(fun)
+    def value_and_gradient(*args: Any, **kwargs: Any) -> Any:
+        picked = Selection(fun, args, kwargs, argnums, argnames)
+        where = here()
+        SWITCH.cut = None
+        leaves = [engine.settled(leaf) for leaf in picked.leaves]
+        frame, roots, out = engine.reverse_trace(fun, leaves, picked.rebuild, where)
+        try:
+            aux = None
+            if has_aux:
+                out, aux = _with_aux(out, fun)
+            out = engine.settled(scalar_output(out, fun, holomorphic))
+            seed = np.float64(1.0) if not holomorphic else np.complex128(1.0)
+            if is_handle(out) and out.node is not None and out.node.seq >= frame.start:
+                found = engine.sweep_back(frame, [out], [seed], roots)
+            else:
+                found = [None] * len(roots)
+            if all(ct is None for ct in found):
+                warn_independent(fun, picked.paths[0] if len(picked.paths) == 1 else "the chosen arguments")
+            taken: set[int] = set()
+            grads = [engine.as_gradient(ct, leaf, taken) for ct, leaf in zip(found, leaves, strict=True)]
+            if holomorphic:
+                grads = [g.conjugate() for g in grads]
+            value = engine.outward(out)
+            if has_aux:
+                aux = outward_tree(aux)
+        finally:
+            context.retire(frame)
+        gradient = picked.arrange(grads)
+        return ((value, aux), gradient) if has_aux else (value, gradient)
+
+    return value_and_gradient
+
+
+def _with_aux(out: Any, fun: Any) -> tuple[Any, Any]:
+    if not isinstance(out, tuple) or len(out) != 2:
+        raise error_at(
+            WengertTypeError, f"with has_aux=True {name_of(fun)} must return a pair (value, aux); it returned a {type(out).__name__}",
+            fix="return value, aux",
+        )
+    return out
+
+
+def outward_tree(value: Any) -> Any:
+    """A container with plain values (or outer handles) in place of handles."""
+    leaves, structure = flatten(value)
+    return structure.unflatten([engine.outward(leaf) for leaf in leaves])
+
+
+def grad(
+    fun: Callable[..., Any], argnums: int | Sequence[int] = 0, *, argnames: str | Sequence[str] | None = None, has_aux: bool = False,
+    holomorphic: bool = False,
+) -> Callable[..., Any]:
+    """Return the gradient function of a function with one real output; options as for ``value_and_grad``.
+
+    >>> import numpy as np
+    >>> grad(lambda x: np.sin(x) * x)(0.0)
+    np.float64(0.0)
+    """
+    both = value_and_grad(fun, argnums, argnames=argnames, has_aux=has_aux, holomorphic=holomorphic)
+
+    @functools.wraps(fun)
+    def gradient(*args: Any, **kwargs: Any) -> Any:
+        value, found = both(*args, **kwargs)
+        return (found, value[1]) if has_aux else found
+
+    return gradient
+
+
+def vjp(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
+    """Return ``fun(*primals)`` and its pullback: cotangents of the output to a tuple of cotangents of the primals.
+
+    The pairing is Re<ct, t>. With ``has_aux`` the function returns (out, aux) and ``(out, pullback, aux)`` comes back. The pullback may be called
+    any number of times.
+
+    >>> out, pullback = vjp(lambda x, y: x * y, 3.0, 4.0)
+    >>> float(out), [float(c) for c in pullback(1.0)]
+    (12.0, [4.0, 3.0])
+    """
+    picked = Selection(fun, primals, {}, tuple(range(len(primals))), None)
+    leaves = [engine.settled(_own(leaf)) for leaf in picked.leaves]
+    frame, roots, out = engine.reverse_trace(fun, leaves, picked.rebuild, here())
+    context.retire(frame)
+    aux = None
+    if has_aux:
+        out, aux = _with_aux(out, fun)
+    outputs, structure = engine.flat_output(out)
+    where = frame.start
+
+    def pullback(cotangent: Any) -> tuple[Any, ...]:
+        cts = match(structure, outputs, cotangent, "cotangent")
+        live = [o if is_handle(o) and o.node is not None and o.node.seq >= where else 0.0 for o in outputs]
+        found = engine.sweep_back(frame, live, cts, roots, keep=True)
+        taken = {id(ct) for ct in cts}
+        return tuple(picked.arrange([engine.as_gradient(ct, leaf, taken) for ct, leaf in zip(found, leaves, strict=True)]))
+
+    value = structure.unflatten([engine.outward(o) for o in outputs])
+    return (value, pullback, outward_tree(aux)) if has_aux else (value, pullback)
+
+
+def _own(leaf: Any) -> Any:
+    return leaf.copy() if type(leaf) is np.ndarray else leaf
+
+
+def match(structure: Structure, outputs: Sequence[Any], given: Any, name: str) -> list[Any]:
+    """Tangents or cotangents checked against the values they belong to: same structure, shapes and kinds of numbers."""
+    parts = structure.flatten_like(given, name)
+    paths = structure.paths() if structure.size > 1 else [""]
+    made = []
+    for value, part, path in zip(outputs, parts, paths, strict=True):
+        plain = value.value if is_handle(value) else value
+        if part is None:
+            made.append(None)
+            continue
+        if plain is None or not isinstance(plain, (float, int, complex, np.ndarray, np.generic)):
+            made.append(None)
+            continue
+        got = part.value if is_handle(part) else part
+        if not isinstance(got, (np.ndarray, np.generic, float, int, complex)):
+            got = part = np.asarray(part)
+        if shape_of(got) != shape_of(plain):
+            raise error_at(
+                WengertValueError, f"the {name}{path} has shape {shape_of(got)}, the value it belongs to {shape_of(plain)}",
+                fix=f"give a {name} of the value's shape",
+            )
+        if dtype_of(got).kind not in "fciub":
+            raise error_at(WengertTypeError, f"the {name}{path} has dtype {dtype_of(got)}", fix="give floating point numbers")
+        if dtype_of(got).kind == "c" and dtype_of(plain).kind != "c":
+            raise error_at(
+                WengertTypeError, f"the {name}{path} is complex, the value it belongs to is real", fix=f"give a real {name}"
+            )
+        if not is_handle(part):
+            part = _promoted(got, plain)
+        made.append(part)
+    return made
+
+
+def _promoted(got: Any, plain: Any) -> Any:
+    dtype = dtype_of(plain) if dtype_of(plain).kind in "fc" else np.dtype(float)
+    if type(got) is np.ndarray:
+        return got.astype(dtype)
+    return dtype.type(got)
+
+
+def jvp(fun: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], has_aux: bool = False) -> Any:
+    """Return ``fun(*primals)`` and its derivative along ``tangents``, by one forward run whose memory does not grow with the program.
+
+    With ``has_aux``: (out, tangent_out, aux).
+
+    >>> import math
+    >>> jvp(math.sin, (0.0,), (2.0,))
+    (0.0, np.float64(2.0))
+    """
+    if not isinstance(primals, (tuple, list)) or not isinstance(tangents, (tuple, list)):
+        raise error_at(WengertTypeError, "jvp takes tuples: jvp(fun, (x, y), (dx, dy))", fix="write (x,) for one argument")
+    if len(primals) != len(tangents):
+        raise error_at(
+            WengertValueError, f"{len(primals)} primals but {len(tangents)} tangents", fix="give one tangent per primal, None for zero"
+        )
+    picked = Selection(fun, primals, {}, tuple(range(len(primals))), None)
+    leaves = [engine.settled(leaf) for leaf in picked.leaves]
+    _, structure = flatten(tuple(primals))
+    given = structure.flatten_like(tuple(tangents), "tangent")
+    moves = [k >= 0 for span in picked._spans for k in span]
+    parts = [t for t, moving in zip(given, moves, strict=True) if moving]
+    flat = match(flatten(list(leaves))[1], leaves, parts, "tangent")
+    where = here()
+    frame, token = context.enter(context.FORWARD)
+    try:
+        roots = [root(leaf, where, frame=frame, tangent=t) for leaf, t in zip(leaves, flat, strict=True)]
+        args, kwargs = picked.rebuild(roots)
+        out = engine.call(fun, args, kwargs)
+        aux = None
+        if has_aux:
+            out, aux = _with_aux(out, fun)
+        outputs, shape = engine.flat_output(out)
+    finally:
+        context.leave(frame, token)
+    moved = [_tangent_of(o, frame) for o in outputs]
+    value = shape.unflatten([engine.outward(o) for o in outputs])
+    derivative = shape.unflatten(moved)
+    return (value, derivative, outward_tree(aux)) if has_aux else (value, derivative)
+
+
+def _tangent_of(out: Any, frame: Any) -> Any:
+    plain = out.value if is_handle(out) else out
+    if not isinstance(plain, (float, int, complex, np.ndarray, np.generic)) or isinstance(plain, bool):
+        return None
+    node = out.node if is_handle(out) else None
+    t = node.tangents.get(frame) if node is not None and node.tangents else None
+    dtype = dtype_of(plain) if dtype_of(plain).kind in "fc" else np.dtype(float)
+    shape = shape_of(plain)
+    if t is None:
+        return np.zeros(shape, dtype) if type(plain) is np.ndarray else dtype.type(0)
+    if is_handle(t):
+        t = engine.settled(t)
+        return t if tracing.get() is not None else t.value
+    if type(plain) is np.ndarray:
+        if type(t) is np.ndarray and t.dtype == dtype and t.base is None and t.flags.writeable:
+            return t
+        out_t = np.empty(shape, dtype)
+        out_t[...] = t
+        return out_t
+    return dtype.type(t)
+
+
+__all__ = ["checked", "grad", "jvp", "value_and_grad", "vjp"]

@@ -1,0 +1,94 @@
+"""Handles: what user code holds while a trace runs. Two plain classes, one for arrays and one for scalars.
+
+A handle is the current value, the current node (None: constant so far), and for views and written arrays the memory it
+shares. Operators are attached in ``numpy_api/install``. Imports ``context``, ``node``, ``types``. Invariant: a handle
+without ``base`` holds a value that nobody will ever write to.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from wengert.core.node import Node
+
+
+class _LooksArray(np.ndarray):  # type: ignore[type-arg]
+    """What ``isinstance`` is told about an array handle: a subclass, so that C fast paths for exact arrays stay away."""
+
+
+class _LooksFloat(np.float64):
+    """What ``isinstance`` is told about a real scalar handle."""
+
+
+class _LooksComplex(np.complex128):
+    """What ``isinstance`` is told about a complex scalar handle."""
+
+
+class Traced:
+    """Common part of the two handles; never instantiated itself.
+
+    ``value``    the raw value (for a live array: the private memory that writes hit)
+    ``node``     the step that made it, None for a buffer that holds no traced value yet
+    ``base``     None; or itself (a live array); or the array this one is a view of
+    ``path``     the view steps that lead from the base to this view
+    ``version``  of a base: counts writes; of a view: the version of the base it last saw
+    ``shared``   of a live array: its memory was read as a whole, so the next write copies first
+    ``export``   of a live array: weak reference to the holder of memory lent to code that cannot be seen
+    """
+
+    __slots__ = ("__weakref__", "base", "export", "node", "path", "shared", "value", "version")
+
+    def __init__(self, value: Any, node: Node | None) -> None:
+        self.value = value
+        self.node = node
+        self.base: Any = None
+
+    @property
+    def __class__(self) -> Any:
+        if type(self) is TracedArray:
+            return _LooksArray
+        kind = type(self.value)
+        if kind is float or kind is np.float64:
+            return _LooksFloat
+        return _LooksComplex if kind is complex or kind is np.complex128 else kind
+
+
+class TracedArray(Traced):
+    """Handle of an array. ``isinstance(t, np.ndarray)`` holds, although it is not one."""
+
+    __slots__ = ()
+
+
+class TracedScalar(Traced):
+    """Handle of a scalar. ``isinstance(t, float)`` holds, although it is not one."""
+
+    __slots__ = ()
+
+
+HANDLES = frozenset({TracedArray, TracedScalar})
+
+
+def handle(value: Any, node: Node | None) -> Any:
+    """The right handle for a raw value."""
+    if type(value) is np.ndarray:
+        return TracedArray(value, node)
+    return TracedScalar(value, node)
+
+
+def is_handle(value: Any) -> bool:
+    """Whether a value is a handle (``isinstance`` cannot be used: handles answer for NumPy's classes)."""
+    kind = type(value)
+    return kind is TracedArray or kind is TracedScalar
+
+
+def buffer(value: np.ndarray[Any, Any], node: Node | None = None) -> TracedArray:
+    """A live handle on memory that is ours: written in place until somebody reads it as a whole."""
+    made = TracedArray(value, node)
+    made.base = made
+    made.path = ()
+    made.version = 1
+    made.shared = False
+    made.export = None
+    return made

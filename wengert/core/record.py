@@ -1,0 +1,167 @@
+"""The general recorder: makes the node of a step in any mix of running traces (reverse, forward, full, type-only).
+
+The fast path for ordinary reverse traces is generated in ``ops/kinds``; this one handles all the rest. Imports core only.
+Invariant: while the tangent for a forward trace is computed, only traces outside it are watching.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from wengert.core.context import SWITCH, Frame, next_seq, tracing
+from wengert.core.errors import LeakWarning
+from wengert.core.handle import buffer, handle, is_handle
+from wengert.core.node import Const, Node, RichNode, describe, here
+from wengert.core.op import CONSTANT, Op
+from wengert.core.types import SCALARS, ArrayType
+
+
+def live_node(node: Node | None) -> Node | None:
+    """The node, or None when its trace has ended: then its handle stands for its plain value."""
+    if node is not None and node.seq < SWITCH.oldest:
+        _leaked(node)
+        return None
+    return node
+
+
+def _leaked(node: Node) -> None:
+    import warnings
+
+    warnings.warn(
+        "a traced value was used after its trace had ended: it now stands for its plain value, without derivative"
+        f"\n  made at {describe(node.where)}\n  fix: return it from the function instead of storing it outside",
+        LeakWarning, stacklevel=4,
+    )
+
+
+def plain(y: Any, operands: Sequence[Any]) -> Any:
+    """The result of a step none of whose operands is traced: a buffer if an operand was one, else the value itself."""
+    if type(y) is np.ndarray and y.dtype.kind in "fc" and SWITCH.live and any(map(is_handle, operands)):
+        if any(is_handle(a) and np.may_share_memory(y, a.value) for a in operands):
+            y = y.copy()
+        return buffer(y)
+    return y
+
+
+def record(
+    op: Op, values: Sequence[Any], nodes: Sequence[Node | None], params: tuple[Any, ...], y: Any, frame: Frame | None,
+    operands: Sequence[Any] | None = None,
+) -> Any:
+    """Make the node of a step and return its result as a handle (a tuple of them for several outputs).
+
+    ``values``, ``nodes`` are those of the operands; ``operands`` the handles themselves, needed for free leaves of a full recording.
+    """
+    node = make_node(op, values, nodes, params, y, frame, operands)
+    if node is None:
+        return y
+    if op.outputs:
+        return tuple(handle(part, item_of(node, k)) for k, part in enumerate(y))
+    return handle(y, node)
+
+
+def make_node(
+    op: Op, values: Sequence[Any], nodes: Sequence[Node | None], params: tuple[Any, ...], y: Any, frame: Frame | None,
+    operands: Sequence[Any] | None = None, type_of_y: Any = None,
+) -> Node | None:
+    """The node of a step, or None when no running trace needs one."""
+    full = frame.full if frame is not None else None
+    if op.kind == CONSTANT and full is None:
+        return None
+    node = RichNode(next_seq(), op, (), (), params, here(3))
+    node.abstract = any(n is not None and n.abstract for n in nodes)
+    if SWITCH.keeping:
+        node.inputs = tuple(nodes)
+        mask = tuple(n is not None for n in nodes)
+        kept = [keep_constant(v, frame) if n is None else v for v, n in zip(values, nodes, strict=True)]
+        node.saved = op.save(kept, y, params, mask) if op.save is not None else ()
+    if full is not None and not node.abstract:
+        node.args = tuple(
+            n if n is not None and n.seq >= full.start else _leaf(v, n)
+            for v, n in zip(values, nodes, strict=True)
+        )
+        if type_of_y is not None:
+            node.type = type_of_y
+        else:
+            node.type = tuple(map(ArrayType.of, y)) if op.outputs else ArrayType.of(y)
+    if frame is not None and frame.kinks is not None and op.kink is not None:
+        frame.kinks.look(op, values, params, y, node)
+    if frame is not None and frame.forwards and op.kind != CONSTANT and not node.abstract:
+        push(node, op, values, nodes, params, y, frame)
+    return node
+
+
+def _leaf(value: Any, node: Node | None) -> Const:
+    if node is not None:
+        return Const(handle(value, node))
+    return Const(value.copy() if type(value) is np.ndarray and value.nbytes < _SMALL else value)
+
+
+def item_of(node: Node, k: int) -> Node:
+    from wengert.core.structure import item
+
+    return item(node, k)
+
+
+def push(
+    node: Node, op: Op, values: Sequence[Any], nodes: Sequence[Node | None], params: tuple[Any, ...], y: Any, frame: Frame
+) -> None:
+    """Compute the tangents of a new node for each running forward trace, outermost first."""
+    for forward in frame.forwards:
+        tangents = tuple(
+            n.tangents.get(forward) if n is not None and n.tangents else None for n in nodes
+        )
+        if all(t is None for t in tangents):
+            continue
+        outer = forward.parent
+        if outer is not None:
+            operands = [_seen_from(outer, v, n) for v, n in zip(values, nodes, strict=True)]
+            if op.outputs:
+                result = tuple(_seen_from(outer, part, item_of(node, k)) for k, part in enumerate(y))
+            else:
+                result = _seen_from(outer, y, node)
+        else:
+            operands, result = list(values), y
+        mask = tuple(t is not None for t in tangents)
+        token = tracing.set(outer)
+        try:
+            tangent = op.push(operands, result, params, tangents, mask)
+        finally:
+            tracing.reset(token)
+        if tangent is not None:
+            if node.tangents is None:
+                node.tangents = {}
+            node.tangents[forward] = tangent
+
+
+def _seen_from(outer: Frame, value: Any, node: Node | None) -> Any:
+    """A residual as a handle when a trace at or outside ``outer`` may be watching it."""
+    if node is None:
+        return value
+    if SWITCH.keeping or (node.tangents and any(f in node.tangents for f in outer.forwards)):
+        return handle(value, node)
+    return value
+
+
+_SMALL = 16384
+
+
+def keep_constant(value: Any, frame: Frame | None = None) -> Any:
+    """A constant array that a residual is going to refer to: copied when small, watched for changes when large."""
+    if type(value) is not np.ndarray or (not value.flags.writeable and value.base is None):
+        return value
+    if value.nbytes <= _SMALL:
+        return value.copy()
+    frame = frame if frame is not None else tracing.get()
+    if frame is not None and id(value) not in frame.watched and value.dtype.kind in "fciub":
+        from wengert.core.sweep import fingerprint
+
+        frame.watched[id(value)] = (value, fingerprint(value), here(3))
+    return value
+
+
+def is_scalar(value: Any) -> bool:
+    """Whether a raw value is a Python or NumPy number."""
+    return type(value) in SCALARS

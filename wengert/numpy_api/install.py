@@ -1,0 +1,129 @@
+"""The one place where operators, attributes and methods are attached to the two handle classes.
+
+Imports core, ops and the other files of this room. Invariant: nothing else sets attributes on the handle classes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from wengert.core.handle import Traced, TracedArray, TracedScalar
+from wengert.core.types import dtype_of, shape_of
+from wengert.numpy_api import conversions as convert
+from wengert.numpy_api import protocols
+from wengert.numpy_api.table import METHODS
+from wengert.ops import arithmetic, compare, contract
+from wengert.ops.generate import operator
+from wengert.ops.memory import read, write
+
+_BINARY = {
+    "add": arithmetic.add, "sub": arithmetic.subtract, "mul": arithmetic.multiply, "truediv": arithmetic.divide,
+    "mod": arithmetic.remainder, "pow": arithmetic.power, "floordiv": compare.floor_divide, "matmul": contract.matmul,
+    "and": compare.bitwise_and, "or": compare.bitwise_or, "xor": compare.bitwise_xor,
+}
+_COMPARISONS = {
+    "lt": compare.less, "le": compare.less_equal, "gt": compare.greater, "ge": compare.greater_equal, "eq": compare.equal,
+    "ne": compare.not_equal,
+}
+
+
+def _inplace(record: Any) -> Any:
+    def operate(self: Any, other: Any) -> Any:
+        result = record(self, other)
+        if result is NotImplemented or type(self) is not TracedArray:
+            return result
+        write(self, ("index", Ellipsis), result)
+        return self
+
+    return operate
+
+
+def _comparison(record: Any) -> Any:
+    generated = operator(record.op)
+
+    def compared(self: Any, other: Any) -> Any:
+        return generated(self, other)
+
+    del compared
+    return generated
+
+
+def _getitem(self: Any, index: Any) -> Any:
+    return read(self, ("index", index))
+
+
+def _setitem(self: Any, index: Any, value: Any) -> None:
+    if type(value) is list or type(value) is tuple:
+        from wengert.ops.join import nested
+
+        value = nested(value)
+    write(self, ("index", index), value)
+
+
+def _len(self: Any) -> int:
+    shape = self.value.shape
+    if not shape:
+        raise TypeError("len() of unsized object")
+    return shape[0]  # type: ignore[no-any-return]
+
+
+def _iter(self: Any) -> Any:
+    if not self.value.shape:
+        raise TypeError("iteration over a 0-d array")
+    return (self[i] for i in range(self.value.shape[0]))
+
+
+def _divmod(self: Any, other: Any) -> Any:
+    return self // other, self % other
+
+
+def _rdivmod(self: Any, other: Any) -> Any:
+    return other // self, other % self
+
+
+def _power3(self: Any, other: Any, modulo: Any = None) -> Any:
+    if modulo is not None:
+        raise TypeError("pow() with three arguments needs integers")
+    return _pow(self, other)
+
+
+def _shape(self: Any) -> tuple[int, ...]:
+    return shape_of(self.value)
+
+
+def _transposed(self: Any) -> Any:
+    return self if type(self) is TracedScalar else read(self, ("transpose", None))
+
+
+_pow = operator(arithmetic.power.op)
+
+
+def install() -> None:
+    """Attach everything; called once, by ``wengert/__init__``."""
+    for name, record in _BINARY.items():
+        setattr(Traced, f"__{name}__", operator(record.op))
+        setattr(Traced, f"__r{name}__", operator(record.op, reflected=True))
+        setattr(Traced, f"__i{name}__", _inplace(operator(record.op)))
+    for name, record in _COMPARISONS.items():
+        setattr(Traced, f"__{name}__", _comparison(record))
+    attached: dict[str, Any] = {
+        "__neg__": operator(arithmetic.negative.op), "__pos__": operator(arithmetic.positive.op),
+        "__invert__": operator(compare.invert.op), "__divmod__": _divmod, "__rdivmod__": _rdivmod, "__pow__": _power3,
+        "__array_ufunc__": protocols.array_ufunc, "__array_function__": protocols.array_function,
+        "__array__": convert.array, "__float__": convert.to_float, "__complex__": convert.to_complex,
+        "__int__": convert.to_int, "__bool__": convert.to_bool, "__index__": convert.to_index,
+        "__str__": convert.text, "__repr__": convert.representation, "__format__": convert.formatted,
+        "__hash__": convert.hashed, "__reduce_ex__": convert.refuse_pickle, "__array_priority__": 1e6,
+        "shape": property(_shape), "ndim": property(lambda t: len(shape_of(t.value))),
+        "dtype": property(lambda t: dtype_of(t.value)), "size": property(lambda t: int(np.prod(shape_of(t.value)))),
+        "itemsize": property(lambda t: dtype_of(t.value).itemsize), "device": "cpu", "T": property(_transposed),
+        "nbytes": property(lambda t: dtype_of(t.value).itemsize * t.size),
+    }
+    for name, thing in attached.items():
+        setattr(Traced, name, thing)
+    for name, thing in {"__getitem__": _getitem, "__setitem__": _setitem, "__len__": _len, "__iter__": _iter}.items():
+        setattr(TracedArray, name, thing)
+    for name, function in METHODS.items():
+        setattr(Traced, name, function)

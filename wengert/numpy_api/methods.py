@@ -1,0 +1,119 @@
+"""Methods of arrays that are views, casts and copies.
+
+Imports core, ops, ``table``. Invariant: a method gives a view exactly where NumPy's does.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from wengert.core.handle import TracedArray, TracedScalar, buffer
+from wengert.core.types import dtype_of
+from wengert.numpy_api.conversions import current_value, guard, peek
+from wengert.numpy_api.table import method
+from wengert.ops import arithmetic, complexes
+from wengert.ops.memory import read
+
+
+def as_array(t: Any) -> Any:
+    """A scalar handle as a 0-d array handle, for the few methods that need one."""
+    return t if type(t) is TracedArray else t * np.ones(())
+
+
+@method("reshape")
+def reshape(t: Any, *shape: Any, order: str = "C", copy: Any = None) -> Any:
+    target = shape[0] if len(shape) == 1 and not isinstance(shape[0], (int, np.integer)) else shape
+    if type(t) is TracedScalar:
+        from wengert.ops.join import stack
+
+        t = stack([t], 0)
+    out = read(t, ("reshape", (tuple(map(int, target)) if not isinstance(target, (int, np.integer)) else (int(target),), order)))
+    return copied(out) if copy else out
+
+
+@method("ravel")
+def ravel(t: Any, order: str = "C") -> Any:
+    return reshape(t, (-1,), order=order)
+
+
+@method("flatten")
+def flatten(t: Any, order: str = "C") -> Any:
+    return copied(reshape(t, (-1,), order=order))
+
+
+@method("transpose")
+def transpose(t: Any, *axes: Any) -> Any:
+    if type(t) is TracedScalar:
+        return t
+    wanted: Any = axes[0] if len(axes) == 1 and (axes[0] is None or not isinstance(axes[0], (int, np.integer))) else axes
+    return read(t, ("transpose", tuple(wanted) if wanted else None))
+
+
+@method("swapaxes")
+def swapaxes(t: Any, axis1: int, axis2: int) -> Any:
+    order = list(range(t.ndim))
+    order[axis1], order[axis2] = order[axis2], order[axis1]
+    return read(t, ("transpose", tuple(order)))
+
+
+@method("conjugate", "conj")
+def conjugate(t: Any) -> Any:
+    return complexes.conjugate(t) if dtype_of(t.value).kind == "c" else arithmetic.positive(t)
+
+
+@method("astype")
+def astype(t: Any, dtype: Any, order: str = "K", casting: str = "unsafe", subok: bool = True, copy: bool = True) -> Any:
+    dtype = np.dtype(dtype)
+    have = dtype_of(t.value)
+    if dtype == have:
+        return copied(t) if copy else t
+    if dtype.kind in "fc":
+        return complexes.astype(t, dtype)
+    if dtype == object:
+        out = np.empty(t.shape, dtype=object)
+        for index in np.ndindex(t.shape):
+            out[index] = t[index]
+        return out
+    value = current_value(t)
+    return guard(t, "cast", value.astype(dtype) if hasattr(value, "astype") else dtype.type(value))
+
+
+@method("copy", "__copy__")
+def copied(t: Any, order: str = "K") -> Any:
+    """A copy with memory of its own."""
+    if type(t) is TracedScalar:
+        return t
+    value = np.array(current_value(t), copy=True)
+    return buffer(value, t.node)
+
+
+@method("__deepcopy__")
+def deepcopied(t: Any, memo: Any = None) -> Any:
+    return copied(t)
+
+
+@method("item")
+def item(t: Any, *index: Any) -> Any:
+    if type(t) is TracedScalar:
+        return t
+    if not index:
+        if t.size != 1:
+            raise ValueError("can only convert an array of size 1 to a Python scalar")
+        return read(reshape(t, (1,)), ("index", 0))
+    if len(index) == 1 and not isinstance(index[0], tuple):
+        return read(ravel(t), ("index", index[0]))
+    return read(t, ("index", tuple(index[0]) if len(index) == 1 else tuple(index)))
+
+
+@method("tolist")
+def tolist(t: Any) -> Any:
+    if type(t) is TracedScalar:
+        return t
+    return [tolist(part) if type(part) is TracedArray else part for part in t]
+
+
+@method("__len_hint__")
+def _hint(t: Any) -> int:
+    return int(peek(t).shape[0])

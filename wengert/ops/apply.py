@@ -1,0 +1,136 @@
+"""Applying an operation when the fast path does not fit: other kinds of traces, other operand types, fresh evaluation.
+
+Imports core, ``memory``, ``visit``. Invariant: nothing unknown is ever evaluated on the values of traced operands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from wengert.core.context import SWITCH, tracing
+from wengert.core.errors import CutError, WengertTypeError, error_at
+from wengert.core.handle import TracedArray, TracedScalar, is_handle
+from wengert.core.op import CONSTANT, Op
+from wengert.core.record import live_node, plain, record
+from wengert.core.types import CONSTANTS, ArrayType
+from wengert.ops.memory import sync
+from wengert.ops.visit import stub
+
+
+def special(op: Op, operands: Sequence[Any], params: tuple[Any, ...], evaluate: Callable[..., Any] | None = None) -> Any:
+    """Evaluate and record in whatever traces are running; ``evaluate`` stands in for the operation's own."""
+    values: list[Any] = []
+    nodes: list[Any] = []
+    for a in operands:
+        kind = type(a)
+        if kind is TracedArray or kind is TracedScalar:
+            if a.base is not None:
+                sync(a)
+            values.append(a.value)
+            nodes.append(live_node(a.node))
+        elif kind in CONSTANTS:
+            values.append(a)
+            nodes.append(None)
+        else:
+            return special(op, [operand(b, op) for b in operands], params, evaluate)
+    frame = tracing.get()
+    if any(n is not None and n.abstract for n in nodes):
+        types = [ArrayType.of(v) for v in values]
+        found = op.infer(types, params)
+        y = tuple(map(stub, found)) if op.outputs else stub(found)
+    else:
+        y = (evaluate or op.evaluate)(*values, *params)
+    if not any(n is not None for n in nodes):
+        if op.outputs:
+            return tuple(plain(part, operands) for part in y)
+        return plain(y, operands)
+    if op.kind == CONSTANT and (frame is None or frame.full is None):
+        if frame is not None and frame.kinks is not None and op.kink is not None:
+            frame.kinks.look(op, values, params, y, None)
+        return plain(y, operands)
+    return record(op, values, nodes, params, y, frame, operands)
+
+
+def apply_with(op: Op, evaluate: Callable[..., Any], *operands: Any) -> Any:
+    """Record ``op`` with another evaluation of it (``np.power`` itself instead of Python's ``**``)."""
+    return special(op, operands, (), evaluate)
+
+
+def operand(value: Any, op: Op | None = None) -> Any:
+    """An operand of an unusual type as an array or a handle; raises when that cannot be done without losing something."""
+    kind = type(value)
+    if is_handle(value) or kind in CONSTANTS:
+        return value
+    if kind is list or kind is tuple:
+        from wengert.ops.join import nested
+
+        return nested(value)
+    if isinstance(value, (np.ndarray, np.generic)):
+        if kind is np.ndarray or isinstance(value, np.generic):
+            return value
+        if isinstance(value, (np.ma.MaskedArray, np.matrix)):
+            raise error_at(
+                WengertTypeError, f"{kind.__name__} meets a traced value{_in(op)}",
+                fix="use an ordinary array: np.asarray(m), or m.filled(...)",
+            )
+        return np.asarray(value)
+    if isinstance(value, (int, float, complex)):
+        return value.real if isinstance(value, float) else int(value) if isinstance(value, int) else complex(value)
+    if hasattr(value, "__array__") and not hasattr(value, "__array_ufunc__"):
+        return np.asarray(value)
+    raise error_at(
+        WengertTypeError, f"an operand of type {kind.__module__}.{kind.__qualname__}{_in(op)} has no derivative rule",
+        fix="convert it to a NumPy array first",
+    )
+
+
+def _in(op: Op | None) -> str:
+    return f" in {op.name}" if op is not None else ""
+
+
+def foreign(op: Op, operands: Sequence[Any], params: tuple[Any, ...]) -> Any:
+    """A function call with an operand of an unusual type."""
+    return op.record(*(operand(a, op) for a in operands), *params)
+
+
+def foreign_operator(op: Op, operands: Sequence[Any], params: tuple[Any, ...]) -> Any:
+    """An operator with an operand of an unusual type: give the other side its chance when we do not know it."""
+    for a in operands:
+        kind = type(a)
+        if kind in CONSTANTS or is_handle(a) or kind is list or kind is tuple:
+            continue
+        if isinstance(a, (np.ndarray, np.generic, int, float, complex)):
+            continue
+        if a is None or isinstance(a, (str, bytes, dict, set)):
+            return NotImplemented
+        return NotImplemented
+    return foreign(op, operands, params)
+
+
+def many(op: Op) -> Any:
+    """The recording function of a variadic operation: a list of operands, then parameters."""
+    names = tuple(op.params)
+    defaults = tuple(op.params.values())
+
+    def record_many(operands: Sequence[Any], *params: Any, **named: Any) -> Any:
+        full = list(defaults)
+        full[: len(params)] = params
+        for key, value in named.items():
+            full[names.index(key)] = value
+        return special(op, operands, tuple(full))
+
+    record_many.__name__ = record_many.__qualname__ = op.name
+    record_many.__doc__ = op.doc
+    record_many.op = op  # type: ignore[attr-defined]
+    return record_many
+
+
+def evaluate_raw(op: Op, values: Sequence[Any], params: Sequence[Any]) -> Any:
+    """The operation on raw values."""
+    return op.evaluate(*values, *params)
+
+
+__all__ = ["SWITCH", "CutError", "apply_with", "evaluate_raw", "foreign", "foreign_operator", "operand", "special"]

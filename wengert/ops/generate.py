@@ -1,0 +1,230 @@
+"""Generated code: the recording function and the pull of an operation, as straight-line Python, made when first used.
+
+Closures would do the same at +20 % recording and +50 % sweep time; a generic recorder costs three times as much. Imports core, ``apply``,
+``visit``. Invariant: the generated fast path and ``apply.special`` record the same node for the same step.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from types import FunctionType
+from typing import Any
+
+import numpy as np
+
+from wengert.core import context, handle, node, record, types
+from wengert.core.op import CONSTANT, ELEMENTWISE, LINEAR, OPS, Op
+from wengert.ops import apply, memory, visit
+from wengert.ops.visit import Rule
+
+NAMESPACE: dict[str, Any] = {
+    "__name__": "wengert.generated", "__builtins__": __builtins__, "S": context.SWITCH, "TA": handle.TracedArray,
+    "TS": handle.TracedScalar, "ND": np.ndarray, "F64": types.FLOAT64, "FLOATS": types.FLOATS,
+    "CONST": types.CONSTANTS, "SYNC": memory.sync, "KEEP": record.keep_constant, "Node": node.Node,
+    "SEQ": context.next_seq, "FRAME": sys._getframe, "USER": node.USER_FILES.get, "OUTSIDE": node.outside,
+    "SPECIAL": apply.special, "FOREIGN": apply.foreign, "FOREIGN_OPERATOR": apply.foreign_operator,
+    "PLAIN": record.plain, "META": visit.meta_fast, "SHAPE": types.shape_of, "PULL_E": visit.pull_elementwise,
+    "NO_RULE": visit.no_rule, "FIT": memory.fit, "RECORD": record.record, "NODES": (), "np": np,
+}
+
+
+def _first_use(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    function, op, variant = _pending[name]
+    function.__code__ = _compile(_source(op, name, variant), name)
+    return function(*args, **kwargs)
+
+
+_pending: dict[str, tuple[FunctionType, Op, str]] = {}
+NAMESPACE["_first_use"] = _first_use
+
+
+def _compile(source: str, name: str) -> Any:
+    module = compile(source, f"<wengert {name}>", "exec")
+    return next(c for c in module.co_consts if hasattr(c, "co_code"))
+
+
+_STUB = _compile("def stub(*args, **kwargs):\n return _first_use(FRAME().f_code.co_name, args, kwargs)\n", "stub")
+
+
+def _function(op: Op, name: str, variant: str) -> Any:
+    made = FunctionType(_STUB.replace(co_name=name), NAMESPACE, op.name)
+    defaults = tuple(op.params.values())
+    made.__defaults__ = defaults or None
+    made.__qualname__ = op.name
+    made.__doc__ = op.doc
+    made.__module__ = "wengert.ops"
+    made.op = op  # type: ignore[attr-defined]
+    _pending[name] = (made, op, variant)
+    return made
+
+
+def recorder(op: Op) -> Any:
+    """The recording function of an operation; its ``op`` attribute is the operation."""
+    safe = op.name.replace(".", "_")
+    NAMESPACE[f"OP_{safe}"] = op
+    NAMESPACE[f"EV_{safe}"] = op.evaluate
+    for k, rule in enumerate(op.rules):
+        if isinstance(rule, Rule):
+            NAMESPACE[f"R_{safe}_{k}"] = rule.function
+    op.record = _function(op, safe, "call")
+    return op.record
+
+
+def operator(op: Op, *, reflected: bool = False) -> Any:
+    """The recording function in the form of an operator method: unknown operands get NotImplemented."""
+    safe = op.name.replace(".", "_")
+    variant = "reflected" if reflected else "operator"
+    return _function(op, f"{variant}_{safe}", variant)
+
+
+def _source(op: Op, name: str, variant: str) -> str:
+    safe = op.name.replace(".", "_")
+    count = len(op.inputs)
+    operands = [f"a{k}" for k in range(count)]
+    arguments = list(reversed(operands)) if variant == "reflected" else operands
+    params = list(op.params)
+    tuple_of = "({}{})".format
+    ops = tuple_of(", ".join(operands), "," if count else "")
+    par = tuple_of(", ".join(params), "," if params else "")
+    foreign = "FOREIGN" if variant == "call" else "FOREIGN_OPERATOR"
+    out = [f"def {name}({', '.join([*arguments, *params])}):"]
+    line = out.append
+    line(f" if S.special: return SPECIAL(OP_{safe}, {ops}, {par})" if variant == "call" else
+         f" if S.special and all((type(a) in CONST or type(a) is TA or type(a) is TS) for a in {ops}): "
+         f"return SPECIAL(OP_{safe}, {ops}, {par})")
+    for k in range(count):
+        line(f" t = type(a{k})")
+        line(" if t is TA or t is TS:")
+        line(f"  if a{k}.base is not None: SYNC(a{k})")
+        line(f"  x{k} = a{k}.value; n{k} = a{k}.node")
+        line(f" elif t in CONST: x{k} = a{k}; n{k} = None")
+        line(f" else: return {foreign}(OP_{safe}, {ops}, {par})")
+    values = ", ".join(f"x{k}" for k in range(count))
+    expression = op.expression
+    if expression:
+        for k, input_name in sorted(enumerate(op.inputs), key=lambda p: -len(p[1])):
+            expression = expression.replace(input_name, f"\0{k}\0")
+        for k in range(count):
+            expression = expression.replace(f"\0{k}\0", f"x{k}")
+        line(f" y = {expression}")
+    else:
+        line(f" y = EV_{safe}({', '.join([values, *params])})")
+    if op.kind == CONSTANT:
+        line(" if " + " or ".join(f"n{k} is not None" for k in range(count)) + ":")
+        line(f"  f = FRAME(1); S.cut = ({op.name!r}, f.f_code, f.f_lasti)")
+        line(f" return y if type(y) is not ND or y.dtype is not F64 else PLAIN(y, {ops})")
+        return "\n".join(out) + "\n"
+    line(" if " + " and ".join(f"n{k} is None" for k in range(count)) + f": return PLAIN(y, {ops})")
+    nodes = "({},)".format(", ".join(f"n{k}" for k in range(count)))
+    if op.outputs:
+        line(f" return RECORD(OP_{safe}, ({values},), {nodes}, {par}, y, None, {ops})")
+        return "\n".join(out) + "\n"
+    simple = " and ".join(f"(n{k} is None or {_plain_test(op, k)})" for k in range(count))
+    if op.kind == ELEMENTWISE:
+        line(" if type(y) in FLOATS: m = None; H = TS")
+        line(f" elif type(y) is ND and y.dtype is F64 and {simple}: m = None; H = TA")
+    elif op.kind == LINEAR:
+        line(f" if (type(y) in FLOATS or (type(y) is ND and y.dtype is F64)) and {simple}:")
+        line("  m = None; H = TA if type(y) is ND else TS")
+    else:
+        line(" if False: pass")
+    line(f" else: m = META(OP_{safe}, ({values},), {nodes}, y); H = TA if type(y) is ND else TS")
+    saved = ", ".join([*(_saved(op, need) for need in op.needs), "m"])
+    line(" f = FRAME(1); c = f.f_code")
+    line(f" return H(y, Node(SEQ(), OP_{safe}, {nodes}, ({saved},), {par},")
+    line("  (c, f.f_lasti) if USER(c.co_filename) and S.where is None else OUTSIDE(f)))")
+    return "\n".join(out) + "\n"
+
+
+def _plain_test(op: Op, k: int) -> str:
+    same = f" and x{k}.shape == y.shape" if op.kind == ELEMENTWISE else ""
+    if op.kind == ELEMENTWISE:
+        return f"(type(x{k}) is ND and x{k}.dtype is F64{same})"
+    return f"(type(x{k}) in FLOATS or (type(x{k}) is ND and x{k}.dtype is F64))"
+
+
+def _saved(op: Op, need: Any) -> str:
+    every = len(op.inputs)
+    if need.origin is None:
+        value = f"SHAPE(x{need.shape_of})"
+    elif need.origin < 0:
+        value = "y"
+    else:
+        k = need.origin
+        value = f"(x{k} if n{k} is not None or type(x{k}) is not ND else KEEP(x{k}))"
+        if every == 1:
+            value = f"x{k}"
+    if len(set(need.users)) == every:
+        return value
+    condition = " or ".join(f"n{k} is not None" for k in need.users)
+    return f"({value} if {condition} else None)"
+
+
+def multiply_into(ct: Any, p: Any) -> Any:
+    """``ct * p`` in the memory of a large fresh partial."""
+    if type(ct) is np.ndarray and ct.dtype is p.dtype and ct.shape == p.shape and p.flags.writeable and p.base is None:
+        return np.multiply(ct, p, out=p)
+    return ct * p
+
+
+NAMESPACE["INTO"] = multiply_into
+
+
+def pull_function(op: Op) -> Callable[..., None]:
+    """Generate the pull of an element-wise or linear operation."""
+    safe = op.name.replace(".", "_")
+    slots = [f"s{i}" for i in range(len(op.needs))]
+    where = {need.name: slot for need, slot in zip(op.needs, slots, strict=True)}
+    out = [f"def pull_{safe}(n, ct, sw):"]
+    line = out.append
+    line(f" {', '.join([*slots, 'm'])}{'' if slots else ','} = n.saved")
+    if op.kind == ELEMENTWISE:
+        line(f" if m is not None or sw.careful: return PULL_E(OP_{safe}, n, ct, sw)")
+    line(f" {', '.join(f'a{k}' for k in range(len(op.inputs)))}, = n.inputs")
+    if op.params:
+        line(f" {', '.join(f'p_{p}' for p in op.params)}, = n.params")
+    line(" cts = sw.cts")
+    single = len(op.inputs) == 1
+    for k, rule in enumerate(op.rules):
+        pad = " " if single and op.kind == ELEMENTWISE else "  "
+        if pad == "  ":
+            line(f" if a{k} is not None:")
+        out.extend(pad + text for text in _contribution(op, k, rule, where, safe))
+        line(f"{pad}if a{k} in cts: sw.add(a{k}, c)")
+        line(f"{pad}else: cts[a{k}] = c")
+    namespace: dict[str, Any] = NAMESPACE
+    made = FunctionType(_compile("\n".join(out) + "\n", f"pull_{safe}"), namespace)
+    return made
+
+
+def _contribution(op: Op, k: int, rule: Any, where: dict[str, str], safe: str) -> list[str]:
+    if rule is None:
+        return [f"NO_RULE(OP_{safe}, {k}, n)"]
+    if isinstance(rule, int):
+        return [{1: "c = ct", -1: "c = -ct"}.get(rule, f"c = ct * {rule}")]
+    arguments = ", ".join("ct" if w == "ct" else f"p_{w}" if w in op.params else where[w] for w in rule.wants)
+    call = f"R_{safe}_{k}({arguments})"
+    if op.kind == LINEAR:
+        return [f"c = {call}", f"if m is not None and m.types[{k}] is not None: c = FIT(c, *m.types[{k}])"]
+    if _is_identity(rule.function):
+        return [f"c = ct * {arguments}"]
+    for w in dict.fromkeys(rule.wants):
+        call = call.replace(where[w], where[w])
+    guards = "; ".join(
+        f"{where[w]} = np.float64({where[w]}) if type({where[w]}) is float else {where[w]}"
+        for w in dict.fromkeys(rule.wants)
+    )
+    return [guards, f"p = {call}", "c = ct * p if type(p) is not ND or p.size < 8192 else INTO(ct, p)"]
+
+
+def _is_identity(function: Any) -> bool:
+    code = getattr(function, "__code__", None)
+    return code is not None and code.co_code == _IDENTITY.__code__.co_code and not code.co_consts[1:]
+
+
+def _IDENTITY(v: Any) -> Any:
+    return v
+
+
+__all__ = ["NAMESPACE", "OPS", "operator", "pull_function", "recorder"]

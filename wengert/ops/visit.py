@@ -1,0 +1,381 @@
+"""The two visitors, derived from one derivative fact: ``pull`` (reverse) and ``push`` (forward), and the residuals both read.
+
+Rules call operations and operators only, so the same rule runs on raw values (evaluated at once) and on handles (recorded).
+Imports core, ``memory``. Invariant: the JVP of a GENERAL operation is transposed on a type-only dummy, never on values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from wengert.core import context
+from wengert.core.errors import NoRuleError, error_at
+from wengert.core.handle import handle, is_handle
+from wengert.core.node import RichNode
+from wengert.core.op import ELEMENTWISE, GENERAL, LINEAR, Op
+from wengert.core.record import keep_constant
+from wengert.core.structure import ROOT
+from wengert.core.sweep import Sweep, dependence, reachable, run, run_lifted
+from wengert.core.types import FLOAT64, ArrayType, dtype_of, shape_of
+from wengert.ops.memory import fit, read
+
+
+class Rule(NamedTuple):
+    """A derivative fact and the names it asks for."""
+
+    function: Callable[..., Any]
+    wants: tuple[str, ...]
+
+
+class Need(NamedTuple):
+    """One residual: what it is called, where it comes from, and the inputs whose derivative asks for it."""
+
+    name: str
+    origin: int | None
+    shape_of: int | None
+    users: tuple[int, ...]
+
+
+def needs_of(op: Op) -> tuple[Need, ...]:
+    """The residuals an operation saves, read off the parameter names of its rules."""
+    found: dict[str, list[int]] = {}
+    for k, rule in enumerate(op.rules):
+        if isinstance(rule, Rule):
+            for want in rule.wants:
+                if want != "ct" and want not in op.params and not (op.kind == GENERAL and want[1:] in op.inputs
+                                                                   and want[0] == "d" and want not in op.inputs):
+                    found.setdefault(want, []).append(k)
+    needs = []
+    for name, users in found.items():
+        if name == "y":
+            needs.append(Need(name, -1, None, tuple(users)))
+        elif name in op.inputs:
+            needs.append(Need(name, op.inputs.index(name), None, tuple(users)))
+        else:
+            needs.append(Need(name, None, op.inputs.index(name.removesuffix("_shape")), tuple(users)))
+    return tuple(needs)
+
+
+def save(op: Op, values: Sequence[Any], y: Any, mask: Sequence[bool]) -> tuple[Any, ...]:
+    """The residuals of one step, the types last (None when all is float64 and nothing was broadcast)."""
+    out: list[Any] = []
+    for need in op.needs:
+        if not any(mask[k] for k in need.users):
+            out.append(None)
+        elif need.origin is None:
+            out.append(shape_of(values[need.shape_of or 0]))
+        else:
+            out.append(y if need.origin < 0 else values[need.origin])
+    out.append(meta(op, values, y, mask))
+    return tuple(out)
+
+
+class Meta(NamedTuple):
+    """Shapes and dtypes of the active inputs, and whether complex numbers took part."""
+
+    types: tuple[Any, ...]
+    is_complex: bool
+
+
+def meta(op: Op, values: Sequence[Any], y: Any, mask: Sequence[bool]) -> Meta | None:
+    """What a pull must know beyond the residuals; None in the ordinary case (float64, nothing broadcast)."""
+    plain = op.kind != GENERAL
+    y_shape = None if op.outputs else shape_of(y)
+    is_complex = any(dtype_of(part).kind == "c" for part in (y if op.outputs else (y,)))
+    types: list[Any] = []
+    for value, active in zip(values, mask, strict=True):
+        if not active:
+            types.append(None)
+            is_complex = is_complex or (type(value) not in (str, tuple) and dtype_of(value).kind == "c")
+            continue
+        shape, dtype = shape_of(value), dtype_of(value)
+        types.append((shape, dtype))
+        is_complex = is_complex or dtype.kind == "c"
+        if dtype is not FLOAT64 or (op.kind == ELEMENTWISE and shape != y_shape):
+            plain = False
+    if plain and not is_complex and not op.outputs and dtype_of(y) is FLOAT64:
+        return None
+    return Meta(tuple(types), is_complex)
+
+
+def meta_fast(op: Op, values: tuple[Any, ...], nodes: tuple[Any, ...], y: Any) -> Meta | None:
+    """``meta`` for generated code."""
+    return meta(op, values, y, tuple(n is not None for n in nodes))
+
+
+def lazy_pull(op: Op) -> Callable[..., None]:
+    """A pull that is generated when first needed."""
+
+    def pull(node: Any, ct: Any, sweep: Any) -> None:
+        from wengert.ops.generate import pull_function
+
+        op.pull = pull_function(op)
+        op.pull(node, ct, sweep)
+
+    return pull
+
+
+# ---------------------------------------------------------------- element-wise
+
+
+def no_rule(op: Op, k: int, node: Any = None) -> Any:
+    """Raise: this input of the operation has no derivative rule."""
+    raise error_at(
+        NoRuleError, f"{op.name} has no derivative with respect to its argument {op.inputs[k]!r}",
+        fix="keep that argument constant (wengert.stop_gradient), or give a rule with wengert.custom_jvp",
+        where=node.where if node is not None else None,
+    )
+
+
+def partial_value(op: Op, k: int, find: Callable[[str], Any]) -> Any:
+    """The partial derivative with respect to input ``k``: 1, -1, or the author's function of residuals."""
+    rule = op.rules[k]
+    if rule is None:
+        return no_rule(op, k)
+    if isinstance(rule, int):
+        return rule
+    with np.errstate(all="ignore"):
+        return rule.function(*(promote(find(w)) for w in rule.wants))
+
+
+def promote(value: Any) -> Any:
+    """A Python float as a NumPy one, so that partials give inf where Python would raise ZeroDivisionError."""
+    return np.float64(value) if type(value) is float else value
+
+
+def pull_elementwise(op: Op, node: Any, ct: Any, sweep: Sweep) -> None:
+    """The careful pull: broadcasting, other dtypes, complex values, absorbing zeros."""
+    saved = node.saved
+    info: Meta | None = saved[-1]
+    slots = {need.name: value for need, value in zip(op.needs, saved, strict=False)}
+    for k, parent in enumerate(node.inputs):
+        if parent is None:
+            continue
+        p = partial_value(op, k, slots.__getitem__)
+        if info is not None and info.is_complex and not isinstance(p, int):
+            p = p.conjugate()
+        ct_k = absorb(ct, p) if sweep.careful else times(ct, p)
+        if info is not None and info.types[k] is not None:
+            ct_k = fit(ct_k, *info.types[k])
+        sweep.add(parent, ct_k)
+
+
+def times(ct: Any, p: Any) -> Any:
+    """``ct * p`` with the constant partials 1 and -1 made cheap."""
+    if type(p) is int:
+        if p == 1:
+            return ct
+        if p == -1:
+            return -ct
+    return ct * p
+
+
+def absorb(ct: Any, p: Any) -> Any:
+    """``ct * p`` where an exactly zero cotangent stays zero, whatever the partial."""
+    if type(p) is int:
+        return times(ct, p)
+    plain = ct.value if is_handle(ct) else ct
+    zero = plain == 0
+    with np.errstate(all="ignore"):
+        product = ct * p
+        if not np.any(zero):
+            return product
+        return np.where(zero, 0.0, product)
+
+
+def push_elementwise(op: Op, values: Sequence[Any], y: Any, tangents: Sequence[Any]) -> Any:
+    """The tangent of the output: the sum over inputs of partial times tangent."""
+
+    def find(name: str) -> Any:
+        return y if name == "y" else values[op.inputs.index(name)]
+
+    total = None
+    for k, t in enumerate(tangents):
+        if t is None:
+            continue
+        p = partial_value(op, k, find)
+        with np.errstate(all="ignore"):
+            part = times(t, p)
+            if type(p) is not int and not np.isfinite(np.sum(part.value if is_handle(part) else part)):
+                part = absorb(t, p)
+        total = part if total is None else total + part
+    return spread(total, shape_of(y.value if is_handle(y) else y))
+
+
+def spread(tangent: Any, shape: tuple[int, ...]) -> Any:
+    """A tangent broadcast to the shape of its output."""
+    plain = tangent.value if is_handle(tangent) else tangent
+    if shape_of(plain) == shape:
+        return tangent
+    if is_handle(tangent):
+        if type(tangent.value) is not np.ndarray:
+            return tangent * np.ones(shape)
+        return read(tangent, ("broadcast", shape))
+    return np.broadcast_to(tangent, shape)
+
+
+# ---------------------------------------------------------------- linear
+
+
+def push_linear(
+    op: Op, values: Sequence[Any], y: Any, params: Sequence[Any], tangents: Sequence[Any], *, joint: bool
+) -> Any:
+    """The product rule: the operation itself on the tangent, one linear input at a time (or all together)."""
+    if joint:
+        operands = [
+            (_zeros_like(v) if op.rules[k] is not None else v) if t is None else t
+            for k, (v, t) in enumerate(zip(values, tangents, strict=True))
+        ]
+        return op.record(*operands, *params)
+    total = None
+    for k, t in enumerate(tangents):
+        if t is None:
+            continue
+        if op.rules[k] is None:
+            no_rule(op, k)
+        operands = list(values)
+        operands[k] = t
+        part = op.record(*operands, *params)
+        total = part if total is None else total + part
+    return total
+
+
+def _zeros_like(value: Any) -> Any:
+    plain = value.value if is_handle(value) else value
+    return np.zeros(shape_of(plain), dtype_of(plain)) if type(plain) is np.ndarray else 0.0
+
+
+def make_variadic(op: Op, *, joint: bool) -> None:
+    """Give an operation of many operands its residuals and visitors."""
+    rule = op.rules[0]
+
+    def save_many(values: Sequence[Any], y: Any, params: Any, mask: Sequence[bool]) -> tuple[Any, ...]:
+        active = sum(mask)
+        kept = [
+            v if not joint and active - bool(mask[k]) > 0 else None for k, v in enumerate(values)
+        ]
+        return (*kept, tuple(map(shape_of, values)), meta(op, values, y, mask))
+
+    def pull(node: Any, ct: Any, sweep: Sweep) -> None:
+        *values, shapes, info = node.saved
+        for k, parent in enumerate(node.inputs):
+            if parent is not None:
+                ct_k = rule(k, ct, values, shapes, *node.params)
+                if info is not None:
+                    ct_k = fit(ct_k, *info.types[k])
+                sweep.add(parent, ct_k)
+
+    def push(values: Sequence[Any], y: Any, params: Sequence[Any], tangents: Sequence[Any], mask: Any) -> Any:
+        if joint:
+            return op.record([_zeros_like(v) if t is None else t for v, t in zip(values, tangents, strict=True)], *params)
+        total = None
+        for k, t in enumerate(tangents):
+            if t is not None:
+                part = op.record([t if i == k else v for i, v in enumerate(values)], *params)
+                total = part if total is None else total + part
+        return total
+
+    op.save, op.pull, op.push = save_many, pull, push
+    op.saved_from = lambda node: (*range(len(node.inputs)), None, None)
+
+
+# ---------------------------------------------------------------- general
+
+
+def _arguments(op: Op, rule: Rule, find: Callable[[str], Any], params: Sequence[Any], tangent: Any) -> list[Any]:
+    known = dict(zip(op.params, params, strict=True))
+    out = []
+    for want in rule.wants:
+        if want in known:
+            out.append(known[want])
+        elif want[0] == "d" and want not in op.inputs and want[1:] in op.inputs:
+            out.append(tangent)
+        else:
+            out.append(find(want))
+    return out
+
+
+def push_general(op: Op, values: Sequence[Any], y: Any, params: Sequence[Any], tangents: Sequence[Any]) -> Any:
+    """The author's JVPs, summed over the inputs that move."""
+
+    def find(name: str) -> Any:
+        return y if name == "y" else values[op.inputs.index(name)]
+
+    total: Any = None
+    for k, t in enumerate(tangents):
+        if t is None:
+            continue
+        rule = op.rules[k]
+        if rule is None:
+            no_rule(op, k)
+        part = rule.function(*_arguments(op, rule, find, params, t))
+        if total is None:
+            total = part
+        elif op.outputs:
+            total = tuple(b if a is None else a if b is None else a + b for a, b in zip(total, part, strict=True))
+        else:
+            total = total + part
+    return total
+
+
+def pull_general(op: Op, node: Any, ct: Any, sweep: Sweep) -> None:
+    """Record the JVP on a type-only tangent and sweep that back."""
+    saved = node.saved
+    info: Meta = saved[-1]
+    slots = {need.name: value for need, value in zip(op.needs, saved, strict=False)}
+    for k, parent in enumerate(node.inputs):
+        if parent is None:
+            continue
+        rule = op.rules[k]
+        if rule is None:
+            no_rule(op, k, node)
+        shape, dtype = info.types[k]
+        ct_k = transpose(
+            lambda t, rule=rule: rule.function(*_arguments(op, rule, slots.__getitem__, node.params, t)),
+            ArrayType(shape, dtype), ct, sweep,
+        )
+        if ct_k is not None:
+            sweep.add(parent, fit(ct_k, shape, dtype))
+
+
+def stub(kind: ArrayType) -> Any:
+    """A value of a type that holds no data: zero strides."""
+    zero = np.zeros((), kind.dtype)
+    return np.broadcast_to(zero, kind.shape) if kind.shape else zero[()]
+
+
+def transpose(function: Callable[[Any], Any], kind: ArrayType, ct: Any, sweep: Sweep) -> Any:
+    """The transpose of a linear function at a cotangent; None when it is zero.
+
+    The function is recorded once on a dummy of type ``kind``; ``ct`` is a list for a function with several outputs.
+    """
+    frame, token = context.enter(context.ABSTRACT)
+    try:
+        root = RichNode(context.next_seq(), ROOT, (), (), (), None)
+        root.abstract = True
+        out = function(handle(stub(kind), root))
+    finally:
+        context.leave(frame, token)
+    inner_sweep = Sweep(careful=sweep.careful, lifted=sweep.lifted)
+    outputs = []
+    pairs = zip(out, ct, strict=True) if type(out) is tuple else ((out, ct),)
+    for o, c in pairs:
+        if c is not None and is_handle(o) and o.node is not None:
+            outputs.append(o.node)
+            inner_sweep.add(o.node, c)
+    if not outputs:
+        return None
+    order = reachable(outputs, [root], frame.start)
+    if sweep.lifted:
+        inner, outer = dependence(order, [root], frame.start)
+        run_lifted(order, inner_sweep, inner, outer, frame.start)
+    else:
+        run(order, inner_sweep, keep=False)
+    sweep.pulled += inner_sweep.pulled
+    return inner_sweep.cts.get(root)
+
+
+__all__ = ["LINEAR", "Need", "Rule", "keep_constant", "save"]
