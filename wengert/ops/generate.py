@@ -75,7 +75,9 @@ def operator(op: Op, *, reflected: bool = False) -> Any:
     """The recording function in the form of an operator method: unknown operands get NotImplemented."""
     safe = op.name.replace(".", "_")
     variant = "reflected" if reflected else "operator"
-    return _function(op, f"{variant}_{safe}", variant)
+    name = f"{variant}_{safe}"
+    # One function per name: of two, only the last would ever leave its stub.
+    return _pending[name][0] if name in _pending else _function(op, name, variant)
 
 
 def _source(op: Op, name: str, variant: str) -> str:
