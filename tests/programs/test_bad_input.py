@@ -151,7 +151,7 @@ ROWS = [
         "cotangent container",
         lambda: wg.vjp(lambda x: (x, x), X)[1](X),
         (TypeError, ValueError),
-        r"tuple",
+        r"tuple|\(\*, \*\)",
     ),
     ("hvp tangent shape", lambda: wg.hvp(energy, (X,), (np.ones(5),)), ValueError, r"\(5,\)"),
     # options

@@ -210,11 +210,6 @@ def pickled(x):
     return len(pickle.dumps(x)) * x[0]  # cut
 
 
-@refused(r"outside|stop_gradient|np\.|value")
-def packed_by_struct(x):
-    return struct.unpack("d", struct.pack("d", x[0]))[0]  # cut
-
-
 @refused(r"np\.array|stop_gradient|list|float")
 def stored_in_an_array_array(x):
     return array.array("d", [x[0], 1.0])[0]  # cut
@@ -251,11 +246,6 @@ def compiled_geometry(x):
     from scipy.spatial import cKDTree
 
     return cKDTree(x.reshape(2, 2)).query([0.0, 0.0])[0]  # cut
-
-
-@refused(r"np\.|stop_gradient|custom")
-def compiled_iterator(x):
-    return sum(item * 1.0 for item in np.nditer(x))  # cut
 
 
 @refused(r"np\.|thread")
@@ -318,13 +308,15 @@ def test_refusal_names_the_line_and_the_fix(row, mode):
         assert np.array_equal(target, kept), "the refused write left something behind"
 
 
-# Compiled code that refuses a foreign object by itself: its TypeError stays, and says what it met.
+# Compiled code that refuses a foreign object by itself: its error stays, and says what it met.
 FOREIGN = [
     ("unbound method", lambda x: np.ndarray.sum(x)),
     ("float slot", lambda x: float.__add__(x[0], 1.0)),
     ("memoryview", lambda x: memoryview(x)[0]),
     ("bytes", lambda x: len(bytes(x)) * x[0]),
     ("json", lambda x: len(json.dumps({"a": x[0]})) * x[0]),
+    ("nditer", lambda x: sum(item * 1.0 for item in np.nditer(x))),
+    ("struct", lambda x: struct.unpack("d", struct.pack("d", x[0]))[0]),
     ("decimal", lambda x: len(str(Decimal(x[0]))) * x[0]),
     ("float flat item", lambda x: G.flat.__setitem__(0, x[0])),
 ]
@@ -332,7 +324,7 @@ FOREIGN = [
 
 @pytest.mark.parametrize(("name", "fun"), FOREIGN)
 def test_compiled_code_that_refuses_is_explained(name, fun):
-    with pytest.raises((TypeError, ValueError)) as caught:
+    with pytest.raises((TypeError, ValueError, struct.error)) as caught:
         wg.grad(fun)(X.copy())
     told = "".join(traceback.format_exception_only(caught.value))
     assert "traced" in told
