@@ -78,7 +78,7 @@ class Modules:
         return admitted, replaced or bool(gone) or any(compiled)
 
     def hold(self, container: Any) -> bool:
-        """Whether a module that is not admitted holds this container, so that it is not ours to change.
+        """Whether a module that is not admitted holds this container: it is not ours to change.
 
         Asked once per container: an answer takes a walk over all of ``sys.modules``.
         """
@@ -93,7 +93,7 @@ class Modules:
         return verdict
 
     def held(self, container: Any) -> bool:
-        """The same as of the last survey, for containers that a traced closure makes anew each time."""
+        """The same as of the last survey, for what a traced closure makes anew each time."""
         known = self._verdicts.get(id(container))
         if known is not None:
             return known[1]

@@ -23,6 +23,7 @@ class Twin(staticmethod):
     holds it as an attribute.
     """
 
+    __slots__ = ("implementation", "original")
     original: Any
     implementation: Any
 
@@ -47,8 +48,27 @@ class Twin(staticmethod):
 class BindingTwin(Twin):
     """The twin of a function that binds ``self`` (``class A: mean = np.mean``)."""
 
+    __slots__ = ()
+
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else MethodType(self, instance)
+
+
+# A twin can be referred to weakly if its original can: Numba's table of functions is keyed by weak
+# references where there are such, and finds the original's entry for its twin by hash and equality.
+class _ReferableTwin(Twin):
+    __slots__ = ("__weakref__",)
+
+
+class _ReferableBindingTwin(BindingTwin):
+    __slots__ = ("__weakref__",)
+
+
+def _kind_for(original: Any) -> type[Twin]:
+    binds = hasattr(type(original), "__get__")
+    if type(original).__weakrefoffset__:
+        return _ReferableBindingTwin if binds else _ReferableTwin
+    return BindingTwin if binds else Twin
 
 
 def make_twin(original: Callable[..., Any], implementation: Callable[..., Any]) -> Twin:
@@ -80,12 +100,11 @@ def make_twin(original: Callable[..., Any], implementation: Callable[..., Any]) 
             return original(*args, **kwargs)
         return implementation(*args, **kwargs)
 
-    kind = BindingTwin if hasattr(type(original), "__get__") else Twin
     for place in ("__name__", "__qualname__", "__module__", "__doc__"):
         setattr(twin, place, getattr(original, place, None) or getattr(twin, place))
     twin.__doc__ = getattr(original, "__doc__", None)
     twin.__wrapped__ = original  # type: ignore[attr-defined]
-    made = kind(twin)
+    made = _kind_for(original)(twin)
     made.original = original
     made.implementation = implementation
     return made
