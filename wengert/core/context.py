@@ -65,7 +65,7 @@ class Switch:
         self.special = True  # nothing is tracing: handles met now are stale
         self.keeping = 0  # running traces for which nodes must keep their inputs
         self.live: dict[Frame, int] = {}
-        self.oldest = float("inf")  # the earliest start of a running trace
+        self.oldest: float = float("inf")  # the earliest start of a running trace
         self.cut: Any = None  # the last place where a traced value met an operation without derivative
         self.where: Any = None  # while a sweep is itself recorded: the line of the primal node
 
@@ -95,8 +95,12 @@ def enter(kind: str, kinks: Any = None) -> tuple[Frame, Token[Frame | None]]:
         if not SWITCH.live and gc.isenabled():
             _saved_thresholds = gc.get_threshold()
             gc.set_threshold(*_COLLECTOR)
-        SWITCH.live[frame] = frame.start
-        _refresh()
+        if not SWITCH.live and kind == REVERSE and frame.kinks is None:
+            SWITCH.live[frame] = SWITCH.oldest = frame.start
+            SWITCH.keeping, SWITCH.special = 1, False
+        else:
+            SWITCH.live[frame] = frame.start
+            _refresh()
     return frame, tracing.set(frame)
 
 
@@ -116,7 +120,10 @@ def retire(frame: Frame) -> None:
             if gc.get_threshold() == _COLLECTOR:
                 gc.set_threshold(*_saved_thresholds)
             _saved_thresholds = None
-        _refresh()
+        if SWITCH.live:
+            _refresh()
+        else:
+            SWITCH.keeping, SWITCH.special, SWITCH.oldest = 0, True, float("inf")
 
 
 def _after_fork() -> None:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from wengert.core.context import Frame, next_seq
+from wengert.core.context import Frame, next_seq, tracing
 from wengert.core.handle import handle, is_handle
-from wengert.core.node import Node, RichNode
+from wengert.core.node import Const, Node, RichNode
 from wengert.core.op import CONTROL, Op
 from wengert.core.types import ArrayType
 
@@ -68,12 +68,18 @@ def root(value: Any, where: Any, *, frame: Frame | None = None, tangent: Any = N
     plain = value.value if is_handle(value) else value
     inputs = (outer,) if outer is not None else ()
     inherited = outer.tangents if outer is not None else None
+    running = tracing.get()
+    full = running.full if running is not None else None
     node: Node
-    if frame is None and not rich and not inherited:
+    if frame is None and not rich and not inherited and full is None:
         node = Node(next_seq(), ROOT, inputs, (), (), where)
     else:
         node = RichNode(next_seq(), ROOT, inputs, (), (), where)
-        node.args = inputs
+        if not rich:  # the input of an inner trace: in a full recording simply the same value again
+            known = outer is not None and full is not None and outer.seq >= full.start
+            node.args = (outer if known else Const(value if outer is not None else plain),)
+        else:
+            node.args = ()
         node.type = ArrayType.of(plain)
         tangents = dict(inherited) if inherited else {}
         if frame is not None and tangent is not None:

@@ -16,7 +16,7 @@ from wengert.numpy_api import protocols
 from wengert.numpy_api.table import METHODS
 from wengert.ops import arithmetic, compare, contract
 from wengert.ops.generate import operator
-from wengert.ops.memory import read, write
+from wengert.ops.memory import getitem, read, write
 
 _BINARY = {
     "add": arithmetic.add, "sub": arithmetic.subtract, "mul": arithmetic.multiply, "truediv": arithmetic.divide,
@@ -48,10 +48,6 @@ def _comparison(record: Any) -> Any:
 
     del compared
     return generated
-
-
-def _getitem(self: Any, index: Any) -> Any:
-    return read(self, ("index", index))
 
 
 def _setitem(self: Any, index: Any, value: Any) -> None:
@@ -123,7 +119,7 @@ def install() -> None:
     }
     for name, thing in attached.items():
         setattr(Traced, name, thing)
-    for name, thing in {"__getitem__": _getitem, "__setitem__": _setitem, "__len__": _len, "__iter__": _iter}.items():
+    for name, thing in {"__getitem__": getitem, "__setitem__": _setitem, "__len__": _len, "__iter__": _iter}.items():
         setattr(TracedArray, name, thing)
     for name, function in METHODS.items():
         setattr(Traced, name, function)

@@ -47,8 +47,11 @@ def array_ufunc(self: Any, ufunc: Any, method: str, *inputs: Any, **kwargs: Any)
 def _call(ufunc: Any, record: Any, inputs: tuple[Any, ...]) -> Any:
     for x in inputs:
         # A Python float inside a handle: the ufunc itself must compute (np.power is not Python's **).
-        if type(x) is TracedScalar and type(x.value) in (float, int, complex) and hasattr(record, "op"):
-            return apply_with(record.op, ufunc, *inputs)
+        if type(x) is TracedScalar and type(x.value) in (float, int, complex):
+            if len(inputs) == 1 and type(x.value) is float:
+                return record(TracedScalar(np.float64(x.value), x.node))
+            if hasattr(record, "op"):
+                return apply_with(record.op, ufunc, *inputs)
     return record(*inputs)
 
 

@@ -35,6 +35,8 @@ positive = elementwise("positive", python.pos, [1], expression="+x", doc="`y = +
 
 def _power_base(a: Any, b: Any) -> Any:
     # b a^(b-1); where b = 0 the function is constant, whatever a is.
+    if type(b) is int or type(b) is float:
+        return 2.0 * a if b == 2 else 0.0 * a if b == 0 else b * a ** (b - 1)
     zero = np.equal(b, 0)
     if np.any(zero):
         return np.where(zero, 0.0, b * a ** np.where(zero, 1.0, b - 1.0))

@@ -114,7 +114,7 @@ def _source(op: Op, name: str, variant: str) -> str:
         line(f" y = EV_{safe}({', '.join([values, *params])})")
     if op.kind == CONSTANT:
         line(" if " + " or ".join(f"n{k} is not None" for k in range(count)) + ":")
-        line(f"  f = FRAME(1); S.cut = ({op.name!r}, f.f_code, f.f_lasti)")
+        line(f"  f = FRAME(1); S.cut = ({op.name!r}, *OUTSIDE(f))")
         line(f" return y if type(y) is not ND or y.dtype is not F64 else PLAIN(y, {ops})")
         return "\n".join(out) + "\n"
     line(" if " + " and ".join(f"n{k} is None" for k in range(count)) + f": return PLAIN(y, {ops})")

@@ -7,6 +7,7 @@ through the whole chain of writes. Imports core and ``paths``. Invariant: memory
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -14,10 +15,10 @@ import numpy as np
 from wengert.core.context import SWITCH, next_seq, tracing
 from wengert.core.errors import CutError, WengertValueError, error_at
 from wengert.core.handle import TracedArray, TracedScalar, buffer, is_handle
-from wengert.core.node import Node, RichNode, here
+from wengert.core.node import USER_FILES, Node, RichNode, here, outside
 from wengert.core.op import LINEAR, Op
 from wengert.core.record import live_node, make_node, plain
-from wengert.core.types import ArrayType, dtype_of, shape_of
+from wengert.core.types import FLOAT64, ArrayType, dtype_of, shape_of
 from wengert.ops.paths import READ_ONLY, Path, Step, apply, fill, freeze, is_basic, may_repeat, winners
 
 
@@ -58,6 +59,27 @@ def _get_node(h: Any, path: Path, dynamic: tuple[Any, ...], dyn_nodes: tuple[Any
     return make_node(
         GET, (value, *dynamic), (parent, *dyn_nodes), (path, shape_of(h.value), dtype_of(h.value)), y, frame,
     )
+
+
+def getitem(h: Any, index: Any) -> Any:
+    """``h[index]``: the ordinary case in one short function, everything else by ``read``."""
+    parent = h.node
+    kind = type(index)
+    if h.base is not None or parent is None or SWITCH.special or not (kind is int or kind is slice or is_basic(index)):
+        return read(h, ("index", index))
+    value = h.value
+    y = value[index]
+    frame = sys._getframe(1)
+    code = frame.f_code
+    where = (code, frame.f_lasti) if USER_FILES.get(code.co_filename) and SWITCH.where is None else outside(frame)
+    path = (("index", index),)
+    node = Node(next_seq(), GET, (parent,), (), (path, value.shape, value.dtype), where)
+    if type(y) is not np.ndarray:
+        return TracedScalar(y, node)
+    out = TracedArray(y, node)
+    h.version = out.version = 0
+    out.base, out.path = h, path
+    return out
 
 
 def read(h: Any, step: Step) -> Any:
@@ -341,6 +363,18 @@ def _pull_get(node: Node, ct: Any, sweep: Any) -> None:
     if parent is None:
         return
     path, shape, dtype = node.params
+    if len(path) == 1 and dtype is FLOAT64 and not sweep.lifted:
+        kind, index = path[0]
+        if kind == "index" and (type(index) is slice or is_basic(index)):
+            buf = sweep.cts.get(parent)
+            if buf is None:
+                buf = sweep.cts[parent] = np.zeros(shape)
+                sweep.owned.add(parent)
+            elif parent not in sweep.owned or type(buf) is not np.ndarray:
+                buf = sweep.cts[parent] = private(buf, parent, sweep, shape, dtype)
+                sweep.owned.add(parent)
+            buf[index] += ct if getattr(ct, "dtype", dtype) is dtype else real_part(ct)
+            return
     path = fill(path, node.saved)
     cts = sweep.cts
     buf = cts.get(parent)
