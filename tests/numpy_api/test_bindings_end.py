@@ -180,3 +180,37 @@ def test_an_emptied_cell_and_a_dropped_attribute():
 
     assert is_marked(trace(f))
     assert not hasattr(Local, "make")
+
+
+def test_a_slot_name_that_held_data_for_a_while_is_served_again():
+    def f():
+        return state.read()
+
+    trace(f)
+    try:
+        state.zeros = 3.0
+        with pytest.raises(TypeError, match="not callable"):
+            trace(state.read)
+        assert state.zeros == 3.0
+        state.zeros = REAL.zeros
+        assert is_marked(trace(state.read)) and is_marked(trace(f))
+    finally:
+        state.zeros = REAL.zeros
+    assert leftovers(state) == []
+
+
+def test_a_counter_among_the_globals_costs_no_scan(monkeypatch):
+    from wengert.numpy_api.bindings.record import Record
+
+    names = {"np": np, "calls": 0, "__name__": "exec'd"}
+    exec("def f():\n    global calls\n    calls += 1\n    return np.zeros(1)", names)
+    assert is_marked(trace(names["f"]))
+    scans = []
+    scan = Record.scan
+    monkeypatch.setattr(Record, "scan", lambda self, *args: (scans.append(1), scan(self, *args)))
+    for _ in range(5):
+        assert is_marked(trace(names["f"]))
+    assert names["calls"] == 6 and scans == []
+    names["maker"] = np.zeros
+    exec("def f(): return maker(1)", names)
+    assert is_marked(trace(names["f"])) and scans != []

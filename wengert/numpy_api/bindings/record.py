@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from itertools import compress
+from operator import ne
 from types import FunctionType
 from typing import Any
 
-from wengert.numpy_api.bindings.scan import Scan
+from wengert.numpy_api.bindings.scan import DATA, Scan
 from wengert.numpy_api.bindings.slots import EntriesSlot, Slot
 from wengert.numpy_api.bindings.twins import TwinTable
 
@@ -26,7 +28,8 @@ class Record:
     """
 
     __slots__ = (
-        "_alive", "_identities", "guest", "key", "name", "orphans", "size", "slots", "space",
+        "_alive", "_identities", "_moves", "guest", "key", "name", "orphans", "size", "slots",
+        "space",
     )
 
     def __init__(self, name: str | None, space: dict[str, Any]) -> None:
@@ -35,6 +38,7 @@ class Record:
         self.guest = False
         self.space = space
         self.slots: list[Slot] = []
+        self._moves: list[tuple[Any, Any, Any]] = []  # of each slot: exchange and its two sides
         self.orphans: list[tuple[Any, dict[str, Any]]] = []
         self.size = -1
         self._identities: list[int] = []  # of the globals' values, twins in place
@@ -51,6 +55,7 @@ class Record:
         self._identities = [id(twins.get(name, value)) for name, value in entries.items()]
         self._alive = [value for value in entries.values() if type(value) in _REPLACEABLE]
         replaced, self.slots = self.slots, found.slots
+        self._moves = [(slot.exchange, *slot.sides()) for slot in found.slots]
         self.orphans = list(found.orphans.values())
         kept = {slot.key: slot for slot in found.slots}
         for slot in replaced:
@@ -62,14 +67,29 @@ class Record:
 
     def put(self) -> None:
         """Point the slots to the twins."""
-        for slot in self.slots:
-            slot.put()
+        for exchange, originals, twins in self._moves:
+            exchange(originals, twins)
 
     def restore(self) -> None:
         """Point the slots back, where they still hold our twins."""
-        for slot in self.slots:
-            slot.restore()
+        for exchange, originals, twins in self._moves:
+            exchange(twins, originals)
 
     def matches(self) -> bool:
-        """Whether, with the twins in place, every name still holds what the last scan saw."""
-        return list(map(id, self.space.copy().values())) == self._identities
+        """Whether, with the twins in place, every name still holds what the last scan saw.
+
+        Names that got plain data since then do not count (a counter, an array): there is nothing to
+        serve in it, and a slot is passed over until it holds its original again.
+        """
+        now = list(map(id, self.space.values()))
+        if now == self._identities:
+            return True
+        values = list(self.space.copy().values())
+        if len(values) != self.size:
+            return False
+        now = list(map(id, values))
+        changed = map(ne, now, self._identities)
+        if not DATA.issuperset(map(type, compress(values, changed))):
+            return False
+        self._identities = now
+        return True

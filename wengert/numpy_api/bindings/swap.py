@@ -354,7 +354,9 @@ class Bindings:
 
 def _is_simple(fun: FunctionType) -> bool:
     """Whether a function can reach originals through its globals only."""
-    if fun.__defaults__ or fun.__kwdefaults__ or getattr(fun, "__wrapped__", None) is not None:
+    if fun.__kwdefaults__ or getattr(fun, "__wrapped__", None) is not None:
+        return False
+    if fun.__defaults__ and not DATA.issuperset(map(type, fun.__defaults__)):
         return False
     try:
         return not fun.__closure__ or all(type(c.cell_contents) in DATA for c in fun.__closure__)
