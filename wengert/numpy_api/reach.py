@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 from wengert.numpy_api.bindings import Bindings, Token, make_twin
-from wengert.numpy_api.table import TWINS
+from wengert.numpy_api.table import TWINS, Standin
+from wengert.numpy_api.twins_lists import list_twins
 
 _NAMESPACES = ("numpy", "numpy.linalg", "numpy.fft", "numpy.random", "math", "cmath", "statistics")
 _bindings: Bindings | None = None
@@ -18,8 +19,12 @@ def bindings() -> Bindings:
     """The process's bindings."""
     global _bindings
     if _bindings is None:
-        _bindings = Bindings({original: make_twin(original, t) for original, t in TWINS.items()}, _NAMESPACES)
+        _bindings = Bindings([(original, _served(original, t)) for original, t in {**list_twins(), **TWINS}.items()], _NAMESPACES)
     return _bindings
+
+
+def _served(original: Any, entry: Any) -> Any:
+    return entry.thing if type(entry) is Standin else make_twin(original, entry)
 
 
 def enter(fun: Any) -> Token:

@@ -36,6 +36,15 @@ def twin(*originals: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     return _register(TWINS, originals)
 
 
+class Standin:
+    """An entry of ``TWINS`` that is no function: a class or object that takes the original's place as it is (``np.r_``)."""
+
+    __slots__ = ("thing",)
+
+    def __init__(self, thing: Any) -> None:
+        self.thing = thing
+
+
 def _register(table: dict[Any, Any], keys: tuple[Any, ...]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     def register(function: Callable[..., Any]) -> Callable[..., Any]:
         for key in keys:
