@@ -1,6 +1,17 @@
 """wengert: exact derivatives of the NumPy programs people already have."""
 
+from wengert.api.batching import vmap
+from wengert.api.custom import custom_jvp, custom_vjp, stop_gradient
 from wengert.api.gradients import grad, jvp, value_and_grad, vjp
+from wengert.api.jacobians import (
+    derivative,
+    elementwise_grad,
+    hessian,
+    hvp,
+    jacfwd,
+    jacobian,
+    jacrev,
+)
 from wengert.core.errors import (
     ChangedError,
     CheckError,
@@ -32,8 +43,19 @@ __all__ = [
     "VerificationError",
     "WengertError",
     "WengertWarning",
+    "custom_jvp",
+    "custom_vjp",
+    "derivative",
+    "elementwise_grad",
     "grad",
+    "hessian",
+    "hvp",
+    "jacfwd",
+    "jacobian",
+    "jacrev",
     "jvp",
+    "stop_gradient",
     "value_and_grad",
     "vjp",
+    "vmap",
 ]

@@ -10,6 +10,9 @@ from typing import Any
 
 ELEMENTWISE, LINEAR, GENERAL, CONTROL, CONSTANT = "elementwise", "linear", "general", "control", "constant"
 
+OWNED = 2
+"""In the mask of a push: there is a tangent, and it may be written to."""
+
 OPS: dict[str, Op] = {}
 """Every operation by name."""
 
@@ -20,7 +23,8 @@ class Op:
     ``evaluate(*values, *params)`` computes; ``infer(types, params)`` gives the ArrayType (a tuple of them for several outputs);
     ``record`` is the function users reach; ``pull(node, cotangent, sweep)`` and ``push(values, y, params, tangents, mask)`` are the
     two visitors generated from the derivative fact; ``save(values, y, mask)`` the residuals they read, whose origin is in ``saved_from``
-    (the operand's number, -1 for the output, None for something that is not a value).
+    (the operand's number, -1 for the output, None for something that is not a value). In ``push``, ``mask[0]`` is OWNED where the first
+    operand's tangent is held by nobody else and may be written to.
     """
 
     __slots__ = (
@@ -29,7 +33,7 @@ class Op:
         "scalar", "shape", "sparsity", "text", "zeroes",
     )
 
-    def __init__(self, **fields: Any) -> None:
+    def __init__(self, *, listed: bool = True, **fields: Any) -> None:
         for slot in self.__slots__:
             setattr(self, slot, fields.pop(slot, None))
         if fields:
@@ -37,9 +41,10 @@ class Op:
         self.inputs: tuple[str, ...]
         self.params: Mapping[str, Any]
         self.evaluate: Callable[..., Any]
-        if self.name in OPS:
-            raise ValueError(f"there is an operation called {self.name!r} already")
-        OPS[self.name] = self
+        if listed:
+            if self.name in OPS:
+                raise ValueError(f"there is an operation called {self.name!r} already")
+            OPS[self.name] = self
 
     def __repr__(self) -> str:
         return f"<Op {self.name}>"

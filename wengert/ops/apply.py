@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 
 from wengert.core.context import SWITCH, tracing
-from wengert.core.errors import CutError, WengertTypeError, error_at
+from wengert.core.errors import CutError, NoRuleError, WengertTypeError, error_at
 from wengert.core.handle import TracedArray, TracedScalar, is_handle
-from wengert.core.op import CONSTANT, Op
+from wengert.core.op import CONSTANT, CONTROL, ELEMENTWISE, LINEAR, Op
 from wengert.core.record import live_node, plain, record
 from wengert.core.types import CONSTANTS, ArrayType
 from wengert.ops.memory import sync
-from wengert.ops.visit import stub
+from wengert.ops.visit import Rule, stub
 
 
 def special(op: Op, operands: Sequence[Any], params: tuple[Any, ...], evaluate: Callable[..., Any] | None = None) -> Any:
@@ -38,6 +38,7 @@ def special(op: Op, operands: Sequence[Any], params: tuple[Any, ...], evaluate: 
             return special(op, [operand(b, op) for b in operands], params, evaluate)
     frame = tracing.get()
     if any(n is not None and n.abstract for n in nodes):
+        check_linear(op, nodes)
         types = [ArrayType.of(v) for v in values]
         found = op.infer(types, params)
         y = tuple(map(stub, found)) if op.outputs else stub(found)
@@ -51,7 +52,28 @@ def special(op: Op, operands: Sequence[Any], params: tuple[Any, ...], evaluate: 
         if frame is not None and frame.kinks is not None and op.kink is not None:
             frame.kinks.look(op, values, params, y, None)
         return plain(y, operands)
-    return record(op, values, nodes, params, y, frame, operands)
+    result = record(op, values, nodes, params, y, frame, operands)
+    if evaluate is not None and not op.outputs and result.node is not None:
+        result.node.evaluate = evaluate
+    return result
+
+
+def check_linear(op: Op, nodes: Sequence[Any]) -> None:
+    """Raise when a step on a type-only tangent is not linear in it: then there is no transpose."""
+    moving = {name for name, n in zip(op.inputs, nodes, strict=False) if n is not None and n.abstract}
+    if op.kind == ELEMENTWISE:
+        wants: set[str] = set()
+        for name, rule in zip(op.inputs, op.rules, strict=True):
+            if name in moving and isinstance(rule, Rule):
+                wants.update(rule.wants)
+        if not wants & (moving | {"y"}):
+            return
+    elif op.kind in (LINEAR, CONTROL):
+        return
+    raise error_at(
+        NoRuleError, f"a derivative rule is not linear in its tangent (or cotangent): it takes {op.name} of it",
+        fix="write the rule with sums and products by values that do not depend on the tangent",
+    )
 
 
 def apply_with(op: Op, evaluate: Callable[..., Any], *operands: Any) -> Any:
@@ -91,8 +113,12 @@ def _in(op: Op | None) -> str:
     return f" in {op.name}" if op is not None else ""
 
 
-def foreign(op: Op, operands: Sequence[Any], params: tuple[Any, ...]) -> Any:
+def foreign(
+    op: Op, operands: Sequence[Any], params: tuple[Any, ...], evaluate: Callable[..., Any] | None = None
+) -> Any:
     """A function call with an operand of an unusual type."""
+    if evaluate is not None:
+        return special(op, operands, params, evaluate)
     return op.record(*(operand(a, op) for a in operands), *params)
 
 

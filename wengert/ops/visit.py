@@ -20,7 +20,7 @@ from wengert.core.record import keep_constant
 from wengert.core.structure import ROOT
 from wengert.core.sweep import Sweep, dependence, reachable, run, run_lifted
 from wengert.core.types import FLOAT64, ArrayType, dtype_of, shape_of
-from wengert.ops.memory import fit, read
+from wengert.ops.memory import fit, read, real_part
 
 
 class Rule(NamedTuple):
@@ -202,7 +202,10 @@ def push_elementwise(op: Op, values: Sequence[Any], y: Any, tangents: Sequence[A
             if type(p) is not int and not np.isfinite(np.sum(part.value if is_handle(part) else part)):
                 part = absorb(t, p)
         total = part if total is None else total + part
-    return spread(total, shape_of(y.value if is_handle(y) else y))
+    plain = y.value if is_handle(y) else y
+    if dtype_of(plain).kind != "c":
+        total = real_part(total)  # a real function of complex numbers: t -> Re(p t)
+    return spread(total, shape_of(plain))
 
 
 def spread(tangent: Any, shape: tuple[int, ...]) -> Any:
@@ -348,15 +351,28 @@ def stub(kind: ArrayType) -> Any:
 
 
 def transpose(function: Callable[[Any], Any], kind: ArrayType, ct: Any, sweep: Sweep) -> Any:
-    """The transpose of a linear function at a cotangent; None when it is zero.
+    """The transpose of a linear function of one argument at a cotangent; None when it is zero.
 
-    The function is recorded once on a dummy of type ``kind``; ``ct`` is a list for a function with several outputs.
+    ``ct`` is a list for a function with several outputs.
+    """
+    return transpose_many(lambda t: function(t[0]), [kind], ct, sweep)[0]
+
+
+def transpose_many(
+    function: Callable[[Sequence[Any]], Any], kinds: Sequence[ArrayType], ct: Any, sweep: Sweep
+) -> list[Any]:
+    """The transpose of a linear function of several arguments at a cotangent: one result per argument, None where zero.
+
+    The function is recorded once, on dummies that have the types ``kinds`` and no data.
     """
     frame, token = context.enter(context.ABSTRACT)
     try:
-        root = RichNode(context.next_seq(), ROOT, (), (), (), None)
-        root.abstract = True
-        out = function(handle(stub(kind), root))
+        roots = []
+        for _ in kinds:
+            root = RichNode(context.next_seq(), ROOT, (), (), (), None)
+            root.abstract = True
+            roots.append(root)
+        out = function([handle(stub(kind), root) for kind, root in zip(kinds, roots, strict=True)])
     finally:
         context.leave(frame, token)
     inner_sweep = Sweep(careful=sweep.careful, lifted=sweep.lifted)
@@ -367,15 +383,15 @@ def transpose(function: Callable[[Any], Any], kind: ArrayType, ct: Any, sweep: S
             outputs.append(o.node)
             inner_sweep.add(o.node, c)
     if not outputs:
-        return None
-    order = reachable(outputs, [root], frame.start)
+        return [None] * len(roots)
+    order = reachable(outputs, roots, frame.start)
     if sweep.lifted:
-        inner, outer = dependence(order, [root], frame.start)
+        inner, outer = dependence(order, roots, frame.start)
         run_lifted(order, inner_sweep, inner, outer, frame.start)
     else:
         run(order, inner_sweep, keep=False)
     sweep.pulled += inner_sweep.pulled
-    return inner_sweep.cts.get(root)
+    return [inner_sweep.cts.get(root) for root in roots]
 
 
 __all__ = ["LINEAR", "Need", "Rule", "keep_constant", "save"]
