@@ -5,12 +5,15 @@ Imports core and the makers. Invariant: on raw values the result is what the ope
 
 from __future__ import annotations
 
+import math
 import operator as python
 from typing import Any
 
 import numpy as np
 
+from wengert.core.handle import is_handle
 from wengert.ops.kinds import elementwise
+from wengert.ops.kinks import some
 
 add = elementwise(
     "add", python.add, [1, 1], inputs="a b", expression="a + b", doc="Sum: `y = a + b`.", text="({a} + {b})",
@@ -34,34 +37,75 @@ positive = elementwise("positive", python.pos, [1], expression="+x", doc="`y = +
 
 
 def _power_base(a: Any, b: Any) -> Any:
-    # b a^(b-1); where b = 0 the function is constant, whatever a is.
+    # b a^(b-1); a^0 is constant at a = 0 too, where the formula would give 0 times infinity.
     if type(b) is int or type(b) is float:
         return 2.0 * a if b == 2 else 0.0 * a if b == 0 else b * a ** (b - 1)
-    zero = np.equal(b, 0)
-    if np.any(zero):
-        return np.where(zero, 0.0, b * a ** np.where(zero, 1.0, b - 1.0))
+    flat = np.logical_and(np.equal(b, 0), np.equal(a, 0))
+    if some(flat):
+        return np.where(flat, 0.0, b * a ** np.where(flat, 1.0, b - 1.0))
     return b * a ** (b - 1.0)
 
 
 def _power_exponent(a: Any, b: Any, y: Any) -> Any:
-    # y log a; at a = 0 < b the limit is 0.
-    zero = np.equal(a, 0)
-    if np.any(zero):
-        vanishes = zero & np.greater(b, 0)
-        return np.where(vanishes, 0.0, y * np.log(np.where(vanishes, 1.0, a)))
-    return y * np.log(a)
+    if is_handle(a) or is_handle(b):
+        return power_log(a, b, 1)
+    return _power_log(a, b, 1, y)
 
 
+def _power_log(a: Any, b: Any, n: Any, y: Any = None) -> Any:
+    # a^b (log a)^n; its limit at a = 0 < b is 0.
+    y = np.power(a, b, dtype=np.result_type(a, b, np.float32)) if y is None else y
+    vanishes = np.logical_and(np.equal(a, 0), np.greater(np.real(b), 0))
+    if np.any(vanishes):
+        return np.where(vanishes, 0.0, y * np.log(np.where(vanishes, 1.0, a)) ** n)
+    return y * np.log(a) ** n
+
+
+def _power_log_base(a: Any, b: Any, n: Any) -> Any:
+    return b * power_log(a, b - 1.0, n) + n * power_log(a, b - 1.0, n - 1) if n else _power_base(a, b)
+
+
+# Negative bases have no derivative in the exponent (NaN), but an integer exponent's derivative in the base is right.
 power = elementwise(
     "power", python.pow, [_power_base, _power_exponent], inputs="a b", expression="a ** b", doc="Power: `y = a^b`.",
     text="({a} ** {b})", latex="{{{a}}}^{{{b}}}", scalar="llvm.pow", domain=((0.5, 2.0), None),
+    kink=lambda v, p, y: np.logical_and(np.equal(v[0], 0), np.logical_and(np.greater(v[1], 0), np.less(v[1], 1))),
 )
+float_power = elementwise(
+    "float_power", np.float_power, [_power_base, _power_exponent], inputs="a b", domain=((0.5, 2.0), None),
+    latex="{{{a}}}^{{{b}}}", kink=power.op.kink, doc="Power in double precision: `y = a^b`.",
+)
+power_log = elementwise(
+    "power_log", _power_log, [_power_log_base, lambda a, b, n: power_log(a, b, n + 1), None], inputs="a b n",
+    domain=((0.5, 2.0), None, None), samples=lambda rng: (((rng.uniform(0.5, 2.0), rng.normal(), n), ()) for n in (0, 1, 2)),
+    doc="`y = a^b (ln a)^n` for an integer `n`: the derivatives of `a^b` in `b`.",
+)
+
+
+def _multiples(a: Any, b: Any, y: Any) -> Any:
+    # How often b fits: exactly the integer (a - y) / b, where rounding a / b up could miss it by one.
+    return -np.rint((a - y) / b)
+
+
 remainder = elementwise(
-    "remainder", python.mod, [1, lambda a, b: -np.floor(a / b)], inputs="a b", expression="a % b",
+    "remainder", python.mod, [1, _multiples], inputs="a b", expression="a % b", kink=lambda v, p, y: np.equal(y, 0),
     doc="Remainder with the sign of the divisor: `y = a - b floor(a / b)`.", text="({a} % {b})", latex="{a} \\bmod {b}",
     domain=((0.2, 0.8), (1.0, 2.0)),
 )
 fmod = elementwise(
-    "fmod", np.fmod, [1, lambda a, b: -np.trunc(a / b)], inputs="a b",
+    "fmod", np.fmod, [1, _multiples], inputs="a b", kink=lambda v, p, y: np.logical_and(np.equal(y, 0), np.not_equal(v[0], 0)),
     doc="Remainder with the sign of the dividend: `y = a - b trunc(a / b)`.", domain=((0.2, 0.8), (1.0, 2.0)),
+)
+
+
+def _ieee_remainder(a: Any, b: Any) -> Any:
+    if np.ndim(a) == 0 and np.ndim(b) == 0:
+        return math.remainder(a, b)
+    return np.vectorize(math.remainder, otypes=[float])(a, b)
+
+
+ieee_remainder = elementwise(
+    "ieee_remainder", _ieee_remainder, [1, _multiples], inputs="a b", domain=((0.2, 0.8), (1.8, 2.2)),
+    kink=lambda v, p, y: np.equal(2.0 * np.abs(y), np.abs(v[1])),
+    doc="Remainder of the nearest multiple: `y = a - b rint(a / b)` (`math.remainder`).",
 )

@@ -80,8 +80,16 @@ def operator(op: Op, *, reflected: bool = False) -> Any:
     return _pending[name][0] if name in _pending else _function(op, name, variant)
 
 
+def evaluated_by(op: Op, evaluate: Callable[..., Any], tag: str) -> Any:
+    """A recording function of ``op`` that computes with another function (``math.sin`` for the operation sin)."""
+    name = f"{tag}_{op.name}".replace(".", "_")
+    NAMESPACE[f"EV_{name}"] = evaluate
+    return _function(op, name, "twin")
+
+
 def _source(op: Op, name: str, variant: str) -> str:
     safe = op.name.replace(".", "_")
+    evaluation, other = (f"EV_{name}", f", EV_{name}") if variant == "twin" else (f"EV_{safe}", "")
     count = len(op.inputs)
     operands = [f"a{k}" for k in range(count)]
     arguments = list(reversed(operands)) if variant == "reflected" else operands
@@ -89,10 +97,10 @@ def _source(op: Op, name: str, variant: str) -> str:
     tuple_of = "({}{})".format
     ops = tuple_of(", ".join(operands), "," if count else "")
     par = tuple_of(", ".join(params), "," if params else "")
-    foreign = "FOREIGN" if variant == "call" else "FOREIGN_OPERATOR"
+    foreign = "FOREIGN" if variant in {"call", "twin"} else "FOREIGN_OPERATOR"
     out = [f"def {name}({', '.join([*arguments, *params])}):"]
     line = out.append
-    line(f" if S.special: return SPECIAL(OP_{safe}, {ops}, {par})" if variant == "call" else
+    line(f" if S.special: return SPECIAL(OP_{safe}, {ops}, {par}{other})" if foreign == "FOREIGN" else
          f" if S.special and all((type(a) in CONST or type(a) is TA or type(a) is TS) for a in {ops}): "
          f"return SPECIAL(OP_{safe}, {ops}, {par})")
     for k in range(count):
@@ -101,17 +109,17 @@ def _source(op: Op, name: str, variant: str) -> str:
         line(f"  if a{k}.base is not None: SYNC(a{k})")
         line(f"  x{k} = a{k}.value; n{k} = a{k}.node")
         line(f" elif t in CONST: x{k} = a{k}; n{k} = None")
-        line(f" else: return {foreign}(OP_{safe}, {ops}, {par})")
+        line(f" else: return {foreign}(OP_{safe}, {ops}, {par}{other})")
     values = ", ".join(f"x{k}" for k in range(count))
     expression = op.expression
-    if expression:
+    if expression and variant != "twin":
         for k, input_name in sorted(enumerate(op.inputs), key=lambda p: -len(p[1])):
             expression = expression.replace(input_name, f"\0{k}\0")
         for k in range(count):
             expression = expression.replace(f"\0{k}\0", f"x{k}")
         line(f" y = {expression}")
     else:
-        line(f" y = EV_{safe}({', '.join([values, *params])})")
+        line(f" y = {evaluation}({', '.join([values, *params])})")
     if op.kind == CONSTANT:
         line(" if " + " or ".join(f"n{k} is not None" for k in range(count)) + ":")
         line(f"  f = FRAME(1); S.cut = ({op.name!r}, *OUTSIDE(f))")

@@ -1,15 +1,25 @@
 """Exponentials, logarithms, trigonometric and hyperbolic functions and their inverses.
 
-Imports core and the makers. Invariant: each partial is the textbook derivative, in terms of the output where that is cheaper.
+Imports core, ``kinks`` and the makers. Invariant: each partial is the textbook derivative, in terms of the output where that is cheaper.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from wengert.ops.kinds import elementwise
+from wengert.ops.kinks import some
 
 _LN2, _LN10 = float(np.log(2.0)), float(np.log(10.0))
+_DEGREE = np.pi / 180.0
+
+
+def _at_zero(values: Any, params: Any, y: Any) -> Any:
+    # A vertical tangent: the derivative is infinite there.
+    return np.equal(values[0], 0)
+
 
 exp = elementwise("exp", np.exp, [lambda y: y], doc="`y = e^x`.", scalar="llvm.exp")
 exp2 = elementwise("exp2", np.exp2, [lambda y: y * _LN2], doc="`y = 2^x`.", scalar="llvm.exp2")
@@ -20,8 +30,8 @@ log10 = elementwise(
     "log10", np.log10, [lambda x: 1.0 / (x * _LN10)], doc="`y = log10 x`.", scalar="llvm.log10", domain=((0.2, 3.0),)
 )
 log1p = elementwise("log1p", np.log1p, [lambda x: 1.0 / (1.0 + x)], doc="`y = ln(1 + x)`.", scalar="log1p", domain=((-0.8, 3.0),))
-sqrt = elementwise("sqrt", np.sqrt, [lambda y: 0.5 / y], doc="`y = x^(1/2)`.", scalar="llvm.sqrt", domain=((0.2, 3.0),))
-cbrt = elementwise("cbrt", np.cbrt, [lambda y: 1.0 / (3.0 * y * y)], doc="`y = x^(1/3)`.", scalar="cbrt", domain=((0.2, 3.0),))
+sqrt = elementwise("sqrt", np.sqrt, [lambda y: 0.5 / y], doc="`y = x^(1/2)`.", scalar="llvm.sqrt", kink=_at_zero, domain=((0.2, 3.0),))
+cbrt = elementwise("cbrt", np.cbrt, [lambda y: 1.0 / (3.0 * y * y)], doc="`y = x^(1/3)`.", scalar="cbrt", kink=_at_zero, domain=((0.2, 3.0),))
 square = elementwise("square", np.square, [lambda x: 2.0 * x], doc="`y = x^2`.")
 reciprocal = elementwise("reciprocal", np.reciprocal, [lambda y: -y * y], doc="`y = 1/x`.", domain=((0.5, 2.0),))
 
@@ -29,27 +39,37 @@ sin = elementwise("sin", np.sin, [lambda x: np.cos(x)], doc="`y = sin x`.", scal
 cos = elementwise("cos", np.cos, [lambda x: -np.sin(x)], doc="`y = cos x`.", scalar="llvm.cos")
 tan = elementwise("tan", np.tan, [lambda y: 1.0 + y * y], doc="`y = tan x`.", scalar="tan", domain=((-1.2, 1.2),))
 arcsin = elementwise(
-    "arcsin", np.arcsin, [lambda x: 1.0 / np.sqrt(1.0 - x * x)], doc="`y = arcsin x`.", scalar="asin", domain=((-0.9, 0.9),)
+    "arcsin", np.arcsin, [lambda x: 1.0 / np.sqrt((1.0 - x) * (1.0 + x))], doc="`y = arcsin x`.", scalar="asin", domain=((-0.9, 0.9),)
 )
 arccos = elementwise(
-    "arccos", np.arccos, [lambda x: -1.0 / np.sqrt(1.0 - x * x)], doc="`y = arccos x`.", scalar="acos", domain=((-0.9, 0.9),)
+    "arccos", np.arccos, [lambda x: -1.0 / np.sqrt((1.0 - x) * (1.0 + x))], doc="`y = arccos x`.", scalar="acos", domain=((-0.9, 0.9),)
 )
 arctan = elementwise("arctan", np.arctan, [lambda x: 1.0 / (1.0 + x * x)], doc="`y = arctan x`.", scalar="atan")
-arctan2 = elementwise(
-    "arctan2", np.arctan2, [lambda a, b: b / (a * a + b * b), lambda a, b: -a / (a * a + b * b)], inputs="a b",
-    doc="The angle of the point (b, a): `y = atan2(a, b)`.", scalar="atan2",
-)
-hypot = elementwise(
-    "hypot", np.hypot, [lambda a, y: _ratio(a, y), lambda b, y: _ratio(b, y)], inputs="a b",
-    doc="`y = (a^2 + b^2)^(1/2)`; at the origin the minimum-norm subgradient, 0.", scalar="hypot",
-)
 
 
-def _ratio(part: object, whole: object) -> object:
+def _ratio(part: Any, whole: Any) -> Any:
+    # part / whole, and 0 at the origin.
     zero = np.equal(whole, 0)
-    if np.any(zero):
+    if some(zero):
         return np.where(zero, 0.0, part / np.where(zero, 1.0, whole))
     return part / whole
+
+
+def _turn(part: Any, a: Any, b: Any) -> Any:
+    # part / (a^2 + b^2) without squares, which would overflow or vanish.
+    size = np.hypot(a, b)
+    return _ratio(_ratio(part, size), size)
+
+
+arctan2 = elementwise(
+    "arctan2", np.arctan2, [lambda a, b: _turn(b, a, b), lambda a, b: _turn(-a, a, b)], inputs="a b",
+    kink=lambda v, p, y: np.logical_and(np.equal(v[0], 0), np.less_equal(v[1], 0)), domain=((0.2, 2.0), None), scalar="atan2",
+    doc="The angle of the point (b, a): `y = atan2(a, b)`; at the origin the partials are 0.",
+)
+hypot = elementwise(
+    "hypot", np.hypot, [lambda a, y: _ratio(a, y), lambda b, y: _ratio(b, y)], inputs="a b", kink=lambda v, p, y: y == 0,
+    doc="`y = (a^2 + b^2)^(1/2)`; at the origin the minimum-norm subgradient, 0.", scalar="hypot",
+)
 
 
 sinh = elementwise("sinh", np.sinh, [lambda x: np.cosh(x)], doc="`y = sinh x`.", scalar="sinh")
@@ -61,25 +81,26 @@ arccosh = elementwise(
     domain=((1.2, 3.0),),
 )
 arctanh = elementwise(
-    "arctanh", np.arctanh, [lambda x: 1.0 / (1.0 - x * x)], doc="`y = artanh x`.", scalar="atanh", domain=((-0.8, 0.8),)
+    "arctanh", np.arctanh, [lambda x: 1.0 / ((1.0 - x) * (1.0 + x))], doc="`y = artanh x`.", scalar="atanh", domain=((-0.8, 0.8),)
 )
+
+
+def _weight(part: Any, other: Any, whole: Any, power: Any) -> Any:
+    # The share e^part / (e^part + e^other); at equal infinities, where the formula is undetermined, its limit 1/2 along the diagonal.
+    infinite = np.isinf(whole)
+    if some(infinite):
+        limit = np.where(np.equal(part, other), 0.5, np.equal(part, whole))
+        return np.where(infinite, limit, power(np.where(infinite, 0.0, part - np.where(infinite, 0.0, whole))))
+    return power(part - whole)
+
+
 logaddexp = elementwise(
-    "logaddexp", np.logaddexp, [lambda a, y: np.exp(_gap(a, y)), lambda b, y: np.exp(_gap(b, y))], inputs="a b",
-    doc="`y = ln(e^a + e^b)`.",
+    "logaddexp", np.logaddexp, [lambda a, b, y: _weight(a, b, y, np.exp), lambda a, b, y: _weight(b, a, y, np.exp)],
+    inputs="a b", doc="`y = ln(e^a + e^b)`.",
 )
 logaddexp2 = elementwise(
-    "logaddexp2", np.logaddexp2, [lambda a, y: np.exp2(_gap(a, y)), lambda b, y: np.exp2(_gap(b, y))], inputs="a b",
-    doc="`y = log2(2^a + 2^b)`.",
+    "logaddexp2", np.logaddexp2, [lambda a, b, y: _weight(a, b, y, np.exp2), lambda a, b, y: _weight(b, a, y, np.exp2)],
+    inputs="a b", doc="`y = log2(2^a + 2^b)`.",
 )
-
-
-def _gap(part: object, whole: object) -> object:
-    # Both -inf: the share is undetermined, and 0 weight on each is the limit along the diagonal's outside.
-    same = np.isneginf(whole)
-    if np.any(same):
-        return np.where(same, -np.inf, part - np.where(same, 0.0, whole))
-    return part - whole
-
-
-deg2rad = elementwise("deg2rad", np.deg2rad, [lambda x: np.pi / 180.0 + 0.0 * x], doc="Degrees to radians.")
-rad2deg = elementwise("rad2deg", np.rad2deg, [lambda x: 180.0 / np.pi + 0.0 * x], doc="Radians to degrees.")
+deg2rad = elementwise("deg2rad", np.deg2rad, [lambda: _DEGREE], doc="Degrees to radians.")
+rad2deg = elementwise("rad2deg", np.rad2deg, [lambda: 1.0 / _DEGREE], doc="Radians to degrees.")

@@ -1,0 +1,201 @@
+"""Functions made of smooth pieces: absolute value, maximum and its relatives, clip, copysign, fractions, and relu.
+
+Imports core, ``kinks`` and the makers. Invariant: where two pieces meet the partial is the least-norm element of the generalised
+gradient, unless ``kinks.choice`` says otherwise; a tie of ``maximum`` is shared so that the shares add up to 1.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from wengert.core.handle import is_handle
+from wengert.core.types import dtype_of
+from wengert.ops.contract import conj
+from wengert.ops.kinds import constant, elementwise
+from wengert.ops.kinks import choice, some
+
+
+def raw(x: Any) -> Any:
+    """The value behind a handle, for questions about it that carry no derivative."""
+    return x.value if is_handle(x) else x
+
+
+def is_complex(x: Any) -> bool:
+    """Whether a raw value or handle is complex."""
+    return dtype_of(raw(x)).kind == "c"
+
+
+def _slope(x: Any) -> Any:
+    # d|x| = sign(x) dx; for complex x it is Re(conj(x) dx) / |x|, so the partial is conj(x) / |x|. At 0: the choice, 0 by default.
+    if is_complex(x):
+        size = absolute(x)
+        zero = np.equal(x, 0)
+        if some(zero):
+            return np.where(zero, 0.0, conj(x) / np.where(zero, 1.0, size))
+        return conj(x) / size
+    at_zero = choice.get().abs
+    slope = np.sign(x)
+    return slope if at_zero == 0.0 else slope + at_zero * np.equal(x, 0)
+
+
+def _at_zero(values: Any, params: Any, y: Any) -> Any:
+    return values[0] == 0
+
+
+absolute = elementwise(
+    "absolute", np.absolute, [_slope], expression="abs(x)", kink=_at_zero, domain=((0.2, 2.0),), text="|{x}|",
+    latex="\\left|{x}\\right|", scalar="llvm.fabs", doc="`y = |x|`; the slope at 0 is 0.",
+)
+fabs = elementwise(
+    "fabs", np.fabs, [_slope], kink=_at_zero, domain=((0.2, 2.0),), text="|{x}|", latex="\\left|{x}\\right|",
+    scalar="llvm.fabs", doc="`y = |x|` for real `x`, always floating point.",
+)
+
+
+# ---------------------------------------------------------------- maximum and relatives
+
+
+def _share_first(a: Any, b: Any, y: Any) -> Any:
+    # Which of the two was taken; a tie is shared. With y = NaN (from a or b) both count as taken.
+    return _share(np.equal(a, b), np.not_equal(y, b), first=True)
+
+
+def _share_second(a: Any, b: Any, y: Any) -> Any:
+    return _share(np.equal(a, b), np.not_equal(y, a), first=False)
+
+
+def _share_first_number(a: Any, b: Any, y: Any) -> Any:
+    # fmax and fmin pass NaN over: only the operand that equals the result was taken.
+    return _share(np.equal(a, b), np.equal(y, a), first=True)
+
+
+def _share_second_number(a: Any, b: Any, y: Any) -> Any:
+    return _share(np.equal(a, b), np.equal(y, b), first=False)
+
+
+def _share(tie: Any, taken: Any, *, first: bool) -> Any:
+    if not some(tie):
+        return taken * 1.0
+    share = choice.get().max
+    return np.where(tie, share if first else 1.0 - share, taken)
+
+
+def _tie(values: Any, params: Any, y: Any) -> Any:
+    return np.equal(values[0], values[1])
+
+
+_NUMPY = [_share_first, _share_second]
+_NUMBERS = [_share_first_number, _share_second_number]
+maximum = elementwise(
+    "maximum", np.maximum, _NUMPY, inputs="a b", kink=_tie, zeroes=True, latex="\\max({a}, {b})",
+    doc="The larger of two; NaN if one is. A tie gives each half of the derivative.",
+)
+minimum = elementwise(
+    "minimum", np.minimum, _NUMPY, inputs="a b", kink=_tie, zeroes=True, latex="\\min({a}, {b})",
+    doc="The smaller of two; NaN if one is. A tie gives each half of the derivative.",
+)
+fmax = elementwise(
+    "fmax", np.fmax, _NUMBERS, inputs="a b", kink=_tie, zeroes=True, latex="\\max({a}, {b})",
+    doc="The larger of two, NaN passed over. A tie gives each half of the derivative.",
+)
+fmin = elementwise(
+    "fmin", np.fmin, _NUMBERS, inputs="a b", kink=_tie, zeroes=True, latex="\\min({a}, {b})",
+    doc="The smaller of two, NaN passed over. A tie gives each half of the derivative.",
+)
+
+
+# ---------------------------------------------------------------- clip
+
+
+def _inside(x: Any, low: Any, high: Any) -> Any:
+    # At a bound the derivative in x is 0 (least norm of [0, 1]); the bound itself then gets all of it.
+    return np.logical_not(np.logical_or(np.less_equal(x, low), np.greater_equal(x, high))) * 1.0
+
+
+def _at_high(x: Any, low: Any, high: Any) -> Any:
+    return np.logical_or(np.greater_equal(x, high), np.greater(low, high)) * 1.0
+
+
+def _at_low(x: Any, low: Any, high: Any) -> Any:
+    above = np.logical_or(np.greater_equal(x, high), np.greater(low, high))
+    return np.logical_and(np.less_equal(x, low), np.logical_not(above)) * 1.0
+
+
+clip = elementwise(
+    "clip", lambda x, low, high: np.minimum(high, np.maximum(x, low)), [_inside, _at_low, _at_high], inputs="x low high",
+    kink=lambda v, p, y: np.logical_or(v[0] == v[1], v[0] == v[2]), zeroes=True,
+    domain=((-1.0, 1.0), (-0.6, -0.4), (0.4, 0.6)),
+    doc="`x` kept between `low` and `high`; at a bound the derivative in `x` is 0.",
+)
+
+
+# ---------------------------------------------------------------- signs, steps, fractions
+
+copysign = elementwise(
+    "copysign", np.copysign, [lambda a, b: np.sign(a) * np.copysign(1.0, b), 0], inputs="a b",
+    kink=lambda v, p, y: np.logical_or(v[0] == 0, v[1] == 0), domain=((0.2, 2.0), (0.2, 2.0)), scalar="llvm.copysign",
+    doc="`y = |a|` with the sign of `b`.",
+)
+step = constant(
+    "heaviside", np.heaviside, inputs="a b", kink=lambda v, p, y: v[0] == 0, domain=((0.2, 2.0), None),
+    doc="0 left of 0, 1 right of it, `b` at 0.",
+)
+
+
+def heaviside(x: Any, at_zero: Any) -> Any:
+    """``np.heaviside``: the step is constant in ``x``; the value at 0 has its derivative there."""
+    if is_handle(at_zero):
+        plain = step(x, 0.0)
+        return np.where(np.equal(x, 0), at_zero, plain)
+    return step(x, at_zero)
+
+
+def _fraction(x: Any) -> Any:
+    return np.modf(x)[0]
+
+
+fraction = elementwise(
+    "fraction", _fraction, [1], kink=lambda v, p, y: np.logical_and(y == 0, v[0] != 0), domain=((0.1, 0.9),),
+    doc="The fractional part with the sign of `x`: the first output of `modf`.",
+)
+nextafter = elementwise(
+    "nextafter", np.nextafter, [1, 0], inputs="a b", samples=lambda rng: (((rng.normal(), rng.normal()), ()) for _ in range(2)),
+    doc="The next floating point number from `a` towards `b`.",
+)
+ldexp = elementwise(
+    "ldexp", np.ldexp, [lambda i: np.ldexp(1.0, i), None], inputs="x i",
+    samples=lambda rng: (((rng.normal(size=3), np.array([-2, 0, 3])), ()), ((rng.normal(), 5), ())),
+    doc="`y = x 2^i` for an integer `i`.",
+)
+exponent = constant("exponent", lambda x: np.frexp(x)[1], doc="The binary exponent: the second output of `frexp`.")
+spacing = constant("spacing", np.spacing, doc="The distance to the next larger floating point number.")
+
+
+def modf(x: Any) -> Any:
+    """``np.modf``: fraction and whole part."""
+    from wengert.ops.compare import trunc
+
+    return fraction(x), trunc(x)
+
+
+def frexp(x: Any) -> Any:
+    """``np.frexp``: mantissa and exponent, ``x = m 2^e``."""
+    power = exponent(x)
+    return ldexp(x, -power), power
+
+
+# ---------------------------------------------------------------- gates
+
+
+def _relu_slope(x: Any) -> Any:
+    at_zero = choice.get().relu
+    slope = np.greater(x, 0) * 1.0
+    return slope if at_zero == 0.0 else slope + at_zero * np.equal(x, 0)
+
+
+relu = elementwise(
+    "relu", lambda x: np.maximum(x, 0.0), [_relu_slope], kink=_at_zero, zeroes=True, latex="\\max({x}, 0)",
+    doc="The rectifier max(x, 0), with slope 0 at 0 (`np.maximum(x, 0)` has 0.5 there).",
+)
