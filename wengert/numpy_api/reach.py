@@ -5,22 +5,55 @@ Imports the other files of this room. Invariant: entering and leaving are paired
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
 from typing import Any
 
 from wengert.numpy_api.bindings import Bindings, Token, make_twin
 from wengert.numpy_api.table import TWINS, Standin
 from wengert.numpy_api.twins_lists import list_twins
 
-_NAMESPACES = ("numpy", "numpy.linalg", "numpy.fft", "numpy.random", "math", "cmath", "statistics")
+Pairs = list[tuple[Any, Any]]
+_NAMESPACES = ("numpy", "numpy.linalg", "math", "cmath")
 _bindings: Bindings | None = None
+
+
+def _random() -> Pairs:
+    from wengert.numpy_api import twins_random
+
+    return twins_random.provide()
+
+
+def _statistics() -> Pairs:
+    from wengert.numpy_api import twins_statistics
+
+    return twins_statistics.provide()
+
+
+def _fft() -> Pairs:
+    known = set(TWINS)
+    return [pair for pair in list_twins(sys.modules["numpy.fft"]).items() if pair[0] not in known]
+
+
+_PROVIDERS: dict[str, Callable[[], Pairs]] = {"numpy.random": _random, "numpy.fft": _fft, "statistics": _statistics}
+"""Modules that are loaded only by those who use them, and what they get then."""
 
 
 def bindings() -> Bindings:
     """The process's bindings."""
     global _bindings
     if _bindings is None:
-        _bindings = Bindings([(original, _served(original, t)) for original, t in {**list_twins(), **TWINS}.items()], _NAMESPACES)
+        twins = {**list_twins(sys.modules["numpy"]), **list_twins(sys.modules["numpy.linalg"]), **TWINS}
+        _bindings = Bindings(_made(list(twins.items())), _NAMESPACES, {n: _later(p) for n, p in _PROVIDERS.items()})
     return _bindings
+
+
+def _later(provide: Callable[[], Pairs]) -> Callable[[], Pairs]:
+    return lambda: _made(provide())
+
+
+def _made(pairs: Pairs) -> Pairs:
+    return [(original, _served(original, entry)) for original, entry in pairs]
 
 
 def _served(original: Any, entry: Any) -> Any:

@@ -6,6 +6,7 @@ Imports ops and ``table``. Invariant: a list that holds a handle is stacked befo
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -22,18 +23,17 @@ _LISTS_MEANT = frozenset({
 })
 
 
-def list_twins() -> dict[Any, Callable[..., Any]]:
-    """A twin for every dispatching function of NumPy that has none of its own."""
+def list_twins(module: ModuleType) -> dict[Any, Callable[..., Any]]:
+    """A twin for every dispatching function of a NumPy module that has none of its own."""
     dispatcher = type(np.sum)
-    found: dict[Any, Callable[..., Any]] = {}
-    for module in (np, np.linalg, np.fft):
-        for original in vars(module).values():
-            if type(original) is dispatcher and original not in TWINS:
-                found[original] = _stacking(original, meant=original.__name__ in _LISTS_MEANT)
-    return found
+    return {
+        original: _stacking(original)
+        for original in vars(module).values()
+        if type(original) is dispatcher and original not in TWINS and original.__name__ not in _LISTS_MEANT
+    }
 
 
-def _stacking(original: Any, *, meant: bool) -> Callable[..., Any]:
+def _stacking(original: Any) -> Callable[..., Any]:
     implementation = FUNCTIONS.get(original, original)
 
     def call(*args: Any, **kwargs: Any) -> Any:
@@ -49,10 +49,7 @@ def _stacking(original: Any, *, meant: bool) -> Callable[..., Any]:
                 kwargs[key] = stacked(a)
         return original(*args, **kwargs)
 
-    def parts(*args: Any, **kwargs: Any) -> Any:
-        return original(*args, **kwargs)
-
-    return parts if meant else call
+    return call
 
 
 def stacked(value: Any) -> Any:
