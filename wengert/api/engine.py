@@ -119,7 +119,11 @@ def sweep_back(
     if outer_watching():
         inner, outer = sweep.dependence(order, root_nodes, frame.start)
         lifted = bool(outer) or any(map(is_handle, cotangents))
-    keep = keep or any(n.op.zeroes for n in order)
+    if not keep:
+        for node in order:
+            if node.op.zeroes:
+                keep = True
+                break
     found = _run(order, outputs, cotangents, root_nodes, inner, outer, frame, lifted=lifted, keep=keep, careful=False)
     if keep and not all(map(_finite, found)):
         found = _run(order, outputs, cotangents, root_nodes, inner, outer, frame, lifted=lifted, keep=True, careful=True)
@@ -130,7 +134,8 @@ def _finite(ct: Any) -> bool:
     if ct is None:
         return True
     value = ct.value if is_handle(ct) else ct
-    return bool(np.isfinite(value).all())
+    # The sum is finite only if every element is (an overflow of the sum merely costs a second sweep).
+    return bool(np.isfinite(np.add.reduce(value, axis=None))) if type(value) is np.ndarray else bool(np.isfinite(value))
 
 
 def _run(

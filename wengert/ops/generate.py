@@ -171,14 +171,7 @@ def _saved(op: Op, need: Any) -> str:
     return f"({value} if {condition} else None)"
 
 
-def multiply_into(ct: Any, p: Any) -> Any:
-    """``ct * p`` in the memory of a large fresh partial."""
-    if type(ct) is np.ndarray and ct.dtype is p.dtype and ct.shape == p.shape and p.flags.writeable and p.base is None:
-        return np.multiply(ct, p, out=p)
-    return ct * p
-
-
-NAMESPACE["INTO"] = multiply_into
+NAMESPACE["INTO"] = visit.multiply_into
 
 
 def pull_function(op: Op) -> Callable[..., None]:
@@ -225,7 +218,7 @@ def _contribution(op: Op, k: int, rule: Any, where: dict[str, str], safe: str) -
         f"{where[w]} = np.float64({where[w]}) if type({where[w]}) is float else {where[w]}"
         for w in dict.fromkeys(rule.wants)
     )
-    return [guards, f"p = {call}", "c = ct * p if type(p) is not ND or p.size < 8192 else INTO(ct, p)"]
+    return [guards, f"p = {call}", f"c = ct * p if type(p) is not ND or p.size < 8192 else INTO(ct, p, {arguments})"]
 
 
 def _is_identity(function: Any) -> bool:

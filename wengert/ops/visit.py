@@ -173,6 +173,16 @@ def times(ct: Any, p: Any) -> Any:
     return ct * p
 
 
+def multiply_into(ct: Any, p: Any, *residuals: Any) -> Any:
+    """``ct * p`` in the memory of a large partial, if that was made fresh (is no residual, nor a view of one)."""
+    if (
+        type(ct) is np.ndarray and type(p) is np.ndarray and ct.dtype is p.dtype and ct.shape == p.shape and p.base is None
+        and p.flags.writeable and not any(p is r for r in residuals)
+    ):
+        return np.multiply(ct, p, out=p)
+    return ct * p
+
+
 def absorb(ct: Any, p: Any) -> Any:
     """``ct * p`` where an exactly zero cotangent stays zero, whatever the partial."""
     if type(p) is int:
@@ -198,9 +208,9 @@ def push_elementwise(op: Op, values: Sequence[Any], y: Any, tangents: Sequence[A
             continue
         p = partial_value(op, k, find)
         with np.errstate(all="ignore"):
-            part = times(t, p)
+            part = times(t, p) if type(p) is not np.ndarray or p.size < 8192 else multiply_into(t, p, *values, y)
             if type(p) is not int and not np.isfinite(np.sum(part.value if is_handle(part) else part)):
-                part = absorb(t, p)
+                part = absorb(t, partial_value(op, k, find))
         total = part if total is None else total + part
     plain = y.value if is_handle(y) else y
     if dtype_of(plain).kind != "c":
