@@ -26,6 +26,7 @@ from wengert.core.errors import (
     WengertWarning,
 )
 from wengert.numpy_api.load import install as _install
+from wengert.numpy_api.reach import trace_into
 
 _install()
 del _install
@@ -55,6 +56,7 @@ __all__ = [
     "jacrev",
     "jvp",
     "stop_gradient",
+    "trace_into",
     "value_and_grad",
     "vjp",
     "vmap",

@@ -16,6 +16,7 @@ from wengert.core.context import FORWARD, REVERSE, SWITCH, Frame, tracing
 from wengert.core.errors import WengertError
 from wengert.core.handle import handle, is_handle
 from wengert.core.node import Node
+from wengert.core.record import leaked
 from wengert.core.structure import root
 from wengert.core.tree import Structure, flatten
 from wengert.core.types import dtype_of, shape_of
@@ -110,7 +111,10 @@ def sweep_back(
     """
     root_nodes = [r.node for r in roots]
     nodes = [o.node for o in outputs if is_handle(o) and o.node is not None]
-    order = sweep.reachable(nodes, root_nodes, frame.start)
+    older: list[Node] = []
+    order = sweep.reachable(nodes, root_nodes, frame.start, older)
+    if older and min(SWITCH.oldest, frame.start) >= frame.start:
+        leaked(older[0])
     if frame.watched:
         sweep.check_watched(frame.watched)
     inner: set[Node] = set()

@@ -1,7 +1,7 @@
 """Which traces are running: the chain of frames of this thread or task, and the switch every operation reads.
 
-A frame is one running trace (reverse, forward, full recording, or type-only). Frames are entered and left in one call,
-never held across a yield. Imports nothing of wengert. Invariant: ``SWITCH.special`` is False only while every
+A frame is one running trace: reverse, forward, full recording, type-only, or linearizing (the record of a linear program, made on
+type-only tangents). Frames are entered and left in one call, never held across a yield. Imports nothing of wengert. Invariant: ``SWITCH.special`` is False only while every
 running trace in the process is an ordinary reverse trace, so that the generated fast path may be taken without looking further.
 """
 
@@ -17,7 +17,7 @@ from typing import Any
 
 next_seq = itertools.count(1).__next__
 
-REVERSE, FORWARD, FULL, ABSTRACT = "reverse", "forward", "full", "abstract"
+REVERSE, FORWARD, FULL, ABSTRACT, LINEARIZE = "reverse", "forward", "full", "abstract", "linearize"
 _COLLECTOR = (200_000, 1000, 1000)
 
 
@@ -77,7 +77,7 @@ _saved_thresholds: tuple[int, int, int] | None = None
 
 def _refresh() -> None:
     live = SWITCH.live
-    SWITCH.keeping = sum(1 for frame in live if frame.kind != FORWARD)
+    SWITCH.keeping = sum(1 for frame in live if frame.kind not in (FORWARD, LINEARIZE))
     SWITCH.oldest = min((frame.start for frame in live), default=float("inf"))
     SWITCH.special = not live or any(
         frame.kind != REVERSE or frame.kinks is not None for frame in live

@@ -36,9 +36,10 @@ class Traced:
     ``version``  of a base: counts writes; of a view: the version of the base it last saw
     ``shared``   of a live array: its memory was read as a whole, so the next write copies first
     ``export``   of a live array: weak reference to the holder of memory lent to code that cannot be seen
+    ``wrote``    of a live array: the node of its last write, whose tangent nobody else holds (set by the careful recorder only)
     """
 
-    __slots__ = ("__weakref__", "base", "export", "node", "path", "shared", "value", "version")
+    __slots__ = ("__weakref__", "base", "export", "node", "path", "shared", "value", "version", "wrote")
 
     def __init__(self, value: Any, node: Node | None) -> None:
         self.value = value

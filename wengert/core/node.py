@@ -25,6 +25,7 @@ class Node:
     args: Any = None
     type: Any = None
     abstract: bool = False
+    evaluate: Any = None
 
     def __init__(
         self, seq: int, op: Any, inputs: tuple[Any, ...], saved: tuple[Any, ...], params: Any, where: Any
@@ -43,10 +44,11 @@ class Node:
 class RichNode(Node):
     """A node that also carries forward tangents, or (full recording) all its operands and its type.
 
-    ``tangents`` maps a forward frame to the tangent; ``args`` has a Node or a Const for every operand.
+    ``tangents`` maps a forward frame to the tangent; ``args`` has a Node or a Const for every operand; ``evaluate`` is what
+    computed the step where that was not the operation's own function (``np.power`` for Python's ``**``).
     """
 
-    __slots__ = ("abstract", "args", "tangents", "type")
+    __slots__ = ("abstract", "args", "evaluate", "tangents", "type")
 
     def __init__(
         self, seq: int, op: Any, inputs: tuple[Any, ...], saved: tuple[Any, ...], params: Any, where: Any
@@ -56,6 +58,7 @@ class RichNode(Node):
         self.args = None
         self.type = None
         self.abstract = False
+        self.evaluate = None
 
 
 class Const:

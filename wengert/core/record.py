@@ -11,23 +11,24 @@ from typing import Any
 
 import numpy as np
 
-from wengert.core.context import SWITCH, Frame, next_seq, tracing
+from wengert.core.context import LINEARIZE, SWITCH, Frame, next_seq, tracing
 from wengert.core.errors import LeakWarning
 from wengert.core.handle import buffer, handle, is_handle
 from wengert.core.node import Const, Node, RichNode, describe, here
-from wengert.core.op import CONSTANT, Op
+from wengert.core.op import CONSTANT, OWNED, Op
 from wengert.core.types import SCALARS, ArrayType
 
 
 def live_node(node: Node | None) -> Node | None:
     """The node, or None when its trace has ended: then its handle stands for its plain value."""
     if node is not None and node.seq < SWITCH.oldest:
-        _leaked(node)
+        leaked(node)
         return None
     return node
 
 
-def _leaked(node: Node) -> None:
+def leaked(node: Node) -> None:
+    """Warn that a handle outlived its trace."""
     import warnings
 
     warnings.warn(
@@ -64,9 +65,12 @@ def record(
 
 def make_node(
     op: Op, values: Sequence[Any], nodes: Sequence[Node | None], params: tuple[Any, ...], y: Any, frame: Frame | None,
-    operands: Sequence[Any] | None = None, type_of_y: Any = None,
+    operands: Sequence[Any] | None = None, type_of_y: Any = None, hands_on: bool = False,
 ) -> Node | None:
-    """The node of a step, or None when no running trace needs one."""
+    """The node of a step, or None when no running trace needs one.
+
+    ``hands_on`` says that the first operand's tangent is this step's to write to: nothing else can see it.
+    """
     full = frame.full if frame is not None else None
     if op.kind == CONSTANT and full is None:
         return None
@@ -77,20 +81,35 @@ def make_node(
         mask = tuple(n is not None for n in nodes)
         kept = [keep_constant(v, frame) if n is None else v for v, n in zip(values, nodes, strict=True)]
         node.saved = op.save(kept, y, params, mask) if op.save is not None else ()
-    if full is not None and not node.abstract:
+    if node.abstract:
+        if frame is not None and frame.kind == LINEARIZE:
+            # Of the linear program only what depends on the tangents is a step; all the rest is a residual.
+            node.args = tuple(
+                n if n is not None and n.abstract else residual(v, n, frame) for v, n in zip(values, nodes, strict=True)
+            )
+            node.type = _type(op, y, type_of_y)
+    elif full is not None:
         node.args = tuple(
             n if n is not None and n.seq >= full.start else _leaf(v, n)
             for v, n in zip(values, nodes, strict=True)
         )
-        if type_of_y is not None:
-            node.type = type_of_y
-        else:
-            node.type = tuple(map(ArrayType.of, y)) if op.outputs else ArrayType.of(y)
+        node.type = _type(op, y, type_of_y)
     if frame is not None and frame.kinks is not None and op.kink is not None:
         frame.kinks.look(op, values, params, y, node)
     if frame is not None and frame.forwards and op.kind != CONSTANT and not node.abstract:
-        push(node, op, values, nodes, params, y, frame)
+        push(node, op, values, nodes, params, y, frame, hands_on=hands_on)
     return node
+
+
+def _type(op: Op, y: Any, known: Any) -> Any:
+    if known is not None:
+        return known
+    return tuple(map(ArrayType.of, y)) if op.outputs else ArrayType.of(y)
+
+
+def residual(value: Any, node: Node | None, frame: Frame) -> Const:
+    """A constant of a linear program: kept for as long as the program lives, so a large array is watched for changes."""
+    return Const(handle(value, node) if node is not None else keep_constant(value, frame))
 
 
 def _leaf(value: Any, node: Node | None) -> Const:
@@ -106,7 +125,8 @@ def item_of(node: Node, k: int) -> Node:
 
 
 def push(
-    node: Node, op: Op, values: Sequence[Any], nodes: Sequence[Node | None], params: tuple[Any, ...], y: Any, frame: Frame
+    node: Node, op: Op, values: Sequence[Any], nodes: Sequence[Node | None], params: tuple[Any, ...], y: Any, frame: Frame,
+    *, hands_on: bool = False,
 ) -> None:
     """Compute the tangents of a new node for each running forward trace, outermost first."""
     for forward in frame.forwards:
@@ -124,7 +144,9 @@ def push(
                 result = _seen_from(outer, y, node)
         else:
             operands, result = list(values), y
-        mask = tuple(t is not None for t in tangents)
+        mask: tuple[int, ...] = tuple(t is not None for t in tangents)
+        if hands_on and mask[0]:
+            mask = (OWNED, *mask[1:])
         token = tracing.set(outer)
         try:
             tangent = op.push(operands, result, params, tangents, mask)

@@ -56,8 +56,13 @@ class Sweep:
             self.owned.discard(node)
 
 
-def reachable(outputs: Iterable[Node], roots: Iterable[Node], start: float) -> list[Node]:
-    """The nodes between outputs and roots (roots excluded), in order of recording. Nodes older than ``start`` are outside."""
+def reachable(
+    outputs: Iterable[Node], roots: Iterable[Node], start: float, outside: list[Node] | None = None
+) -> list[Node]:
+    """The nodes between outputs and roots (roots excluded), in order of recording.
+
+    Nodes older than ``start`` are outside; ``outside`` collects them.
+    """
     seen: set[Node] = set(roots)
     order: list[Node] = []
     stack = [node for node in outputs if node.seq >= start]
@@ -68,8 +73,11 @@ def reachable(outputs: Iterable[Node], roots: Iterable[Node], start: float) -> l
         seen.add(node)
         order.append(node)
         for parent in node.inputs:
-            if parent is not None and parent.seq >= start and parent not in seen:
-                stack.append(parent)
+            if parent is not None and parent not in seen:
+                if parent.seq >= start:
+                    stack.append(parent)
+                elif outside is not None:
+                    outside.append(parent)
     order.sort(key=_by_seq)
     return order
 

@@ -6,6 +6,7 @@ Imports the other files of this room. Invariant: entering and leaving are paired
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +17,7 @@ from wengert.numpy_api.twins_lists import list_twins
 Pairs = list[tuple[Any, Any]]
 _NAMESPACES = ("numpy", "numpy.linalg", "math", "cmath")
 _bindings: Bindings | None = None
+_making = threading.Lock()
 
 
 def _random() -> Pairs:
@@ -42,10 +44,21 @@ _PROVIDERS: dict[str, Callable[[], Pairs]] = {"numpy.random": _random, "numpy.ff
 def bindings() -> Bindings:
     """The process's bindings."""
     global _bindings
-    if _bindings is None:
-        twins = {**list_twins(sys.modules["numpy"]), **list_twins(sys.modules["numpy.linalg"]), **TWINS}
-        _bindings = Bindings(_made(list(twins.items())), _NAMESPACES, {n: _later(p) for n, p in _PROVIDERS.items()})
+    with _making:
+        if _bindings is None:
+            twins = {**list_twins(sys.modules["numpy"]), **list_twins(sys.modules["numpy.linalg"]), **TWINS}
+            _bindings = Bindings(_made(list(twins.items())), _NAMESPACES, {n: _later(p) for n, p in _PROVIDERS.items()})
     return _bindings
+
+
+def trace_into(package: str) -> None:
+    """Count a package among the user's own code: its ``np.zeros``, ``math.sin`` and so on are served while a trace runs.
+
+    Needed for pure-Python code inside packages that also have compiled parts, which are left alone otherwise.
+
+    >>> trace_into("some_package")
+    """
+    bindings().admit(package)
 
 
 def _later(provide: Callable[[], Pairs]) -> Callable[[], Pairs]:

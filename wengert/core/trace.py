@@ -1,0 +1,91 @@
+"""From a finished recording to a graph: the steps that outputs and guards need, freed of what only the running trace wanted.
+
+Imports core. Invariant: a node of the graph depends on nothing that is not a node of the graph, an input, or a constant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from wengert.core.context import LINEARIZE, Frame
+from wengert.core.errors import WengertValueError, error_at
+from wengert.core.graph import Graph, Guard, Operand, Signature, copy_step, input_node
+from wengert.core.handle import is_handle
+from wengert.core.node import Const, Node
+from wengert.core.structure import ROOT
+from wengert.core.sweep import check_watched
+
+
+def graph_of(
+    frame: Frame, roots: Sequence[Any], outputs: Sequence[Any], *, values: Sequence[Any] = (), signature: Signature | None = None,
+    name: str = "graph",
+) -> Graph:
+    """The graph of a finished frame (full, or linearizing): from ``roots`` (handles of its inputs) to ``outputs`` (settled leaves).
+
+    Raises ChangedError when a large constant that a step reads was overwritten later in the recorded program.
+    """
+    if frame.watched:
+        check_watched(frame.watched)
+    known: dict[Node, Operand] = {r.node: input_node(r.node.type, r.node.where, seq=r.node.seq) for r in roots}
+    inputs = tuple(known[r.node] for r in roots)
+    resolve = _resolver(frame)
+    ends = [resolve(Const(o)) for o in outputs]
+    asked = [g.node for g in frame.guards]
+    steps = []
+    for node in _needed([e for e in (*ends, *asked) if isinstance(e, Node)], set(known), resolve):
+        args = tuple(known[a] if isinstance(a, Node) else a for a in map(resolve, node.args))
+        if node.op is ROOT:
+            known[node] = args[0]  # the input of an inner trace: another name of what came in
+            continue
+        known[node] = made = copy_step(node, args)
+        steps.append(made)
+    guards = tuple(
+        Guard(g.kind, known[g.node], g.outcome, g.where) for g in frame.guards if isinstance(known[g.node], Node)
+    )
+    return Graph(
+        inputs=inputs, outputs=tuple(known[e] if isinstance(e, Node) else e for e in ends), guards=guards,  # type: ignore[arg-type]
+        nodes=tuple(steps), values=tuple(values), signature=signature, name=name,
+    )
+
+
+def _resolver(frame: Frame) -> Callable[[Operand], Operand]:
+    """Operands as nodes where they belong to this recording: a trace inside it saw them from outside, as free leaves."""
+    linear = frame.kind == LINEARIZE
+
+    def resolve(arg: Operand) -> Operand:
+        if isinstance(arg, Const) and is_handle(arg.value):
+            node = arg.value.node
+            if node is None:
+                return Const(arg.value.value)
+            if node.seq >= frame.start and (node.abstract or not linear):
+                return node  # type: ignore[no-any-return]
+        return arg
+
+    return resolve
+
+
+def _needed(ends: Sequence[Node], roots: set[Node], resolve: Callable[[Operand], Operand]) -> list[Node]:
+    """The nodes that ``ends`` need, in the order of recording."""
+    seen = set(roots)
+    order: list[Node] = []
+    stack = list(ends)
+    while stack:
+        node = stack.pop()
+        if node in seen:
+            continue
+        seen.add(node)
+        if node.args is None:
+            raise error_at(
+                WengertValueError, f"the step {node.op.name} was not fully recorded",
+                fix="this is a fault of wengert: please report the program that led here", where=node.where,
+            )
+        order.append(node)
+        for arg in map(resolve, node.args):
+            if isinstance(arg, Node) and arg not in seen:
+                stack.append(arg)
+    order.sort(key=lambda n: n.seq)
+    return order
+
+
+__all__ = ["graph_of"]
