@@ -132,7 +132,9 @@ def _source(op: Op, name: str, variant: str) -> str:
         return "\n".join(out) + "\n"
     simple = " and ".join(f"(n{k} is None or {_plain_test(op, k)})" for k in range(count))
     if op.kind == ELEMENTWISE:
-        line(" if type(y) in FLOATS: m = None; H = TS")
+        # One complex input may give a real output (absolute): that step needs its conjugate pairing.
+        real = " and type(x0) in FLOATS" if count == 1 else ""
+        line(f" if type(y) in FLOATS{real}: m = None; H = TS")
         line(f" elif type(y) is ND and y.dtype is F64 and {simple}: m = None; H = TA")
     elif op.kind == LINEAR:
         line(f" if (type(y) in FLOATS or (type(y) is ND and y.dtype is F64)) and {simple}:")
