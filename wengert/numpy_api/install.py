@@ -12,7 +12,7 @@ import numpy as np
 from wengert.core.handle import Traced, TracedArray, TracedScalar
 from wengert.core.types import dtype_of, shape_of
 from wengert.numpy_api import conversions as convert
-from wengert.numpy_api import protocols
+from wengert.numpy_api import lookups, protocols
 from wengert.numpy_api.table import METHODS
 from wengert.ops import arithmetic, compare, contract
 from wengert.ops.generate import operator
@@ -104,6 +104,7 @@ def install() -> None:
         setattr(Traced, f"__i{name}__", _inplace(operator(record.op)))
     for name, record in _COMPARISONS.items():
         setattr(Traced, f"__{name}__", _comparison(record))
+    Traced.__eq__ = lookups.comparing(Traced.__eq__)  # type: ignore[method-assign]
     attached: dict[str, Any] = {
         "__neg__": operator(arithmetic.negative.op), "__pos__": operator(arithmetic.positive.op),
         "__invert__": operator(compare.invert.op), "__divmod__": _divmod, "__rdivmod__": _rdivmod, "__pow__": _power3,
@@ -111,7 +112,7 @@ def install() -> None:
         "__array__": convert.array, "__float__": convert.to_float, "__complex__": convert.to_complex,
         "__int__": convert.to_int, "__bool__": convert.to_bool, "__index__": convert.to_index,
         "__str__": convert.text, "__repr__": convert.representation, "__format__": convert.formatted,
-        "__hash__": convert.hashed, "__reduce_ex__": convert.refuse_pickle, "__array_priority__": 1e6,
+        "__hash__": lookups.hashed, "__reduce_ex__": convert.refuse_pickle, "__array_priority__": 1e6,
         "shape": property(_shape), "ndim": property(lambda t: len(shape_of(t.value))),
         "dtype": property(lambda t: dtype_of(t.value)), "size": property(lambda t: int(np.prod(shape_of(t.value)))),
         "itemsize": property(lambda t: dtype_of(t.value).itemsize), "device": "cpu", "T": property(_transposed),
