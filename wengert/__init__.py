@@ -12,6 +12,7 @@ from wengert.api.jacobians import (
     jacobian,
     jacrev,
 )
+from wengert.api.kinks import kinks, subgradient
 from wengert.core.errors import (
     ChangedError,
     CheckError,
@@ -27,6 +28,9 @@ from wengert.core.errors import (
 )
 from wengert.numpy_api.load import install as _install
 from wengert.numpy_api.reach import trace_into
+from wengert.ops.gates import sigmoid, softplus
+from wengert.ops.kinks import KinkReport
+from wengert.ops.piecewise import relu
 
 _install()
 del _install
@@ -37,6 +41,7 @@ __all__ = [
     "CheckError",
     "CutError",
     "KinkError",
+    "KinkReport",
     "KinkWarning",
     "LeakWarning",
     "NoDependenceWarning",
@@ -55,7 +60,12 @@ __all__ = [
     "jacobian",
     "jacrev",
     "jvp",
+    "kinks",
+    "relu",
+    "sigmoid",
+    "softplus",
     "stop_gradient",
+    "subgradient",
     "trace_into",
     "value_and_grad",
     "vjp",

@@ -21,6 +21,7 @@ from wengert.core.structure import root
 from wengert.core.tree import Structure, flatten
 from wengert.core.types import dtype_of, shape_of
 from wengert.numpy_api import reach
+from wengert.numpy_api.boundary import explain
 from wengert.ops.memory import sync
 
 
@@ -49,13 +50,14 @@ def call(fun: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) -
     """Run the user's function with the names of its modules served; errors point at the user's code first."""
     token = reach.enter(fun)
     try:
-        return fun(*args, **kwargs)
+        return reach.served(fun)(*args, **kwargs)
     except WengertError:
         raise
     except Exception as problem:
         hidden = find_ours(problem)
         if hidden is not None:
             raise hidden from None
+        explain(problem)
         raise
     finally:
         reach.leave(token)
@@ -80,12 +82,13 @@ def outer_watching() -> bool:
 
 def reverse_trace(
     fun: Callable[..., Any], leaves: Sequence[Any], rebuild: Callable[[list[Any]], tuple[Sequence[Any], dict[str, Any]]], where: Any,
+    kinks: Any = None,
 ) -> tuple[Frame, list[Any], Any]:
     """Run ``fun`` on fresh roots for ``leaves``; returns the still live frame, the roots and the output tree.
 
-    The caller must ``finish`` the frame.
+    The caller must ``finish`` the frame. ``kinks`` is a watcher (``api/kinks``) or None.
     """
-    frame, token = context.enter(REVERSE)
+    frame, token = context.enter(REVERSE, kinks)
     try:
         roots = [root(leaf, where) for leaf in leaves]
         args, kwargs = rebuild([handle(r.value, r.node) for r in roots])  # the program may write into its arguments

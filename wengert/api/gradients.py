@@ -15,6 +15,7 @@ import numpy as np
 
 from wengert.api import engine
 from wengert.api.arguments import Selection, checked, name_of, scalar_output
+from wengert.api.kinks import publish, watcher
 from wengert.core import context
 from wengert.core.context import SWITCH, tracing
 from wengert.core.errors import NoDependenceWarning, WengertTypeError, WengertValueError, error_at
@@ -47,12 +48,14 @@ def warn_independent(fun: Any, path: str) -> None:
 
 def value_and_grad(
     fun: Callable[..., Any], argnums: int | Sequence[int] = 0, *, argnames: str | Sequence[str] | None = None, has_aux: bool = False,
-    holomorphic: bool = False,
+    holomorphic: bool = False, nonsmooth: str = "ignore",
 ) -> Callable[..., Any]:
     """Return a function that gives the value of ``fun`` and its gradient, from one run.
 
     ``fun`` returns one real number (with ``has_aux`` a pair of that and anything). The gradient has the shape and dtype of the argument
     ``argnums``; a tuple of numbers gives a tuple, ``argnames`` a dict. For complex arguments it is df/dx + i df/dy; ``holomorphic`` gives f'(z).
+    ``nonsmooth`` says what happens where an operation is evaluated at a kink (docs/kinks.md): "ignore", "warn", "raise" (KinkError), or
+    "record" (``wengert.kinks()`` then lists the places).
 
     Raises WengertTypeError for arguments or outputs that have no derivative, CutError where a derivative would be lost.
 
@@ -61,13 +64,16 @@ def value_and_grad(
     (np.float64(5.0), array([2., 4.]))
     """
 
+    watcher(nonsmooth)
+
     @functools.wraps(fun)
     def value_and_gradient(*args: Any, **kwargs: Any) -> Any:
+        watching = watcher(nonsmooth) if nonsmooth != "ignore" else None
         picked = Selection(fun, args, kwargs, argnums, argnames)
         where = here()
         SWITCH.cut = None
         leaves = [engine.settled(leaf) for leaf in picked.leaves]
-        frame, roots, out = engine.reverse_trace(fun, leaves, picked.rebuild, where)
+        frame, roots, out = engine.reverse_trace(fun, leaves, picked.rebuild, where, watching)
         try:
             aux = None
             if has_aux:
@@ -89,6 +95,7 @@ def value_and_grad(
                 aux = outward_tree(aux)
         finally:
             context.retire(frame)
+            publish(watching)
         gradient = picked.arrange(grads)
         return ((value, aux), gradient) if has_aux else (value, gradient)
 
@@ -112,7 +119,7 @@ def outward_tree(value: Any) -> Any:
 
 def grad(
     fun: Callable[..., Any], argnums: int | Sequence[int] = 0, *, argnames: str | Sequence[str] | None = None, has_aux: bool = False,
-    holomorphic: bool = False,
+    holomorphic: bool = False, nonsmooth: str = "ignore",
 ) -> Callable[..., Any]:
     """Return the gradient function of a function with one real output; options as for ``value_and_grad``.
 
@@ -120,7 +127,7 @@ def grad(
     >>> grad(lambda x: np.sin(x) * x)(0.0)
     np.float64(0.0)
     """
-    both = value_and_grad(fun, argnums, argnames=argnames, has_aux=has_aux, holomorphic=holomorphic)
+    both = value_and_grad(fun, argnums, argnames=argnames, has_aux=has_aux, holomorphic=holomorphic, nonsmooth=nonsmooth)
 
     @functools.wraps(fun)
     def gradient(*args: Any, **kwargs: Any) -> Any:

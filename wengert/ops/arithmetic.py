@@ -36,6 +36,18 @@ negative = elementwise("negative", python.neg, [-1], expression="-x", doc="`y = 
 positive = elementwise("positive", python.pos, [1], expression="+x", doc="`y = +x`, a copy.", text="(+{x})", latex="{x}")
 
 
+def _fma(a: Any, b: Any, c: Any) -> Any:
+    if hasattr(math, "fma") and not any(type(v) is np.ndarray for v in (a, b, c)):
+        return math.fma(a, b, c)
+    return a * b + c
+
+
+fma = elementwise(
+    "fma", _fma, [lambda b: b, lambda a: a, 1], inputs="a b c", text="({a} * {b} + {c})", latex="{a} \\, {b} + {c}",
+    scalar="llvm.fma", doc="`y = a b + c`, rounded once for scalars where Python can (`math.fma`).",
+)
+
+
 def _power_base(a: Any, b: Any) -> Any:
     # b a^(b-1); a^0 is constant at a = 0 too, where the formula would give 0 times infinity.
     if type(b) is int or type(b) is float:

@@ -47,7 +47,7 @@ arccos = elementwise(
 arctan = elementwise("arctan", np.arctan, [lambda x: 1.0 / (1.0 + x * x)], doc="`y = arctan x`.", scalar="atan")
 
 
-def _ratio(part: Any, whole: Any) -> Any:
+def ratio(part: Any, whole: Any) -> Any:
     # part / whole, and 0 at the origin.
     zero = np.equal(whole, 0)
     if some(zero):
@@ -58,7 +58,7 @@ def _ratio(part: Any, whole: Any) -> Any:
 def _turn(part: Any, a: Any, b: Any) -> Any:
     # part / (a^2 + b^2) without squares, which would overflow or vanish.
     size = np.hypot(a, b)
-    return _ratio(_ratio(part, size), size)
+    return ratio(ratio(part, size), size)
 
 
 arctan2 = elementwise(
@@ -67,7 +67,7 @@ arctan2 = elementwise(
     doc="The angle of the point (b, a): `y = atan2(a, b)`; at the origin the partials are 0.",
 )
 hypot = elementwise(
-    "hypot", np.hypot, [lambda a, y: _ratio(a, y), lambda b, y: _ratio(b, y)], inputs="a b", kink=lambda v, p, y: y == 0,
+    "hypot", np.hypot, [lambda a, y: ratio(a, y), lambda b, y: ratio(b, y)], inputs="a b", kink=lambda v, p, y: y == 0,
     doc="`y = (a^2 + b^2)^(1/2)`; at the origin the minimum-norm subgradient, 0.", scalar="hypot",
 )
 

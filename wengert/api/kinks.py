@@ -1,0 +1,86 @@
+"""Kinks for users: choosing a subgradient, and ``nonsmooth=`` of the transforms with what it found.
+
+Imports core and ops. Invariant: a choice holds for its thread or task only, and a value that is no subgradient is refused.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Iterator
+from contextvars import ContextVar
+
+from wengert.core.errors import WengertValueError, error_at
+from wengert.ops.kinks import MODES, Choice, KinkReport, Watcher, choice
+
+_last: ContextVar[tuple[KinkReport, ...]] = ContextVar("wengert_kinks", default=())
+_INTERVALS = {"abs": (-1.0, 1.0), "relu": (0.0, 1.0), "max": (0.0, 1.0)}
+
+
+@contextlib.contextmanager
+def subgradient(*, abs: float | None = None, relu: float | None = None, max: float | None = None) -> Iterator[None]:
+    """Choose the element of the generalised gradient that is used at a kink, as a context manager or a decorator.
+
+    ``abs`` is the slope of the absolute value at 0, in [-1, 1] (default 0); ``relu`` the slope of relu at 0, in [0, 1]
+    (default 0); ``max`` the share that the first operand of a maximum or minimum gets at a tie, in [0, 1] (default 1/2). A reduction
+    such as ``np.max`` splits a tie evenly by default; with ``max=1`` its first extreme element gets everything, with ``max=0`` its last.
+    The choice counts while derivatives are computed, so it goes around the call of the gradient.
+
+    Raises WengertValueError for a number outside the interval: it would be no subgradient.
+
+    >>> import numpy as np
+    >>> from wengert import grad
+    >>> with subgradient(abs=1.0):
+    ...     float(grad(np.abs)(0.0))
+    1.0
+    """
+    changes = {name: float(v) for name, v in {"abs": abs, "relu": relu, "max": max}.items() if v is not None}
+    for name, chosen in changes.items():
+        low, high = _INTERVALS[name]
+        if not low <= chosen <= high or math.isnan(chosen):
+            raise error_at(
+                WengertValueError, f"subgradient({name}={chosen:g}) is outside the generalised gradient [{low:g}, {high:g}]",
+                fix=f"choose {name} between {low:g} and {high:g}", depth=4,
+            )
+    token = choice.set(choice.get()._replace(**changes))
+    try:
+        yield
+    finally:
+        choice.reset(token)
+
+
+def kinks() -> list[KinkReport]:
+    """What the last derivative with ``nonsmooth="record"`` of this thread or task met: one report per operation and line.
+
+    Each has ``op``, ``file``, ``line``, ``count`` (elements on a kink) and ``where`` (the index of the first).
+
+    >>> import numpy as np
+    >>> from wengert import grad
+    >>> gradient = grad(lambda x: np.sum(np.abs(x)), nonsmooth="record")(np.array([1.0, 0.0]))
+    >>> [(report.op, report.count, report.where) for report in kinks()]
+    [('absolute', 1, (1,))]
+    """
+    return list(_last.get())
+
+
+def watcher(nonsmooth: str) -> Watcher | None:
+    """The watcher for an option ``nonsmooth=``, None for "ignore"; give it to ``context.enter(kind, kinks=...)``.
+
+    Raises WengertValueError for an unknown option.
+    """
+    if nonsmooth == "ignore":
+        return None
+    if nonsmooth not in MODES:
+        raise error_at(
+            WengertValueError, f"nonsmooth={nonsmooth!r} is unknown", fix='use "ignore", "warn", "raise" or "record"', depth=3
+        )
+    return Watcher(nonsmooth)
+
+
+def publish(watching: Watcher | None) -> None:
+    """Make what a recording watcher found the answer of ``kinks()``."""
+    if watching is not None and watching.mode == "record":
+        _last.set(tuple(watching.reports()))
+
+
+__all__ = ["Choice", "KinkReport", "kinks", "publish", "subgradient", "watcher"]
