@@ -71,7 +71,7 @@ def find_ours(problem: BaseException) -> WengertError | None:
         if isinstance(current, WengertError):
             return current
         seen.add(id(current))
-        current = current.__cause__ or current.__context__
+        current = current.__cause__ or (None if current.__suppress_context__ else current.__context__)
     return None
 
 

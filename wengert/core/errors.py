@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from wengert.core.node import Where, line_of, user_frame
+from wengert.core.node import Where, blamed_frame, line_of
 
 
 class WengertError(Exception):
@@ -84,7 +84,7 @@ def error_at(
 ) -> WengertError:
     """Build such an error without raising it."""
     if where is None:
-        frame = user_frame(sys._getframe(depth - 1))
+        frame = blamed_frame(sys._getframe(depth - 1))
         file, line = (frame.f_code.co_filename, frame.f_lineno) if frame else ("<unknown>", 0)
     else:
         file, line, _ = line_of(where)

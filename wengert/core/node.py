@@ -100,6 +100,28 @@ def user_frame(frame: FrameType | None) -> FrameType | None:
     return frame
 
 
+_LIBRARIES = (os.sep + "site-packages" + os.sep, os.sep + "dist-packages" + os.sep, os.path.dirname(os.__file__) + os.sep)
+
+
+def is_library(name: str) -> bool:
+    """Whether a file belongs to an installed package or to the standard library."""
+    return any(part in name for part in _LIBRARIES) or name.startswith("<frozen")
+
+
+def blamed_frame(frame: FrameType | None) -> FrameType | None:
+    """The frame an error names: the nearest of the traced program that is in no library, else simply the nearest."""
+    nearest = found = user_frame(frame)
+    while found is not None:
+        name = found.f_code.co_filename
+        if not is_user_file(name):
+            if found.f_code.co_name == "call" and name.endswith("engine.py"):  # where the trace begins
+                break
+        elif not is_library(name):
+            return found
+        found = found.f_back
+    return nearest
+
+
 def here(depth: int = 1) -> Where:
     """Where the user's code stands now: code object and instruction, resolved to a line only when printed."""
     if SWITCH.where is not None:
@@ -137,5 +159,5 @@ def describe(where: Where | None) -> str:
 
 __all__ = [
     "USER_FILES", "Const", "Node", "RichNode", "Where", "describe", "here", "is_user_file", "line_of", "next_seq",
-    "outside", "user_frame",
+    "blamed_frame", "is_library", "outside", "user_frame",
 ]

@@ -11,11 +11,16 @@ from typing import Any
 
 import numpy as np
 
-from wengert.core.context import SWITCH, tracing
-from wengert.core.errors import CutError, error_at
-from wengert.core.handle import TracedArray, TracedScalar
-from wengert.core.node import here
+from wengert.core.context import FULL, SWITCH, tracing
+from wengert.core.errors import CutError, WengertTypeError, error_at
+from wengert.core.graph import Guard
+from wengert.core.handle import TracedArray, TracedScalar, is_handle
+from wengert.core.node import Const, here
+from wengert.core.op import CONSTANT
+from wengert.core.structure import ROOT
+from wengert.core.types import dtype_of
 from wengert.ops.memory import sync
+from wengert.ops.paths import apply
 
 
 def current_value(t: Any) -> Any:
@@ -35,7 +40,7 @@ def peek(t: Any) -> Any:
 
 def is_cut(t: Any) -> bool:
     """Whether giving the plain value away would cut a derivative: the handle is traced and its trace still runs."""
-    return t.node is not None and t.node.seq >= SWITCH.oldest
+    return is_handle(t) and t.node is not None and t.node.seq >= SWITCH.oldest
 
 
 class _Holder:
@@ -50,10 +55,20 @@ class _Holder:
         self.__array_interface__ = interface
 
 
+def as_objects(t: Any) -> Any:
+    """An object array of the scalar handles in a handle."""
+    out = np.empty(t.shape, dtype=object)
+    for index in np.ndindex(out.shape):
+        out[index] = t[index] if index else t
+    return out
+
+
 def array(t: Any, dtype: Any = None, copy: Any = None) -> Any:
     """``__array__``: raises for a traced value; lends a buffer's memory, read-only."""
     value = peek(t)
     if is_cut(t):
+        if dtype is not None and np.dtype(dtype) == object:
+            return as_objects(t)
         if _sparse_product():
             out = np.empty((), dtype=object)
             out[()] = t
@@ -68,13 +83,30 @@ def array(t: Any, dtype: Any = None, copy: Any = None) -> Any:
         return np.array(value, dtype=dtype)
     if copy or (dtype is not None and np.dtype(dtype) != value.dtype):
         return np.array(value, dtype=dtype)
-    if t.base is None:
-        return value
     base = t.base
+    if base is None or not SWITCH.live:
+        return value
+    if base.base is base and t is not base:
+        value = apply(t.path, base.value)  # the memory itself: a live view holds a copy
     holder = _Holder(value)
     if base.base is base:
-        base.export = weakref.ref(holder)
+        if base.export is None:
+            base.export = _Lent()
+        base.export.holders.append(weakref.ref(holder))
     return np.asarray(holder)
+
+
+class _Lent:
+    """Everybody a live array's memory was lent to; called, it gives one who still looks at it, or None."""
+
+    __slots__ = ("holders",)
+
+    def __init__(self) -> None:
+        self.holders: list[Any] = []
+
+    def __call__(self) -> Any:
+        self.holders = [h for h in self.holders if h() is not None]
+        return self.holders[0]() if self.holders else None
 
 
 def _sparse_product() -> bool:
@@ -99,6 +131,8 @@ def _number(name: str, convert: Any) -> Any:
         if is_cut(t):
             if name == "float" and _formatting():
                 return convert(value)
+            if name == "float" and SWITCH.special and is_flat(t):
+                return guard(t, "float", convert(value))
             raise error_at(
                 CutError, f"{name}() of a traced value would cut the derivative",
                 fix="leave the conversion away, or write np.asarray-free NumPy: y = np.zeros(n); y[i] = t; use "
@@ -127,25 +161,33 @@ to_float = _number("float", float)
 to_complex = _number("complex", complex)
 
 
-class Guard:
-    """What Python learned from a value: kind of question, node asked, answer, line."""
-
-    __slots__ = ("kind", "node", "outcome", "where")
-
-    def __init__(self, kind: str, node: Any, outcome: Any, where: Any) -> None:
-        self.kind, self.node, self.outcome, self.where = kind, node, outcome, where
-
-    def __repr__(self) -> str:
-        return f"Guard({self.kind} of {self.node} is {self.outcome})"
-
-
 def guard(t: Any, kind: str, outcome: Any) -> Any:
-    """Note an answer in the running full recording."""
+    """Note an answer in every full recording that the value belongs to."""
     if SWITCH.special and t.node is not None:
         frame = tracing.get()
-        if frame is not None and frame.full is not None and t.node.seq >= frame.full.start:
-            frame.full.guards.append(Guard(kind, t.node, outcome, here(3)))
+        for running in frame.chain() if frame is not None else ():
+            if running.kind == FULL and t.node.seq >= running.start:
+                running.guards.append(Guard(kind, t.node, outcome, here(3)))
     return outcome
+
+
+def is_flat(t: Any) -> bool:
+    """Whether a value of a full recording depends on the inputs only through steps without derivative (rounding, counting)."""
+    seen = set()
+    stack = [t.node]
+    while stack:
+        node = stack.pop()
+        if node in seen or node.op.kind == CONSTANT:
+            continue
+        seen.add(node)
+        if node.op is ROOT or not node.args:
+            return False
+        for a in node.args:
+            if not isinstance(a, Const):
+                stack.append(a)
+            elif is_cut(a.value):
+                return False
+    return True
 
 
 def to_bool(t: Any) -> bool:
@@ -159,7 +201,10 @@ def to_int(t: Any) -> int:
 def to_index(t: Any) -> int:
     value = peek(t)
     if type(value) in (float, np.float64) or getattr(value, "dtype", np.dtype(float)).kind not in "iu":
-        raise TypeError(f"'{type(value).__name__}' object cannot be interpreted as an integer")
+        raise error_at(
+            WengertTypeError, f"a traced value of type {dtype_of(value)} cannot be interpreted as an integer",
+            fix="use int(t) where a count or an index is meant: it is constant from there on",
+        )
     return guard(t, "int", int(value))  # type: ignore[no-any-return]
 
 
@@ -185,9 +230,3 @@ def representation(t: Any) -> str:
 
 def formatted(t: Any, spec: str) -> str:
     return format(peek(t), spec)
-
-
-def hashed(t: Any) -> int:
-    if type(t) is TracedScalar:
-        return hash(t.value)
-    raise TypeError("unhashable type: 'numpy.ndarray'")

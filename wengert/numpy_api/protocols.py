@@ -6,19 +6,16 @@ handles themselves, and what that cannot do raises.
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import numpy as np
 
-from wengert.core.context import SWITCH
 from wengert.core.errors import CutError, NoRuleError, WengertError, error_at
-from wengert.core.handle import TracedArray, TracedScalar, is_handle
-from wengert.core.node import user_frame
+from wengert.core.handle import TracedArray, is_handle
 from wengert.numpy_api import inplace
 from wengert.numpy_api.table import FUNCTIONS, UFUNCS
 from wengert.numpy_api.ufunc_methods import METHODS_OF_UFUNCS
-from wengert.ops.apply import apply_with
+from wengert.numpy_api.conversions import as_objects
 from wengert.ops.join import holds_handle, nested
 from wengert.ops.memory import write
 from wengert.ops.select import where as choose
@@ -28,6 +25,8 @@ def array_ufunc(self: Any, ufunc: Any, method: str, *inputs: Any, **kwargs: Any)
     """``__array_ufunc__``: called by every ufunc, and by operators with a plain array on the left."""
     record = UFUNCS.get(ufunc)
     if record is None:
+        if method == "__call__" and not kwargs and all(set(types) <= {"O", "-", ">"} for types in ufunc.types):
+            return by_objects(ufunc, inputs)
         raise error_at(
             NoRuleError, f"numpy ufunc {ufunc.__name__!r} has no derivative rule",
             fix="write it with other functions, or give it a rule with wengert.custom_jvp",
@@ -36,23 +35,18 @@ def array_ufunc(self: Any, ufunc: Any, method: str, *inputs: Any, **kwargs: Any)
         return METHODS_OF_UFUNCS[method](ufunc, record, *inputs, **kwargs)
     if kwargs:
         return _call_with_options(ufunc, record, inputs, **kwargs)
-    result = _call(ufunc, record, inputs)
-    if is_handle(result) and result.node is not None and SWITCH.where is None:
-        frame = user_frame(sys._getframe(1))
-        if frame is not None:
-            result.node.where = (frame.f_code, frame.f_lasti)
-    return result
-
-
-def _call(ufunc: Any, record: Any, inputs: tuple[Any, ...]) -> Any:
-    for x in inputs:
-        # A Python float inside a handle: the ufunc itself must compute (np.power is not Python's **).
-        if type(x) is TracedScalar and type(x.value) in (float, int, complex):
-            if len(inputs) == 1 and type(x.value) is float:
-                return record(TracedScalar(np.float64(x.value), x.node))
-            if hasattr(record, "op"):
-                return apply_with(record.op, ufunc, *inputs)
     return record(*inputs)
+
+
+def by_objects(ufunc: Any, inputs: tuple[Any, ...]) -> Any:
+    """A ufunc made of a Python function (``np.frompyfunc``) runs on the scalar handles; its numbers come back stacked."""
+    made = ufunc(*(as_objects(x) if is_handle(x) else x for x in inputs))
+    return tuple(map(numbers, made)) if isinstance(made, tuple) else numbers(made)
+
+
+def numbers(made: Any) -> Any:
+    """An object array as a handle, when it holds handles and otherwise numbers only."""
+    return nested(made) if type(made) is np.ndarray and made.dtype == object and holds_handle(made) else made
 
 
 def _call_with_options(ufunc: Any, record: Any, inputs: tuple[Any, ...], **kwargs: Any) -> Any:
@@ -68,7 +62,8 @@ def _call_with_options(ufunc: Any, record: Any, inputs: tuple[Any, ...], **kwarg
         )
     if type(out) is tuple and len(out) == 1:
         out = out[0]
-    result = _call(ufunc, record, inputs)
+    held = inplace.references(out) if type(out) is np.ndarray else 0
+    result = record(*inputs)
     if dtype is not None:
         result = result.astype(dtype)
     if mask is not True:
@@ -77,7 +72,7 @@ def _call_with_options(ufunc: Any, record: Any, inputs: tuple[Any, ...], **kwarg
         return result
     if type(out) is tuple:
         return tuple(r if o is None else _store(r, o) for r, o in zip(result, out, strict=True))
-    return _store(result, out)
+    return _store(result, out, held)
 
 
 def _masked(result: Any, mask: Any, out: Any) -> Any:
@@ -88,14 +83,14 @@ def _masked(result: Any, mask: Any, out: Any) -> Any:
     return choose(mask, result, out)
 
 
-def _store(result: Any, out: Any) -> Any:
+def _store(result: Any, out: Any, held: int = 0) -> Any:
     if type(out) is TracedArray:
         write(out, ("index", Ellipsis), result)
         return out
     if type(out) is np.ndarray and not is_handle(result):
         out[...] = result
         return out
-    return inplace.bind(result, out)
+    return inplace.bind(result, out, held)
 
 
 def array_function(self: Any, func: Any, types: Any, args: Any, kwargs: Any) -> Any:

@@ -124,6 +124,11 @@ def foreign(
 
 def foreign_operator(op: Op, operands: Sequence[Any], params: tuple[Any, ...]) -> Any:
     """An operator with an operand of an unusual type: give the other side its chance when we do not know it."""
+    if op.name in {"matmul", "multiply"}:
+        from wengert.ops.sparse_product import means_product, multiply_sparse
+
+        if means_product(op.name, operands):
+            return multiply_sparse(*operands)
     for a in operands:
         kind = type(a)
         if kind in CONSTANTS or is_handle(a) or kind is list or kind is tuple:
