@@ -13,6 +13,7 @@ from wengert.api.jacobians import (
     jacrev,
 )
 from wengert.api.kinks import kinks, subgradient
+from wengert.api.tracing import Graph, linearize, trace
 from wengert.core.errors import (
     ChangedError,
     CheckError,
@@ -40,6 +41,7 @@ __all__ = [
     "ChangedError",
     "CheckError",
     "CutError",
+    "Graph",
     "KinkError",
     "KinkReport",
     "KinkWarning",
@@ -61,11 +63,13 @@ __all__ = [
     "jacrev",
     "jvp",
     "kinks",
+    "linearize",
     "relu",
     "sigmoid",
     "softplus",
     "stop_gradient",
     "subgradient",
+    "trace",
     "trace_into",
     "value_and_grad",
     "vjp",

@@ -81,6 +81,8 @@ def _answers(guard: Any, value: Any) -> np.ndarray[Any, Any]:
         return (rows != 0).all(axis=1) == bool(guard.outcome) if rows.shape[1] == 1 else np.array(
             [bool(np.all(r)) == bool(guard.outcome) for r in rows]
         )
+    if guard.kind == "float":
+        return (rows == wanted).all(axis=1)  # type: ignore[no-any-return]
     with np.errstate(all="ignore"):
         return (np.trunc(rows).astype(wanted.dtype) == wanted).all(axis=1)  # type: ignore[no-any-return]
 

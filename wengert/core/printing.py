@@ -31,8 +31,6 @@ def listing(
 ) -> str:
     """The whole graph as text; see ``Graph.text``."""
     names = names_of(graph)
-    found = _values(graph) if values else {}
-
     def row(node: Node, text: str) -> tuple[str, str]:
         right = _type(node.type)
         if node in found:
@@ -47,16 +45,17 @@ def listing(
         for g in graph.guards:
             place = ":".join(map(str, line_of(g.where)[:2])) if lines else ""
             asked.setdefault(g.node, []).append(f"    asked: {g.kind}({names[g.node]}) was {short(g.outcome)}   {place}".rstrip())
+    cut = len(graph) > longest
+    kept = [*graph.nodes[: longest // 2], *graph.nodes[len(graph) - (longest - longest // 2) :]] if cut else list(graph.nodes)
+    found = _values(graph, kept) if values else {}
     rows = [row(n, names[n]) for n in graph.inputs]
-    body = [(row(n, f"{names[n]} = {operation(n, names)}"), asked.get(n, ())) for n in graph.nodes]
-    cut = len(body) > longest
-    shown = [*body[: longest // 2], *body[len(body) - (longest - longest // 2) :]] if cut else body
+    shown = [(row(n, f"{names[n]} = {operation(n, names)}"), asked.get(n, ())) for n in kept]
     width = min(48, max((len(text) for text, _ in [*rows, *(r for r, _ in shown)]), default=0))
     out = [f"{graph.name}: {_count(len(graph.inputs), 'input')}, {_count(len(graph), 'step')}, {_count(len(graph.outputs), 'output')}"]
     out.extend(f"  {text:<{width}}  {right}" for text, right in rows)
     for k, ((text, right), questions) in enumerate(shown):
         if cut and k == longest // 2:
-            out.append(f"  ... {len(body) - longest} steps ...")
+            out.append(f"  ... {len(graph) - longest} more steps ...")
         out.append(f"  {text:<{width}}  {right}")
         out.extend(questions)
     out.append("  return " + ", ".join(operand_text(o, names) for o in graph.outputs))
@@ -71,17 +70,17 @@ def _type(kind: Any) -> str:
     return "(" + ", ".join(map(repr, kind)) + ")" if type(kind) is tuple else repr(kind)
 
 
-def _values(graph: Graph) -> dict[Node, Any]:
-    """The value of every step at the recorded inputs; empty when there are none (a linear program has no example)."""
+def _values(graph: Graph, kept: Sequence[Node]) -> dict[Node, Any]:
+    """The values of some steps at the recorded inputs; empty when there are none (a linear program has no example)."""
     if len(graph.values) != len(graph.inputs) or graph.free:
         return {}
     plain = [v.value if is_handle(v) else v for v in graph.values]
-    every = graph.with_steps(graph.nodes, graph.nodes)
+    every = graph.with_steps(graph.nodes, kept)
     try:
         found = every.evaluate(plain)
     except (WengertError, ArithmeticError):
         return {}
-    return {**dict(zip(graph.inputs, plain, strict=True)), **dict(zip(graph.nodes, found, strict=True))}
+    return {**dict(zip(graph.inputs, plain, strict=True)), **dict(zip(kept, found, strict=True))}
 
 
 def short(value: Any, longest: int = 44) -> str:

@@ -50,19 +50,46 @@ def graph_of(
 
 
 def _resolver(frame: Frame) -> Callable[[Operand], Operand]:
-    """Operands as nodes where they belong to this recording: a trace inside it saw them from outside, as free leaves."""
+    """Operands as nodes where they belong to this recording: a trace inside it saw them from outside, as free leaves.
+
+    In a linear program what does not depend on the tangents is a residual: a handle where a trace around it watches, else a plain value.
+    """
     linear = frame.kind == LINEARIZE
+    watched: dict[Node, bool] = {}
 
     def resolve(arg: Operand) -> Operand:
         if isinstance(arg, Const) and is_handle(arg.value):
             node = arg.value.node
             if node is None:
                 return Const(arg.value.value)
-            if node.seq >= frame.start and (node.abstract or not linear):
-                return node  # type: ignore[no-any-return]
+            if node.seq >= frame.start:
+                if node.abstract or not linear:
+                    return node  # type: ignore[no-any-return]
+                if not _is_watched(node, frame, watched):
+                    return Const(arg.value.value)
         return arg
 
     return resolve
+
+
+def _is_watched(node: Node, frame: Frame, known: dict[Node, bool]) -> bool:
+    """Whether a node recorded inside ``frame`` depends on something outside of it."""
+    stack = [node]
+    while stack:
+        top = stack[-1]
+        if top in known:
+            stack.pop()
+            continue
+        parents = [p for p in top.inputs if p is not None]
+        if any(p.seq < frame.start for p in parents) or any(f in (top.tangents or ()) for f in frame.forwards):
+            known[top] = True
+        elif waiting := [p for p in parents if p not in known]:
+            stack.extend(waiting)
+            continue
+        else:
+            known[top] = any(known[p] for p in parents)
+        stack.pop()
+    return known[node]
 
 
 def _needed(ends: Sequence[Node], roots: set[Node], resolve: Callable[[Operand], Operand]) -> list[Node]:

@@ -14,9 +14,9 @@ import numpy as np
 
 from wengert.core.context import SWITCH, next_seq, tracing
 from wengert.core.errors import CutError, WengertValueError, error_at
-from wengert.core.handle import TracedArray, TracedScalar, buffer, is_handle
+from wengert.core.handle import TracedArray, TracedScalar, buffer, handle, is_handle
 from wengert.core.node import USER_FILES, Node, RichNode, here, outside
-from wengert.core.op import LINEAR, Op
+from wengert.core.op import LINEAR, OWNED, Op
 from wengert.core.record import live_node, make_node, plain
 from wengert.core.types import FLOAT64, ArrayType, dtype_of, shape_of
 from wengert.ops.paths import READ_ONLY, Path, Step, apply, fill, freeze, is_basic, may_repeat, winners
@@ -125,6 +125,17 @@ def read(h: Any, step: Step) -> Any:
     return out
 
 
+def region(h: Any, path: Path, dynamic: tuple[Any, ...] = (), dyn_nodes: tuple[Any, ...] = ()) -> Any:
+    """The region of a handle that a path leads to, as a value of its own that later writes do not reach."""
+    if h.base is not None and h.base is not h:
+        sync(h)
+    y = apply(fill(path, dynamic), h.value)
+    if type(y) is np.ndarray and h.base is not None and np.may_share_memory(y, h.value):
+        y = y.copy()
+    node = _get_node(h, path, dynamic, dyn_nodes, y)
+    return y if node is None else handle(y, node)
+
+
 def _split_index(index: Any) -> tuple[Any, tuple[Any, ...], tuple[Any, ...]]:
     """Take traced indices (fully recorded masks and integer arrays) out of an index expression."""
     from wengert.ops.paths import Slot
@@ -158,6 +169,13 @@ def _split_index(index: Any) -> tuple[Any, tuple[Any, ...], tuple[Any, ...]]:
 
 
 # ---------------------------------------------------------------- writing
+
+
+def plain_copy(h: Any) -> Any:
+    """A copy of an array handle with memory of its own, without a step in the graph."""
+    if h.base is not None:
+        sync(h)
+    return buffer(np.array(h.value, copy=True, order="K"), h.node)
 
 
 def make_live(h: Any) -> Any:
@@ -198,7 +216,13 @@ def write(h: Any, step: Step, value: Any, *, add: bool = False) -> None:
     if step[0] == "index" and not is_basic(step[1]):
         argument, dynamic, dyn_nodes = _split_index(step[1])
         step = ("index", argument)
-    path = (*path, step)
+    write_path(base, (*path, step), dynamic, dyn_nodes, value, add=add)
+
+
+def write_path(
+    base: Any, path: Path, dynamic: tuple[Any, ...], dyn_nodes: tuple[Any, ...], value: Any, *, add: bool = False
+) -> None:
+    """Replace or increase the region of an array handle that a path leads to; ``dynamic`` are the values of traced indices."""
     if any(kind in READ_ONLY for kind, _ in path):
         raise ValueError("assignment destination is read-only")
     v_node: Node | None = None
@@ -213,7 +237,9 @@ def write(h: Any, step: Step, value: Any, *, add: bool = False) -> None:
     before = None
     if SWITCH.special and base.node is None and v_node is not None:
         before = base.value.copy()
-    make_live(h)
+    # The last write's tangent is ours alone as long as the memory was not read as a whole since.
+    alone = SWITCH.special and base.base is base and not base.shared and getattr(base, "wrote", None) is base.node
+    make_live(base)
     if v_node is not None and base.export is not None:
         check_export(base)
     where = fill(path, dynamic)
@@ -229,7 +255,9 @@ def write(h: Any, step: Step, value: Any, *, add: bool = False) -> None:
     old = base.node
     if old is not None or v_node is not None or any(n is not None for n in dyn_nodes):
         params = (path, shape_of(region), base.value.shape, base.value.dtype, _meta(v))
-        base.node = _write_node(ADD_AT if add else UPDATE, base, old, v, v_node, dynamic, dyn_nodes, params, before)
+        base.node = _write_node(ADD_AT if add else UPDATE, base, old, v, v_node, dynamic, dyn_nodes, params, before, alone)
+        if SWITCH.special:
+            base.wrote = base.node
     base.version += 1
 
 
@@ -250,7 +278,7 @@ def _meta(value: Any) -> tuple[tuple[int, ...], Any]:
 
 def _write_node(
     op: Op, base: Any, old: Node | None, v: Any, v_node: Node | None, dynamic: tuple[Any, ...],
-    dyn_nodes: tuple[Any, ...], params: tuple[Any, ...], before: Any,
+    dyn_nodes: tuple[Any, ...], params: tuple[Any, ...], before: Any, alone: bool,
 ) -> Node | None:
     if not SWITCH.special:
         return Node(next_seq(), op, (old, v_node, *dyn_nodes), dynamic, params, here(3))
@@ -261,7 +289,7 @@ def _write_node(
     stated = before if before is not None else base.value
     return make_node(
         op, (stated, v, *dynamic), (old, v_node, *dyn_nodes), params, base.value, frame,
-        type_of_y=ArrayType.of(base.value),
+        type_of_y=ArrayType.of(base.value), hands_on=alone,
     )
 
 
@@ -294,6 +322,8 @@ def _evaluate_add_at(old: Any, value: Any, *rest: Any) -> Any:
 
 def add_region(buf: Any, path: Path, ct: Any) -> Any:
     """Add a cotangent into a region of a buffer; returns the buffer (a handle once traced values are in it)."""
+    if any(kind in READ_ONLY for kind, _ in path):
+        path, ct = _writeable_region(path, ct, shape_of(buf.value if is_handle(buf) else buf))
     if type(buf) is np.ndarray and not is_handle(ct):
         target = apply(path[:-1], buf)
         kind, index = path[-1]
@@ -314,6 +344,31 @@ def add_region(buf: Any, path: Path, ct: Any) -> Any:
         whole = read(whole, step)
     write(whole, path[-1], ct, add=True)
     return buf
+
+
+def _writeable_region(path: Path, ct: Any, shape: tuple[int, ...]) -> tuple[Path, Any]:
+    """The same region by steps whose views may be written to: diagonals the way einsum makes them, broadcasts summed."""
+    out: list[Step] = []
+    region = np.broadcast_to(np.zeros(()), shape)
+    for k, (kind, argument) in enumerate(path):
+        if kind == "broadcast":
+            rest = path[k + 1 :]
+            if rest:
+                ct = add_region(np.zeros(argument, (ct.value if is_handle(ct) else np.asarray(ct)).dtype), rest, ct)
+            return (*out, ("index", Ellipsis)), fit(ct, region.shape, np.dtype(complex))
+        if kind == "diagonal":
+            offset, axis1, axis2 = (int(n) for n in argument)
+            pair = axis1 % region.ndim, axis2 % region.ndim
+            order = (*(a for a in range(region.ndim) if a not in pair), *pair)
+            rows, columns = max(0, -offset), max(0, offset)
+            size = max(0, min(region.shape[pair[0]] - rows, region.shape[pair[1]] - columns))
+            square = (Ellipsis, slice(rows, rows + size), slice(columns, columns + size))
+            steps: Path = (("transpose", order), ("index", square), ("einsum_diagonal", None))
+        else:
+            steps = ((kind, argument),)
+        out.extend(steps)
+        region = apply(steps, region)
+    return tuple(out), ct
 
 
 def take_region(buf: Any, path: Path) -> tuple[Any, Any]:
@@ -462,6 +517,10 @@ def _push_get(values: Any, y: Any, params: Any, tangents: Any, mask: Any) -> Any
     out = apply(path, tangents[0])
     if type(out) is np.ndarray and out.base is not None:
         out = out.copy()
+    elif is_handle(out) and out.base is not None:
+        # The tangent read from may be written to later on (``_push_write``): what was read must not follow it.
+        sync(out)
+        out = TracedArray(out.value, out.node)
     return out
 
 
@@ -471,8 +530,10 @@ def _push_write(values: Any, y: Any, params: Any, tangents: Any, mask: Any, *, a
     t_old, t_value = tangents[0], tangents[1]
     if t_old is None:
         t_new = np.zeros(shape, dtype)
+    elif mask[0] is OWNED and (is_handle(t_old) or t_old.flags.owndata):
+        t_new = t_old  # n writes cost O(n) together, not O(n^2)
     elif is_handle(t_old):
-        t_new = +t_old
+        t_new = plain_copy(t_old)
     else:
         t_new = np.array(t_old, copy=True)
     if add and t_value is None:
@@ -487,10 +548,7 @@ def _push_write(values: Any, y: Any, params: Any, tangents: Any, mask: Any, *, a
         return t_new
     if type(t_new) is np.ndarray:
         t_new = buffer(t_new)
-    target = t_new
-    for step in path[:-1]:
-        target = read(target, step)
-    write(target, path[-1], change, add=add)
+    write_path(t_new, path, (), (), change, add=add)
     return t_new
 
 

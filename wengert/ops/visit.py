@@ -187,11 +187,12 @@ def absorb(ct: Any, p: Any) -> Any:
     """``ct * p`` where an exactly zero cotangent stays zero, whatever the partial."""
     if type(p) is int:
         return times(ct, p)
-    plain = ct.value if is_handle(ct) else ct
-    zero = plain == 0
     with np.errstate(all="ignore"):
         product = ct * p
-        if not np.any(zero):
+        if is_handle(ct) and ct.node is not None and ct.node.abstract:
+            return product  # no values yet: whoever runs the program that is being recorded absorbs
+        zero = np.equal(ct, 0)  # in a full recording the question is a step of it
+        if not is_handle(zero) and not np.any(zero):
             return product
         return np.where(zero, 0.0, product)
 
