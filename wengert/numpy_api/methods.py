@@ -19,7 +19,11 @@ from wengert.ops.memory import read
 
 def as_array(t: Any) -> Any:
     """A scalar handle as a 0-d array handle, for the few methods that need one."""
-    return t if type(t) is TracedArray else t * np.ones(())
+    if type(t) is TracedArray:
+        return t
+    from wengert.ops.join import stack
+
+    return read(stack([t], 0), ("reshape", ((), "C")))
 
 
 @method("reshape")

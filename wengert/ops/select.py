@@ -29,3 +29,16 @@ where = linear(
 def _share(ct: Any, condition: Any, shape: tuple[int, ...], *, chosen: bool) -> Any:
     out = where(condition, ct, 0.0) if chosen else where(condition, 0.0, ct)
     return fit(out, shape, np.dtype(complex))
+
+
+def along_axis(indices: Any, axis: int, shape: tuple[int, ...]) -> tuple[Any, ...]:
+    """The index expression that takes ``indices`` along one axis and every position of the others."""
+    ndim = len(shape)
+    axis = axis % ndim
+    ranges = [np.arange(n).reshape([-1 if j == k else 1 for j in range(ndim)]) for k, n in enumerate(shape)]
+    return tuple(indices if k == axis else ranges[k] for k in range(ndim))
+
+
+def gather(x: Any, indices: Any, axis: int) -> Any:
+    """Elements of ``x`` by their indices along an axis; ``indices`` has the rank of ``x``."""
+    return x[along_axis(indices, axis, x.shape)]

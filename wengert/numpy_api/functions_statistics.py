@@ -1,0 +1,135 @@
+"""Statistics of data: cov, corrcoef, histograms, bincount.
+
+Imports core, ops, ``table``. Invariant: counts are constants; weights and densities carry derivatives.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from wengert.core.handle import buffer
+from wengert.numpy_api.exact import MISSING, array, exactly, looked, looks_traced, rank, values_of
+from wengert.numpy_api.table import implements
+from wengert.ops.contract import conj
+from wengert.ops.memory import write
+
+
+@implements(np.cov)
+def cov(
+    m: Any, y: Any = None, rowvar: bool = True, bias: bool = False, ddof: Any = None, fweights: Any = None, aweights: Any = None, *,
+    dtype: Any = None,
+) -> Any:
+    if rank(m) > 2 or (y is not None and rank(y) > 2):
+        raise ValueError("m has more than 2 dimensions")
+    data = np.atleast_2d(array(m))
+    if not rowvar and rank(m) != 1:
+        data = data.T
+    if y is not None:
+        other = np.atleast_2d(array(y))
+        data = np.concatenate((data, other.T if not rowvar and other.shape[0] != 1 else other), axis=0)
+    freedom = (0 if bias else 1) if ddof is None else ddof
+    w: Any = None
+    if fweights is not None:
+        w = np.asarray(values_of(fweights), dtype=float)
+    if aweights is not None:
+        w = array(aweights) if w is None else w * array(aweights)
+    mean, total = np.average(data, axis=1, weights=w, returned=True)
+    total = total[0]
+    if w is None:
+        factor = data.shape[1] - freedom
+    elif freedom == 0:
+        factor = total
+    elif aweights is None:
+        factor = total - freedom
+    else:
+        factor = total - freedom * np.sum(w * array(aweights)) / total
+    if values_of(factor) <= 0:
+        factor = 0.0
+    data = data - mean[:, None]
+    right = data.T if w is None else (data * w).T
+    result = np.squeeze((data @ conj(right)) * np.true_divide(1, factor))
+    return exactly(result, np.cov, m, y, rowvar, bias, ddof, fweights, aweights, dtype=dtype)
+
+
+@implements(np.corrcoef)
+def corrcoef(x: Any, y: Any = None, rowvar: bool = True, bias: Any = MISSING, ddof: Any = MISSING, *, dtype: Any = None) -> Any:
+    c = cov(x, y, rowvar, dtype=dtype)
+    del bias, ddof
+    if rank(c) == 0:
+        return exactly(c / c, np.corrcoef, x, y, rowvar, dtype=dtype)
+    spread = np.sqrt(np.diagonal(c).real)
+    return exactly(c / spread[:, None] / spread[None, :], np.corrcoef, x, y, rowvar, dtype=dtype)
+
+
+@implements(np.bincount)
+def bincount(x: Any, /, weights: Any = None, minlength: int = 0) -> Any:
+    places = np.asarray(values_of(x))
+    if weights is None:
+        return looked(x, "bincount", np.bincount(places, minlength=minlength))
+    plain = np.bincount(places, values_of(weights), minlength)
+    return exactly(_scattered(places, array(weights), len(plain)), np.bincount, x, weights, minlength)
+
+
+def _scattered(places: Any, values: Any, count: int) -> Any:
+    """The sums of the values that share a place."""
+    out = buffer(np.zeros(count))
+    write(out, ("index", places), values, add=True)
+    return out
+
+
+@implements(np.histogram)
+def histogram(a: Any, bins: Any = 10, range: Any = None, density: Any = None, weights: Any = None) -> Any:
+    plain, edges = np.histogram(values_of(a), values_of(bins), values_of(range), density, values_of(weights))
+    counts = _weighted(_bins([np.ravel(values_of(a))], [edges]), weights, (len(edges) - 1,))
+    if counts is None and not (density and looks_traced(bins)):
+        return looked(a, "histogram", plain), edges
+    counts = np.histogram(values_of(a), edges)[0].astype(float) if counts is None else counts
+    kept = array(bins) if looks_traced(bins) else edges
+    result = counts / np.diff(kept) / counts.sum() if density else counts
+    return exactly(result, lambda: plain), kept
+
+
+@implements(np.histogram2d)
+def histogram2d(x: Any, y: Any, bins: Any = 10, range: Any = None, density: Any = None, weights: Any = None) -> Any:
+    plain, xedges, yedges = np.histogram2d(values_of(x), values_of(y), values_of(bins), values_of(range), density, values_of(weights))
+    found = _bins([np.ravel(values_of(x)), np.ravel(values_of(y))], [xedges, yedges])
+    return _density(plain, found, [xedges, yedges], density, weights, x), xedges, yedges
+
+
+@implements(np.histogramdd)
+def histogramdd(sample: Any, bins: Any = 10, range: Any = None, density: Any = None, weights: Any = None) -> Any:
+    seen = values_of(sample)
+    plain, edges = np.histogramdd(seen, values_of(bins), values_of(range), density, values_of(weights))
+    columns = list(np.atleast_2d(seen).T if isinstance(seen, np.ndarray) and seen.ndim == 2 else map(np.ravel, np.atleast_2d(seen)))
+    return _density(plain, _bins(columns, list(edges)), list(edges), density, weights, sample), edges
+
+
+def _density(plain: Any, found: Any, edges: list[Any], density: Any, weights: Any, source: Any) -> Any:
+    counts = _weighted(found, weights, plain.shape)
+    if counts is None:
+        return looked(source, "histogram", plain)
+    if density:
+        for k, edge in enumerate(edges):
+            counts = counts / np.diff(edge).reshape(tuple(-1 if k == j else 1 for j in np.arange(len(edges))))
+        counts = counts / _weighted(found, weights, plain.shape).sum()
+    return exactly(counts, lambda: plain)
+
+
+def _bins(columns: list[Any], edges: list[Any]) -> Any:
+    """The bin of every sample, as a flat number, or -1 outside; the last bin has its right edge."""
+    out, inside = 0, np.ones(columns[0].shape, dtype=bool)
+    for column, edge in zip(columns, edges, strict=True):
+        k = np.searchsorted(edge, column, side="right") - 1
+        k = np.where(column == edge[-1], len(edge) - 2, k)
+        inside &= (k >= 0) & (k < len(edge) - 1)
+        out = out * (len(edge) - 1) + k
+    return np.where(inside, out, -1)
+
+
+def _weighted(found: Any, weights: Any, shape: tuple[int, ...]) -> Any:
+    if not looks_traced(weights):
+        return None
+    there = np.flatnonzero(found >= 0)
+    return _scattered(found[there], array(weights).ravel()[there], int(np.prod(shape))).reshape(shape)
