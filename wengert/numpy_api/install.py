@@ -16,6 +16,7 @@ from wengert.numpy_api import lookups, protocols
 from wengert.numpy_api.table import METHODS
 from wengert.ops import arithmetic, compare, contract
 from wengert.ops.generate import operator
+from wengert.ops.join import zero_dimensional
 from wengert.ops.memory import getitem, read, write
 
 _BINARY = {
@@ -48,6 +49,16 @@ def _comparison(record: Any) -> Any:
 
     del compared
     return generated
+
+
+def _scalar_getitem(self: Any, index: Any) -> Any:
+    """What NumPy's own scalars allow: ``s[()]``, ``s[...]``, ``s[None]``."""
+    if type(index) is tuple and not index:
+        return self
+    parts = index if type(index) is tuple else (index,)
+    if all(p is None or p is Ellipsis for p in parts):
+        return read(zero_dimensional(self), ("index", index))
+    raise IndexError("invalid index to scalar variable.")
 
 
 def _setitem(self: Any, index: Any, value: Any) -> None:
@@ -122,5 +133,8 @@ def install() -> None:
         setattr(Traced, name, thing)
     for name, thing in {"__getitem__": getitem, "__setitem__": _setitem, "__len__": _len, "__iter__": _iter}.items():
         setattr(TracedArray, name, thing)
+    # Without ``__iter__ = None`` Python would iterate by index and find nothing.
+    TracedScalar.__getitem__ = _scalar_getitem  # type: ignore[attr-defined]
+    TracedScalar.__iter__ = None  # type: ignore[attr-defined]
     for name, function in METHODS.items():
         setattr(Traced, name, function)

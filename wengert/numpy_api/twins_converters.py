@@ -15,7 +15,7 @@ from wengert.core.handle import HANDLES, TracedArray, TracedScalar, buffer
 from wengert.core.types import SCALARS
 from wengert.numpy_api.methods import astype, copied
 from wengert.numpy_api.table import implements, twin
-from wengert.ops.join import holds_handle, nested, objects
+from wengert.ops.join import holds_handle, nested, objects, zero_dimensional
 
 _array, _asarray = np.array, np.asarray
 _FRESH = frozenset({list, tuple}) | SCALARS
@@ -56,7 +56,7 @@ def _traced(value: Any, dtype: Any, copy: bool, ndmin: int) -> Any:
             out = np.empty((), dtype=np.dtype("O"))
             out[()] = made
             return _at_least(out, ndmin)
-        made, copy = made * np.ones((), made.dtype), False
+        made, copy = zero_dimensional(made), False
     if wanted is not None and wanted != made.dtype:
         made, copy = astype(made, wanted), False
     elif copy:

@@ -16,7 +16,7 @@ from wengert.core.handle import HANDLES, TracedArray, TracedScalar, buffer, is_h
 from wengert.numpy_api.table import TWINS, implements, twin
 from wengert.numpy_api.twins_lists import stacked
 from wengert.ops import arithmetic, compare
-from wengert.ops.join import holds_handle, nested
+from wengert.ops.join import holds_handle, nested, zero_dimensional
 from wengert.ops.memory import write
 
 ELL = ("index", Ellipsis)
@@ -267,7 +267,7 @@ def fromiter(iterable: Any, dtype: Any, count: int = -1, *, like: Any = None) ->
 def copy(a: Any, order: str = "K", subok: bool = False) -> Any:
     a = stacked(a)
     if type(a) is TracedScalar:
-        return a * np.ones(()) if a.node is not None else buffer(np.array(a.value))
+        return zero_dimensional(a)
     return a.copy() if is_handle(a) else np.copy(a, order, subok)
 
 

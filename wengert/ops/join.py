@@ -119,7 +119,7 @@ def nested(value: Any) -> Any:
     if type(value) is np.ndarray:
         value = value.tolist()
         if is_handle(value):
-            return value * np.ones(())
+            return zero_dimensional(value)
     whole = _regular(value)
     if whole is not None:
         return whole
@@ -158,6 +158,11 @@ def _regular(value: Any) -> Any:
         return None
     row = stack(flat, 0)
     return row if len(shape) == 1 else read(row, ("reshape", (tuple(shape), "C")))
+
+
+def zero_dimensional(t: Any) -> Any:
+    """A scalar handle as an array without axes."""
+    return read(stack([t], 0), ("reshape", ((), "C")))
 
 
 def objects(value: Any) -> Any:
