@@ -47,7 +47,7 @@ class Standin:
 
 def _register(table: dict[Any, Any], keys: tuple[Any, ...]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     def register(function: Callable[..., Any]) -> Callable[..., Any]:
-        for key in keys:
+        for key in dict.fromkeys(keys):  # np.concat is np.concatenate
             if key in table:
                 raise ValueError(f"{key!r} has an implementation already")
             table[key] = function

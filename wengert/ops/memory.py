@@ -21,6 +21,8 @@ from wengert.core.record import live_node, make_node, plain
 from wengert.core.types import FLOAT64, ArrayType, dtype_of, shape_of
 from wengert.ops.paths import READ_ONLY, Path, Step, apply, fill, freeze, is_basic, may_repeat, winners
 
+COMPLEX = np.dtype(np.complex128)
+
 
 def sync(h: Any) -> None:
     """Bring a handle up to date before its value is read as a whole."""
@@ -243,7 +245,7 @@ def write_path(
     if v_node is not None and base.export is not None:
         check_export(base)
     where = fill(path, dynamic)
-    target = apply(where[:-1], base.value)
+    target, copies = reach(base.value, where[:-1])
     index = where[-1][1]
     region = target[index] if v_node is not None or base.node is not None else None
     if add:
@@ -252,6 +254,7 @@ def write_path(
         if v_node is not None and base.value.dtype.kind not in "fc" and base.value.dtype.kind != "O":
             v_node = None  # truncated to an integer: constant from here on
         target[index] = v
+    settle(copies)
     old = base.node
     if old is not None or v_node is not None or any(n is not None for n in dyn_nodes):
         params = (path, shape_of(region), base.value.shape, base.value.dtype, _meta(v))
@@ -273,7 +276,7 @@ def _same_region(value: Any, base: Any, path: Path) -> bool:
 
 
 def _meta(value: Any) -> tuple[tuple[int, ...], Any]:
-    return shape_of(value), getattr(value, "dtype", None)
+    return shape_of(value), COMPLEX if type(value) is complex else getattr(value, "dtype", None)
 
 
 def _write_node(
@@ -305,7 +308,9 @@ def _evaluate_update(old: Any, value: Any, *rest: Any) -> Any:
     *dynamic, path, _region, _shape, _dtype, _meta_ = rest
     out = np.array(old, copy=True, order="K")
     path = fill(path, tuple(dynamic))
-    apply(path[:-1], out)[path[-1][1]] = value
+    target, copies = reach(out, path[:-1])
+    target[path[-1][1]] = value
+    settle(copies)
     return out
 
 
@@ -313,7 +318,9 @@ def _evaluate_add_at(old: Any, value: Any, *rest: Any) -> Any:
     *dynamic, path, _region, _shape, _dtype, _meta_ = rest
     out = np.array(old, copy=True, order="K")
     path = fill(path, tuple(dynamic))
-    np.add.at(apply(path[:-1], out), path[-1][1], value)
+    target, copies = reach(out, path[:-1])
+    np.add.at(target, path[-1][1], value)
+    settle(copies)
     return out
 
 
@@ -325,25 +332,56 @@ def add_region(buf: Any, path: Path, ct: Any) -> Any:
     if any(kind in READ_ONLY for kind, _ in path):
         path, ct = _writeable_region(path, ct, shape_of(buf.value if is_handle(buf) else buf))
     if type(buf) is np.ndarray and not is_handle(ct):
-        target = apply(path[:-1], buf)
+        target, copies = reach(buf, path[:-1])
         kind, index = path[-1]
-        if kind != "index":
+        if kind == "reshape":
+            target += ct.reshape(target.shape, order=index[1])
+        elif kind != "index":
             target = apply(path[-1:], target)
             target += ct
         elif may_repeat(index):
             np.add.at(target, index, ct)
         else:
             target[index] += ct
+        settle(copies)
         return buf
     if type(buf) is np.ndarray:
         buf = buffer(buf)
     if path[-1][0] != "index":
         path = (*path, ("index", Ellipsis))
-    whole = buf
-    for step in path[:-1]:
-        whole = read(whole, step)
+    whole, copies = reach(buf, path[:-1])
     write(whole, path[-1], ct, add=True)
+    settle(copies)
     return buf
+
+
+Copies = list[tuple[Any, Any, str]]
+
+
+def reach(array: Any, path: Path) -> tuple[Any, Copies]:
+    """The region a path leads to, for writing into: the copies on the way have to be settled afterwards.
+
+    A reshape copies where the layout does not allow a view, and a cotangent need not have the layout of its value.
+    """
+    copies: Copies = []
+    for step in path:
+        region = read(array, step) if is_handle(array) else apply((step,), array)
+        if step[0] == "reshape" and not _is_view(region, array):
+            copies.append((array, region, step[1][1]))
+        array = region
+    return array, copies
+
+
+def _is_view(region: Any, array: Any) -> bool:
+    if is_handle(array):
+        return is_handle(region) and region.base is not None and region.base is (array if array.base is None else array.base)
+    return bool(np.may_share_memory(region, array))
+
+
+def settle(copies: Copies) -> None:
+    """Carry what was written into copies back to where they came from, the last one first."""
+    for array, region, order in reversed(copies):
+        array[...] = region.reshape(array.shape, order=order)
 
 
 def _writeable_region(path: Path, ct: Any, shape: tuple[int, ...]) -> tuple[Path, Any]:
@@ -374,38 +412,42 @@ def _writeable_region(path: Path, ct: Any, shape: tuple[int, ...]) -> tuple[Path
 def take_region(buf: Any, path: Path) -> tuple[Any, Any]:
     """A region of a cotangent buffer, by copy, and the buffer with that region set to zero."""
     if type(buf) is np.ndarray:
-        target = apply(path[:-1], buf)
+        target, copies = reach(buf, path[:-1])
         index = path[-1][1]
         region = target[index]
         if type(region) is np.ndarray and region.base is not None:
             region = region.copy()
         target[index] = 0.0
+        settle(copies)
         return region, buf
     view = buf
     for step in path:
         view = read(view, step)
     region = +view if is_handle(view) else view
-    target = buf
-    for step in path[:-1]:
-        target = read(target, step)
+    target, copies = reach(buf, path[:-1])
     write(target, path[-1], 0.0)
+    settle(copies)
     return region, buf
 
 
 def private(ct: Any, node: Node, sweep: Any, shape: tuple[int, ...], dtype: Any) -> Any:
     """A cotangent as memory we may write to."""
     if is_handle(ct):
-        return ct if node in sweep.owned else _copy_handle(ct)
+        if dtype.kind == "c" and dtype_of(ct.value).kind != "c":
+            ct = ct.astype(dtype)
+        return ct if node in sweep.owned and ct.base is ct else _copy_handle(ct)
     if node in sweep.owned and type(ct) is np.ndarray and ct.flags.writeable and ct.shape == shape:
         return ct
-    out = np.empty(shape, dtype=np.result_type(ct, np.float32) if dtype.kind not in "fc" else ct.dtype)
+    real = np.result_type(ct, np.float32) if dtype.kind not in "fc" else ct.dtype
+    out = np.empty(shape, dtype=np.result_type(real, np.complex64) if dtype.kind == "c" else real)
     out[...] = ct
     return out
 
 
 def _copy_handle(ct: Any) -> Any:
-    copied = +ct
-    return copied
+    if type(ct) is TracedArray:
+        return plain_copy(ct)
+    return buffer(np.array(ct.value), ct.node)
 
 
 def _zeros(shape: tuple[int, ...], dtype: Any, ct: Any) -> Any:
@@ -540,11 +582,12 @@ def _push_write(values: Any, y: Any, params: Any, tangents: Any, mask: Any, *, a
         return t_new
     change = 0.0 if t_value is None else t_value
     if type(t_new) is np.ndarray and not is_handle(change):
-        target = apply(path[:-1], t_new)
+        target, copies = reach(t_new, path[:-1])
         if add:
             np.add.at(target, path[-1][1], change)
         else:
             target[path[-1][1]] = change
+        settle(copies)
         return t_new
     if type(t_new) is np.ndarray:
         t_new = buffer(t_new)

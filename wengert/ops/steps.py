@@ -15,8 +15,8 @@ from wengert.core.op import Op
 from wengert.core.record import live_node
 from wengert.core.structure import ITEM
 from wengert.ops.apply import special
-from wengert.ops.memory import ADD_AT, GET, UPDATE, plain_copy, region, sync, write_path
-from wengert.ops.paths import apply, fill
+from wengert.ops.memory import ADD_AT, GET, UPDATE, plain_copy, reach, region, settle, sync, write_path
+from wengert.ops.paths import fill
 
 
 def run_step(
@@ -42,11 +42,12 @@ def write_raw(op: Op, operands: Sequence[Any], params: tuple[Any, ...], *, owned
     if not owned or type(old) is not np.ndarray:
         old = np.array(old, copy=True, order="K")
     path = fill(params[0], tuple(dynamic))
-    target = apply(path[:-1], old)
+    target, copies = reach(old, path[:-1])
     if op is ADD_AT:
         np.add.at(target, path[-1][1], value)
     else:
         target[path[-1][1]] = value
+    settle(copies)
     return old
 
 
