@@ -14,7 +14,7 @@ from wengert.core.handle import TracedArray, TracedScalar, is_handle
 from wengert.core.types import dtype_of
 from wengert.numpy_api.conversions import guard, peek, to_int
 from wengert.numpy_api.exact import MISSING, deliver, given, listed
-from wengert.numpy_api.table import implements, method
+from wengert.numpy_api.table import implements, method, twin
 from wengert.ops import compare, complexes, piecewise, series
 from wengert.ops.kinds import general
 from wengert.ops.memory import write
@@ -144,6 +144,7 @@ unwrap_phases = general(
 )
 
 
+@twin(np.unwrap)
 @implements(np.unwrap)
 def unwrap(p: Any, discont: Any = None, axis: int = -1, *, period: Any = 2 * np.pi) -> Any:
     if is_handle(period) or is_handle(discont):
