@@ -1,0 +1,192 @@
+"""Norms of vectors and matrices, of every order NumPy has.
+
+At a kink (zeros, ties) the derivative is the minimum-norm element: 0 at the zero vector, equal shares for ties. Imports core, the makers,
+``linalg``, ``reduce``. Invariant: dy = sum Re(conj(w) dx) with one weight w per element, whatever the order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from wengert.core.types import ArrayType, shape_of
+from wengert.ops.contract import conj, normal, rank
+from wengert.ops.kinds import general
+from wengert.ops.linalg import near_pairs, svd
+from wengert.ops.linalg_common import eps_of, inexact, is_complex, mask, raw, real, real_type, tall
+from wengert.ops.reduce import kept, reduced_shape, shifted, sum
+from wengert.ops.select import where
+
+
+def _vector(x: Any, order: Any, axis: Any, keepdims: Any) -> Any:
+    if type(axis) is tuple:
+        return np.linalg.vector_norm(x, axis=axis, ord=order, keepdims=keepdims)
+    return np.linalg.norm(x, None if axis is None else order, axis, keepdims)
+
+
+def _direction(x: Any) -> Any:
+    """``x / |x|``, 0 at 0."""
+    zero = raw(x) == 0
+    if not is_complex(x):
+        return mask(x, np.sign(raw(x)))
+    return where(zero, mask(x, 0.0), x / where(zero, mask(x, 1.0), np.abs(x)))
+
+
+def _share(size: Any, extreme: Any, axis: Any) -> Any:
+    """Equal shares for the elements that attain an extreme."""
+    hit = raw(size) == extreme
+    with np.errstate(invalid="ignore"):
+        return mask(size, hit / np.sum(hit, axis=axis, keepdims=True))
+
+
+def _vector_weights(x: Any, y: Any, order: Any, axis: Any) -> Any:
+    if order is None or order == 2:
+        zero = raw(y) == 0
+        return where(zero, mask(x, 0.0), x / where(zero, mask(x, 1.0), y))
+    if order == 1:
+        return _direction(x)
+    if order == 0:
+        return mask(x, np.zeros(shape_of(raw(x))))
+    size = np.abs(raw(x))
+    if order in (np.inf, -np.inf):
+        return _direction(x) * _share(
+            size, (np.max if order > 0 else np.min)(size, axis=axis, keepdims=True), axis
+        )
+    # y = (sum |x|^p)^(1/p): dy/d|x| = (|x| / y)^(p - 1); 0 at x = 0.
+    zero = size == 0
+    ratio = np.abs(where(zero, mask(x, 1.0), x)) / where(raw(y) == 0, mask(x, 1.0), y)
+    return where(zero, mask(x, 0.0), _direction(x) * ratio ** (order - 1.0))
+
+
+def _vector_tangent(x: Any, y: Any, dx: Any, order: Any, axis: Any, keepdims: Any) -> Any:
+    w = _vector_weights(x, kept(y, shape_of(raw(x)), axis), order, axis)
+    return sum(real(conj(w) * dx), axis, keepdims)
+
+
+def _type(types: Any, params: Any) -> ArrayType:
+    _, axis, keepdims = params
+    return ArrayType(
+        reduced_shape(types[0].shape, axis, keepdims), real_type(inexact(types[0].dtype))
+    )
+
+
+def _vector_batch(values: Any, batched: Any, params: Any) -> Any:
+    order, axis, keepdims = params
+    axes = shifted(axis, rank(values[0]) - 1)
+    return vector_norm(
+        values[0], 2 if axis is None else order, axes if len(axes) != 1 else axes[0], keepdims
+    )
+
+
+_ORDERS = (2, 1, 3, 0.5, -1, -2.5, np.inf, -np.inf)
+
+
+def _vector_samples(rng: Any) -> Iterable[Any]:
+    for order in _ORDERS:
+        yield (normal(rng, 3, 4),), (order, 0 if order == 2 else -1, False)
+        yield (normal(rng, 4, dtype=complex),), (order, 0, False)
+    yield (normal(rng, 3, 4),), (None, None, False)
+    yield (normal(rng, 2, 3, 4),), (3, (0, 2), True)
+    yield (normal(rng, 4, dtype=np.float32),), (None, None, False)
+
+
+vector_norm = general(
+    "vector_norm",
+    _vector,
+    [_vector_tangent],
+    params={"order": None, "axis": None, "keepdims": False},
+    infer=_type,
+    zeroes=True,
+    doc="The norm `(sum |x|^p)^(1/p)` over axes; 0 is its derivative at the zero vector.",
+    latex="\\|{x}\\|",
+    batch=_vector_batch,
+    samples=_vector_samples,
+)
+
+# ---------------------------------------------------------------- matrices
+
+
+def _matrix_weights(x: Any, order: Any, axis: tuple[int, int]) -> Any:
+    n = rank(x)
+    row, column = axis[0] % n, axis[1] % n
+    if order in (1, -1, np.inf, -np.inf):
+        # The largest (smallest) sum of absolute values, over columns for 1, over rows for inf.
+        inside, outside = (row, column) if abs(order) == 1 else (column, row)
+        sums = np.sum(np.abs(raw(x)), axis=inside, keepdims=True)
+        return _direction(x) * _share(
+            sums, (np.max if order > 0 else np.min)(sums, axis=outside, keepdims=True), outside
+        )
+    # A function of the singular values: U diag(dy/ds) V^H.
+    others = tuple(k for k in range(n) if k not in (row, column))
+    order_of_axes = (*others, row, column)
+    u, s, vh = svd(x.transpose(order_of_axes))
+    w = (u * mask(s, _singular_weights(raw(s), order))[..., None, :]) @ vh
+    return w.transpose(tuple(int(k) for k in np.argsort(order_of_axes)))
+
+
+def _singular_weights(s: Any, order: Any) -> Any:
+    size = s.shape[-1]
+    if order == "nuc":
+        return s > 8.0 * size * eps_of(s) * np.max(s, axis=-1, keepdims=True, initial=0.0)
+    near = near_pairs(s, size, eps_of(s))[..., 0 if order == 2 else -1, :]
+    return near / np.sum(near, axis=-1, keepdims=True)
+
+
+def _matrix_tangent(x: Any, dx: Any, order: Any, axis: Any, keepdims: Any) -> Any:
+    return sum(real(conj(_matrix_weights(x, order, axis)) * dx), axis, keepdims)
+
+
+def _matrix_batch(values: Any, batched: Any, params: Any) -> Any:
+    order, axis, keepdims = params
+    row, column = (a % (rank(values[0]) - 1) + 1 for a in axis)
+    return matrix_norm(values[0], order, (row, column), keepdims)
+
+
+def _matrix_samples(rng: Any) -> Iterable[Any]:
+    for order in (1, -1, 2, -2, np.inf, -np.inf, "nuc"):
+        yield (tall(rng, 3, 4),), (order, (0, 1), False)
+        yield (tall(rng, 3, 3, dtype=complex),), (order, (0, 1), False)
+    yield (tall(rng, 2, 3, 4),), ("nuc", (1, 2), True)
+    yield (normal(rng, 3, 2, 4),), (2, (2, 0), False)
+
+
+matrix_norm = general(
+    "matrix_norm",
+    lambda x, order, axis, keepdims: np.linalg.norm(x, order, axis, keepdims),
+    [_matrix_tangent],
+    params={"order": 2, "axis": (0, 1), "keepdims": False},
+    infer=_type,
+    doc="Matrix norms: sums of absolute values (1, inf), singular values (2, -2, nuclear).",
+    batch=_matrix_batch,
+    samples=_matrix_samples,
+)
+
+
+def _frobenius_tangent(x: Any, y: Any, dx: Any, axis: Any, keepdims: Any) -> Any:
+    w = _vector_weights(x, kept(y, shape_of(raw(x)), axis), 2, axis)
+    return sum(real(conj(w) * dx), axis, keepdims)
+
+
+def _frobenius_batch(values: Any, batched: Any, params: Any) -> Any:
+    axis, keepdims = params
+    row, column = (a % (rank(values[0]) - 1) + 1 for a in axis)
+    return frobenius(values[0], (row, column), keepdims)
+
+
+frobenius = general(
+    "frobenius",
+    lambda x, axis, keepdims: np.linalg.norm(x, "fro", axis, keepdims),
+    [_frobenius_tangent],
+    params={"axis": (0, 1), "keepdims": False},
+    zeroes=True,
+    infer=lambda types, params: _type(types, (None, *params)),
+    doc="The root of the sum of squares of a matrix's elements.",
+    batch=_frobenius_batch,
+    latex="\\|{x}\\|_F",
+    samples=lambda rng: [
+        ((normal(rng, 3, 2, 4, dtype=t),), ((0, 2), k))
+        for t, k in ((float, False), (complex, True), (np.float32, False))
+    ],
+)
