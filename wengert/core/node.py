@@ -11,6 +11,8 @@ import sys
 from types import CodeType, FrameType
 from typing import Any
 
+import numpy as np
+
 from wengert.core.context import SWITCH, next_seq
 
 Where = tuple[CodeType, int]
@@ -75,15 +77,17 @@ class Const:
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
+_NUMPY = os.path.dirname(os.path.abspath(np.__file__)) + os.sep
+
 USER_FILES: dict[str, bool] = {}
-"""File name -> whether it is the user's (not wengert's own or generated code); filled as names are met."""
+"""File name -> whether it is the user's (not wengert's or NumPy's own, or generated); filled as names are met."""
 
 
 def is_user_file(name: str) -> bool:
     """Whether a code object's file name belongs to the user rather than to wengert."""
     known = USER_FILES.get(name)
     if known is None:
-        internal = name.startswith(("<wengert", "<__array_function__")) or name.startswith(_PACKAGE)
+        internal = name.startswith(("<wengert", "<__array_function__", _PACKAGE, _NUMPY))
         known = USER_FILES[name] = not internal
     return known
 
@@ -91,11 +95,12 @@ def is_user_file(name: str) -> bool:
 def user_frame(frame: FrameType | None) -> FrameType | None:
     """The nearest frame, from this one outwards, that is not wengert's or NumPy's own."""
     found = frame
+    known = USER_FILES.get
     while found is not None:
-        if is_user_file(found.f_code.co_filename):
-            name = found.f_globals.get("__name__")
-            if not (isinstance(name, str) and name.startswith("numpy.")):
-                return found
+        name = found.f_code.co_filename
+        users = known(name)
+        if users or (users is None and is_user_file(name)):
+            return found
         found = found.f_back
     return frame
 

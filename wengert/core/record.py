@@ -16,6 +16,7 @@ from wengert.core.errors import LeakWarning
 from wengert.core.handle import buffer, handle, is_handle
 from wengert.core.node import Const, Node, RichNode, describe, here
 from wengert.core.op import CONSTANT, OWNED, Op
+from wengert.core.sweep import fingerprint
 from wengert.core.types import SCALARS, ArrayType
 
 
@@ -178,8 +179,6 @@ def keep_constant(value: Any, frame: Frame | None = None) -> Any:
         return value.copy()
     frame = frame if frame is not None else tracing.get()
     if frame is not None and id(value) not in frame.watched and value.dtype.kind in "fciub":
-        from wengert.core.sweep import fingerprint
-
         frame.watched[id(value)] = (value, fingerprint(value), here(3))
     return value
 
