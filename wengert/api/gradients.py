@@ -150,11 +150,13 @@ def vjp(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
     picked = Selection(fun, primals, {}, tuple(range(len(primals))), None)
     leaves = [engine.settled(_own(leaf)) for leaf in picked.leaves]
     frame, roots, out = engine.reverse_trace(fun, leaves, picked.rebuild, here())
-    context.retire(frame)
     aux = None
-    if has_aux:
-        out, aux = _with_aux(out, fun)
-    outputs, structure = engine.flat_output(out)
+    try:
+        if has_aux:
+            out, aux = _with_aux(out, fun)
+        outputs, structure = engine.flat_output(out)  # a view whose base was written to is brought up to date: the trace must live
+    finally:
+        context.retire(frame)
     where = frame.start
 
     def pullback(cotangent: Any) -> tuple[Any, ...]:
