@@ -76,6 +76,8 @@ def _answers(guard: Any, value: Any) -> np.ndarray[Any, Any]:
     """Per row: does the guard have the recorded outcome?"""
     plain = value.value if is_handle(value) else np.asarray(value)
     rows = plain.reshape(plain.shape[0], -1)
+    if guard.value is not None:
+        return (rows == guard.value.reshape(-1)).all(axis=1)  # type: ignore[no-any-return]
     wanted = np.asarray(guard.outcome).reshape(-1)
     if guard.kind == "bool":
         return (rows != 0).all(axis=1) == bool(guard.outcome) if rows.shape[1] == 1 else np.array(

@@ -24,8 +24,9 @@ from wengert.core.handle import handle, is_handle
 from wengert.core.structure import root
 from wengert.core.trace import graph_of
 from wengert.core.tree import LEAF, flatten
-from wengert.core.types import ArrayType, dtype_of
+from wengert.core.types import ArrayType
 from wengert.diff.linearize import linearize as linearize_flat
+from wengert.diff.linearize import tangent_kind
 
 install_evaluator(evaluate)
 
@@ -133,19 +134,14 @@ def linearize(fun: Callable[..., Any], *primals: Any) -> tuple[Any, LinearMap]:
 
     outputs, graph = linearize_flat(run, leaves, here(), name=f"derivative of {name_of(fun)}")
     structure, watched = shapes[0], graph.memory["watched"]
-    kinds = [None if not is_input(o) else _kind(o) for o in outputs]
-    # Outputs that are no floating point numbers have no tangent.
+    kinds = [tangent_kind(o) for o in outputs]
+    # Outputs that are no numbers have no tangent.
     graph = graph.with_steps(graph.nodes, [o for o, k in zip(graph.outputs, kinds, strict=True) if k is not None])
     moves = [k >= 0 for span in picked._spans for k in span]
     types = iter(ArrayType.of(v.value if is_handle(v) else v) for v in leaves)
     source = Space(given, tuple(next(types) if moving else None for moving in moves), many=True)
     value = structure.unflatten([engine.outward(o) for o in outputs])
     return value, LinearMap(graph, source, Space(structure, tuple(kinds), many=False), watched)
-
-
-def _kind(value: Any) -> ArrayType:
-    plain = value.value if is_handle(value) else value
-    return ArrayType(np.shape(plain), dtype_of(plain))
 
 
 __all__ = ["Graph", "LinearMap", "is_input", "linearize", "trace"]

@@ -25,18 +25,33 @@ Operand = Node | Const
 
 
 class Guard:
-    """What Python learned from a value: kind of question (bool, int, cast), node asked, answer, line."""
+    """What Python learned from a value: kind of question (bool, int, float, cast, ...), node asked, answer, line.
 
-    __slots__ = ("kind", "node", "outcome", "where")
+    ``value`` is the value itself where the question is none of the four: then only the same value is sure to get the same answer.
+    """
 
-    def __init__(self, kind: str, node: Any, outcome: Any, where: Any) -> None:
-        self.kind, self.node, self.outcome, self.where = kind, node, outcome, where
+    __slots__ = ("kind", "node", "outcome", "value", "where")
+
+    def __init__(self, kind: str, node: Any, outcome: Any, where: Any, value: Any = None) -> None:
+        self.kind, self.node, self.outcome, self.where, self.value = kind, node, outcome, where, value
+
+    def of(self, node: Any) -> Guard:
+        """The same question put to another node."""
+        return Guard(self.kind, node, self.outcome, self.where, self.value)
 
     def __repr__(self) -> str:
         return f"Guard({self.kind} of {self.node} is {self.outcome})"
 
     def check(self, value: Any) -> None:
         """Raise WengertValueError when ``value``, asked the same question, answers otherwise than at recording."""
+        if self.value is not None:
+            if not np.array_equal(value, self.value, equal_nan=np.asarray(value).dtype.kind in "fc"):
+                raise error_at(
+                    WengertValueError, f"this graph was recorded when {self.kind} was asked of {_short(self.value)}, and the program went "
+                    f"on with the answer at {describe(self.where)}; now the value is {_short(value)}",
+                    fix="record the function again at these values (wengert.trace)", where=self.where,
+                )
+            return
         got = _ASK[self.kind](value, self.outcome)
         same = np.array_equal(got, self.outcome) if type(got) is np.ndarray else got == self.outcome
         if not same:
@@ -47,6 +62,9 @@ class Guard:
                 fix="record the function again at these values (wengert.trace)", where=self.where,
             )
 
+
+QUESTIONS = frozenset({"bool", "int", "float", "cast"})
+"""The kinds of questions that a guard can ask again."""
 
 _ASK: dict[str, Callable[[Any, Any], Any]] = {
     "bool": lambda value, outcome: bool(value),
@@ -271,6 +289,6 @@ def flat_signature(
 
 
 __all__ = [
-    "Graph", "Guard", "Operand", "Signature", "bind", "copy_step", "fitting", "flat_signature", "input_node", "install_evaluator",
+    "QUESTIONS", "Graph", "Guard", "Operand", "Signature", "bind", "copy_step", "fitting", "flat_signature", "input_node", "install_evaluator",
     "is_opaque", "step",
 ]

@@ -10,7 +10,7 @@ from typing import Any
 
 from wengert.core.context import LINEARIZE, Frame
 from wengert.core.errors import WengertValueError, error_at
-from wengert.core.graph import Graph, Guard, Operand, Signature, copy_step, input_node
+from wengert.core.graph import Graph, Operand, Signature, copy_step, input_node
 from wengert.core.handle import is_handle
 from wengert.core.node import Const, Node
 from wengert.core.structure import ROOT
@@ -41,7 +41,7 @@ def graph_of(
         known[node] = made = copy_step(node, args)
         steps.append(made)
     guards = tuple(
-        Guard(g.kind, known[g.node], g.outcome, g.where) for g in frame.guards if isinstance(known[g.node], Node)
+        g.of(known[g.node]) for g in frame.guards if isinstance(known[g.node], Node)
     )
     return Graph(
         inputs=inputs, outputs=tuple(known[e] if isinstance(e, Node) else e for e in ends), guards=guards,  # type: ignore[arg-type]

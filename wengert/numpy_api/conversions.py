@@ -13,7 +13,7 @@ import numpy as np
 
 from wengert.core.context import FULL, SWITCH, tracing
 from wengert.core.errors import CutError, WengertTypeError, error_at
-from wengert.core.graph import Guard
+from wengert.core.graph import QUESTIONS, Guard
 from wengert.core.handle import TracedArray, TracedScalar, is_handle
 from wengert.core.node import Const, here
 from wengert.core.op import CONSTANT
@@ -161,13 +161,21 @@ to_float = _number("float", float)
 to_complex = _number("complex", complex)
 
 
+_HARMLESS = frozenset({
+    "array2string", "array_repr", "array_str",  # text: no derivative goes through it
+    "result_type", "can_cast", "min_scalar_type", "common_type", "tril_indices_from", "triu_indices_from", "diag_indices_from",
+})
+"""Questions about text, shape and dtype alone."""
+
+
 def guard(t: Any, kind: str, outcome: Any) -> Any:
     """Note an answer in every full recording that the value belongs to."""
-    if SWITCH.special and t.node is not None:
+    if SWITCH.special and t.node is not None and kind not in _HARMLESS:
         frame = tracing.get()
+        value = None if kind in QUESTIONS else np.array(peek(t))
         for running in frame.chain() if frame is not None else ():
             if running.kind == FULL and t.node.seq >= running.start:
-                running.guards.append(Guard(kind, t.node, outcome, here(3)))
+                running.guards.append(Guard(kind, t.node, outcome, here(3), value))
     return outcome
 
 

@@ -332,8 +332,9 @@ def _asking(*originals: Any) -> None:
     for original in originals:
         def look(*args: Any, _original: Any = original, **options: Any) -> Any:
             answer = _original(*values_of(args), **values_of(options))
-            first = next((a for a in args if is_handle(a)), None)
-            return looked(first, _original.__name__, answer)
+            for a in args:
+                looked(a, _original.__name__, answer)
+            return answer
 
         look.__name__ = original.__name__
         implements(original)(look)

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from wengert.core.context import SWITCH, tracing
+from wengert.core.context import LINEARIZE, SWITCH, tracing
 from wengert.core.errors import CutError, NoRuleError, WengertTypeError, error_at
 from wengert.core.handle import TracedArray, TracedScalar, is_handle
-from wengert.core.op import CONSTANT, CONTROL, ELEMENTWISE, LINEAR, Op
+from wengert.core.op import CONSTANT, CONTROL, ELEMENTWISE, GENERAL, LINEAR, Op
 from wengert.core.record import live_node, plain, record
 from wengert.core.types import CONSTANTS, ArrayType
 from wengert.ops.memory import sync
@@ -38,7 +38,7 @@ def special(op: Op, operands: Sequence[Any], params: tuple[Any, ...], evaluate: 
             return special(op, [operand(b, op) for b in operands], params, evaluate)
     frame = tracing.get()
     if any(n is not None and n.abstract for n in nodes):
-        check_linear(op, nodes)
+        check_linear(op, nodes, frame)
         types = [ArrayType.of(v) for v in values]
         found = op.infer(types, params)
         y = tuple(map(stub, found)) if op.outputs else stub(found)
@@ -58,10 +58,14 @@ def special(op: Op, operands: Sequence[Any], params: tuple[Any, ...], evaluate: 
     return result
 
 
-def check_linear(op: Op, nodes: Sequence[Any]) -> None:
-    """Raise when a step on a type-only tangent is not linear in it: then there is no transpose."""
+def check_linear(op: Op, nodes: Sequence[Any], frame: Any) -> None:
+    """Raise when a step on a type-only tangent is not linear in it: then there is no transpose.
+
+    A derivative that depends neither on the operand nor on the result is that of a linear function. A linear program may hold such
+    steps of any kind; where a JVP is being transposed they must have a transpose that does not itself record a JVP.
+    """
     moving = {name for name, n in zip(op.inputs, nodes, strict=False) if n is not None and n.abstract}
-    if op.kind == ELEMENTWISE:
+    if op.kind == ELEMENTWISE or (op.kind == GENERAL and frame is not None and frame.kind == LINEARIZE):
         wants: set[str] = set()
         for name, rule in zip(op.inputs, op.rules, strict=True):
             if name in moving and isinstance(rule, Rule):
