@@ -65,17 +65,20 @@ def reachable(
     """
     seen: set[Node] = set(roots)
     order: list[Node] = []
-    stack = [node for node in outputs if node.seq >= start]
+    stack: list[Node] = []
+    for node in outputs:
+        if node.seq >= start and node not in seen:
+            seen.add(node)
+            stack.append(node)
+    pop, push, note, mark = stack.pop, stack.append, order.append, seen.add
     while stack:
-        node = stack.pop()
-        if node in seen:
-            continue
-        seen.add(node)
-        order.append(node)
+        node = pop()
+        note(node)
         for parent in node.inputs:
             if parent is not None and parent not in seen:
+                mark(parent)
                 if parent.seq >= start:
-                    stack.append(parent)
+                    push(parent)
                 elif outside is not None:
                     outside.append(parent)
     order.sort(key=_by_seq)

@@ -90,21 +90,12 @@ def _rdivmod(self: Any, other: Any) -> Any:
     return other // self, other % self
 
 
-def _power3(self: Any, other: Any, modulo: Any = None) -> Any:
-    if modulo is not None:
-        raise TypeError("pow() with three arguments needs integers")
-    return _pow(self, other)
-
-
 def _shape(self: Any) -> tuple[int, ...]:
     return shape_of(self.value)
 
 
 def _transposed(self: Any) -> Any:
     return self if type(self) is TracedScalar else read(self, ("transpose", None))
-
-
-_pow = operator(arithmetic.power.op)
 
 
 def install() -> None:
@@ -118,7 +109,7 @@ def install() -> None:
     Traced.__eq__ = lookups.comparing(Traced.__eq__)  # type: ignore[method-assign]
     attached: dict[str, Any] = {
         "__neg__": operator(arithmetic.negative.op), "__pos__": operator(arithmetic.positive.op),
-        "__invert__": operator(compare.invert.op), "__divmod__": _divmod, "__rdivmod__": _rdivmod, "__pow__": _power3,
+        "__invert__": operator(compare.invert.op), "__divmod__": _divmod, "__rdivmod__": _rdivmod, "__pow__": operator(arithmetic.power.op),
         "__array_ufunc__": protocols.array_ufunc, "__array_function__": protocols.array_function,
         "__array__": convert.array, "__float__": convert.to_float, "__complex__": convert.to_complex,
         "__int__": convert.to_int, "__bool__": convert.to_bool, "__index__": convert.to_index,

@@ -75,7 +75,7 @@ def _served(original: Any, entry: Any) -> Any:
 
 def served(fun: Any) -> Any:
     """The twin of a function that has one (``grad(math.sin)``), else the function itself."""
-    return bindings()._table.twin_of.get(id(fun), fun)
+    return (_bindings or bindings())._table.twin_of.get(id(fun), fun)
 
 
 def enter(fun: Any) -> Token:
@@ -85,4 +85,4 @@ def enter(fun: Any) -> Token:
 
 def leave(token: Token) -> None:
     """Give the names back."""
-    bindings().exit(token)
+    (_bindings or bindings()).exit(token)

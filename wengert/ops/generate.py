@@ -20,7 +20,7 @@ from wengert.ops.visit import Rule
 
 NAMESPACE: dict[str, Any] = {
     "__name__": "wengert.generated", "__builtins__": __builtins__, "S": context.SWITCH, "TA": handle.TracedArray,
-    "TS": handle.TracedScalar, "ND": np.ndarray, "F64": types.FLOAT64, "FLOATS": types.FLOATS,
+    "TS": handle.TracedScalar, "ND": np.ndarray, "F64": types.FLOAT64, "FLOATS": types.FLOATS, "FLOAT": np.float64,
     "CONST": types.CONSTANTS, "SYNC": memory.sync, "KEEP": record.keep_constant, "Node": node.Node,
     "SEQ": context.next_seq, "FRAME": sys._getframe, "USER": node.USER_FILES.get, "OUTSIDE": node.outside,
     "SPECIAL": apply.special, "FOREIGN": apply.foreign, "FOREIGN_OPERATOR": apply.foreign_operator,
@@ -196,8 +196,10 @@ def pull_function(op: Op) -> Callable[..., None]:
         if pad == "  ":
             line(f" if a{k} is not None:")
         out.extend(pad + text for text in _contribution(op, k, rule, where, safe))
-        line(f"{pad}if a{k} in cts: sw.add(a{k}, c)")
-        line(f"{pad}else: cts[a{k}] = c")
+        line(f"{pad}o = cts.get(a{k})")
+        line(f"{pad}if o is None: cts[a{k}] = c")
+        line(f"{pad}elif type(o) is FLOAT: cts[a{k}] = o + c")
+        line(f"{pad}else: sw.add(a{k}, c)")
     namespace: dict[str, Any] = NAMESPACE
     made = FunctionType(_compile("\n".join(out) + "\n", f"pull_{safe}"), namespace)
     return made
