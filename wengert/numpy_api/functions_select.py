@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from wengert.core.errors import CutError, error_at
 from wengert.core.handle import TracedArray, is_handle
 from wengert.numpy_api import inplace
 from wengert.numpy_api.exact import array, deliver, looked, looks_traced, owned, rank, values_of, whole_axis
@@ -147,7 +148,10 @@ def argwhere(a: Any) -> Any:
 
 @implements(np.ix_)
 def ix_(*args: Any) -> Any:
-    return np.ix_(*values_of(args))
+    made = np.ix_(*values_of(args))
+    if any(part.dtype.kind in "fc" for part in made) and looks_traced(args):
+        raise error_at(CutError, "np.ix_ was given traced values, which are no indices", fix="give it integers or booleans")
+    return made
 
 
 # ---------------------------------------------------------------- triangles and diagonals

@@ -58,7 +58,7 @@ def _dispatching_maker(original: Any) -> Callable[..., Any]:
 
 # These dispatch when an argument is a handle; the twin is for plain arguments. Views (np.diag of a matrix) stay plain.
 for _original in (
-    np.zeros_like, np.ones_like, np.empty_like, np.full_like, np.copy, np.linspace, np.logspace, np.geomspace, np.tile, np.repeat,
+    np.zeros_like, np.ones_like, np.empty_like, np.copy, np.linspace, np.logspace, np.geomspace, np.tile, np.repeat,
     np.diagflat, np.tril, np.triu, np.vander,
 ):
     TWINS[_original] = _dispatching_maker(_original)
@@ -139,12 +139,21 @@ def empty_like(a: Any, dtype: Any = None, order: str = "K", subok: bool = True, 
 def full_like(
     a: Any, fill_value: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, *, device: Any = None
 ) -> Any:
-    return _filled(np.zeros_like(_model(a), dtype=dtype, order=order, shape=shape), _value(fill_value))
+    value = stacked(fill_value)
+    if not is_handle(value):
+        return owned(np.full_like(_model(a), value, dtype=dtype, order=order, shape=shape))
+    return _filled(np.zeros_like(_model(a), dtype=dtype, order=order, shape=shape), value)
 
 
-def _value(x: Any) -> Any:
-    x = stacked(x)
-    return x if is_handle(x) else np.asarray(x)
+TWINS[np.full_like] = full_like  # NumPy does not look at the value to fill in
+
+
+@twin(np.ndenumerate)
+def ndenumerate(arr: Any) -> Any:
+    arr = stacked(arr)
+    if not is_handle(arr):
+        return np.ndenumerate(arr)
+    return ((index, arr[index]) for index in np.ndindex(arr.shape))
 
 
 # ---------------------------------------------------------------- ranges between traced bounds
