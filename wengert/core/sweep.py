@@ -16,6 +16,7 @@ from wengert.core.context import SWITCH
 from wengert.core.errors import ChangedError, error_at
 from wengert.core.handle import handle, is_handle
 from wengert.core.node import Node
+from wengert.core.op import CONSTANT
 from wengert.core.structure import item
 
 _by_seq = attrgetter("seq")
@@ -99,7 +100,7 @@ def dependence(order: list[Node], roots: Iterable[Node], start: float) -> tuple[
         for parent in node.inputs:
             if parent is None:
                 continue
-            if parent in inner:
+            if parent in inner and node.op.kind != CONSTANT:
                 inner.add(node)
             if parent.seq < start or parent in outer:
                 outer.add(node)

@@ -207,7 +207,7 @@ def pull_function(op: Op) -> Callable[..., None]:
 
 def _contribution(op: Op, k: int, rule: Any, where: dict[str, str], safe: str) -> list[str]:
     if rule is None:
-        return [f"NO_RULE(OP_{safe}, {k}, n)"]
+        return [f"c = NO_RULE(OP_{safe}, {k}, n)"]
     if isinstance(rule, int):
         return [{1: "c = ct", -1: "c = -ct"}.get(rule, f"c = ct * {rule}")]
     arguments = ", ".join("ct" if w == "ct" else f"p_{w}" if w in op.params else where[w] for w in rule.wants)

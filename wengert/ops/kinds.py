@@ -37,7 +37,7 @@ def elementwise(
     op.pull = visit.lazy_pull(op)
     op.push = lambda values, y, params, tangents, mask: visit.push_elementwise(op, values, y, tangents)
     if op.infer is None:
-        op.infer = lambda types, params: infer_elementwise(op, types)
+        op.infer = lambda types, params: infer_elementwise(op, types, params)
     return recorder(op)
 
 
@@ -125,7 +125,8 @@ def constant(
     names = tuple(inputs.split())
     op = _build(name, CONSTANT, names, dict(params or {}), evaluate, (), expression=expression, doc=doc, **facts)
     if op.infer is None:
-        op.infer = lambda types, p: infer_elementwise(op, types)
+        op.infer = lambda types, p: infer_elementwise(op, types, p)
+    op.pull = lambda node, ct, sweep: None  # recorded in full, a mask or an index is an operand like any other
     return recorder(op)
 
 
@@ -155,14 +156,18 @@ def _rule(name: str, rule: Any, inputs: tuple[str, ...], extra: tuple[str, ...])
 _dtypes: dict[Any, Any] = {}
 
 
-def infer_elementwise(op: Op, types: Sequence[ArrayType]) -> ArrayType:
+def infer_elementwise(op: Op, types: Sequence[ArrayType], params: Sequence[Any] = ()) -> ArrayType:
     """Broadcast shapes; the dtype is what one element of each dtype gives."""
-    key = (op.name, *(t.dtype for t in types))
+    key = (op.name, *((t.dtype, not t.shape) for t in types))
     dtype = _dtypes.get(key)
     if dtype is None:
         with np.errstate(all="ignore"):
-            dtype = _dtypes[key] = dtype_of(op.evaluate(*(np.ones((1,), t.dtype) for t in types)))
+            dtype = _dtypes[key] = dtype_of(op.evaluate(*(_one_of(t) for t in types), *params))
     return ArrayType(broadcast_shapes(*(t.shape for t in types)), dtype)
+
+
+def _one_of(kind: ArrayType) -> Any:
+    return np.ones((1,), kind.dtype) if kind.shape else kind.dtype.type(1)
 
 
 def _infer_by_shape(op: Op, shape: Callable[..., Any]) -> Callable[..., Any]:

@@ -15,7 +15,7 @@ from wengert.core import context
 from wengert.core.errors import NoRuleError, error_at
 from wengert.core.handle import handle, is_handle
 from wengert.core.node import RichNode
-from wengert.core.op import ELEMENTWISE, GENERAL, LINEAR, Op
+from wengert.core.op import CONSTANT, ELEMENTWISE, GENERAL, LINEAR, Op
 from wengert.core.record import keep_constant
 from wengert.core.structure import ROOT
 from wengert.core.sweep import Sweep, dependence, reachable, run, run_lifted
@@ -122,7 +122,9 @@ def lazy_pull(op: Op) -> Callable[..., None]:
 
 
 def no_rule(op: Op, k: int, node: Any = None) -> Any:
-    """Raise: this input of the operation has no derivative rule."""
+    """Raise: this input of the operation has no derivative rule; zero where the input is a recorded constant (a mask, an index)."""
+    if node is not None and node.inputs[k].op.kind == CONSTANT:
+        return 0.0
     raise error_at(
         NoRuleError, f"{op.name} has no derivative with respect to its argument {op.inputs[k]!r}",
         fix="keep that argument constant (wengert.stop_gradient), or give a rule with wengert.custom_jvp",
@@ -153,6 +155,9 @@ def pull_elementwise(op: Op, node: Any, ct: Any, sweep: Sweep) -> None:
     slots = {need.name: value for need, value in zip(op.needs, saved, strict=False)}
     for k, parent in enumerate(node.inputs):
         if parent is None:
+            continue
+        if op.rules[k] is None:
+            no_rule(op, k, node)
             continue
         p = partial_value(op, k, slots.__getitem__)
         if info is not None and info.is_complex and not isinstance(p, int):
@@ -226,7 +231,7 @@ def spread(tangent: Any, shape: tuple[int, ...]) -> Any:
         return tangent
     if is_handle(tangent):
         if type(tangent.value) is not np.ndarray:
-            return tangent * np.ones(shape)
+            return tangent * np.ones(shape, dtype_of(tangent.value))
         return read(tangent, ("broadcast", shape))
     return np.broadcast_to(tangent, shape)
 
@@ -346,6 +351,7 @@ def pull_general(op: Op, node: Any, ct: Any, sweep: Sweep) -> None:
         rule = op.rules[k]
         if rule is None:
             no_rule(op, k, node)
+            continue
         shape, dtype = info.types[k]
         ct_k = transpose(
             lambda t, rule=rule: rule.function(*_arguments(op, rule, slots.__getitem__, node.params, t)),
