@@ -1,6 +1,8 @@
-"""Complex numbers: holomorphic functions against mpmath, real functions of complex ones against differences along both axes."""
+"""Complex numbers: holomorphic functions against mpmath, real functions of complex ones against
+differences along both axes."""
 
 import cmath
+import itertools
 
 import mpmath as mp
 import numpy as np
@@ -9,12 +11,31 @@ import pytest
 import wengert as wg
 
 HOLOMORPHIC = [
-    ("exp", mp.exp), ("exp2", lambda z: 2**z), ("expm1", mp.expm1), ("log", mp.log), ("log2", lambda z: mp.log(z) / mp.log(2)),
-    ("log10", mp.log10), ("log1p", mp.log1p), ("sqrt", mp.sqrt), ("square", lambda z: z * z), ("reciprocal", lambda z: 1 / z),
-    ("sin", mp.sin), ("cos", mp.cos), ("tan", mp.tan), ("arcsin", mp.asin), ("arccos", mp.acos), ("arctan", mp.atan),
-    ("sinh", mp.sinh), ("cosh", mp.cosh), ("tanh", mp.tanh), ("arcsinh", mp.asinh), ("arccosh", mp.acosh),
-    ("arctanh", mp.atanh), ("negative", lambda z: -z), ("sinc", lambda z: mp.sinc(mp.pi * z)),
-]  # fmt: skip
+    ("exp", mp.exp),
+    ("exp2", lambda z: 2**z),
+    ("expm1", mp.expm1),
+    ("log", mp.log),
+    ("log2", lambda z: mp.log(z) / mp.log(2)),
+    ("log10", mp.log10),
+    ("log1p", mp.log1p),
+    ("sqrt", mp.sqrt),
+    ("square", lambda z: z * z),
+    ("reciprocal", lambda z: 1 / z),
+    ("sin", mp.sin),
+    ("cos", mp.cos),
+    ("tan", mp.tan),
+    ("arcsin", mp.asin),
+    ("arccos", mp.acos),
+    ("arctan", mp.atan),
+    ("sinh", mp.sinh),
+    ("cosh", mp.cosh),
+    ("tanh", mp.tanh),
+    ("arcsinh", mp.asinh),
+    ("arccosh", mp.acosh),
+    ("arctanh", mp.atanh),
+    ("negative", lambda z: -z),
+    ("sinc", lambda z: mp.sinc(mp.pi * z)),
+]
 POINTS = np.array([0.3 + 0.8j, -0.6 + 0.4j, 1.3 - 0.5j])
 pytestmark = pytest.mark.filterwarnings("ignore::wengert.NoDependenceWarning")
 
@@ -27,7 +48,9 @@ def test_holomorphic(name, exact):
         second = np.array([complex(mp.diff(exact, mp.mpc(z), 2)) for z in POINTS])
     derivative = wg.grad(lambda z: np.sum(function(z)), holomorphic=True)
     assert np.allclose(derivative(POINTS), first, rtol=1e-12, atol=1e-14)
-    assert np.allclose(wg.jvp(function, (POINTS,), (np.full(3, 2.0 - 1.0j),))[1], first * (2.0 - 1.0j), rtol=1e-12)
+    assert np.allclose(
+        wg.jvp(function, (POINTS,), (np.full(3, 2.0 - 1.0j),))[1], first * (2.0 - 1.0j), rtol=1e-12
+    )
     twice = wg.grad(lambda z: np.sum(derivative(z)), holomorphic=True)
     assert np.allclose(twice(POINTS), second, rtol=1e-11, atol=1e-13)
     # As part of a real program: d Re(c f(z)) = Re(c f' dz), so the gradient is conj(c f').
@@ -39,10 +62,11 @@ def test_holomorphic(name, exact):
 
 
 def gradient_by_differences(f, z, h=1e-3):
-    # Two Richardson steps of central differences along the real and the imaginary axis: error O(h^6).
+    # Two Richardson steps of central differences along the real and the imaginary axis: error
+    # O(h^6).
     def slope(step):
         tables = [(f(z + step * k) - f(z - step * k)) / (2 * k) for k in (4 * h, 2 * h, h)]
-        tables = [(4 * b - a) / 3 for a, b in zip(tables, tables[1:], strict=False)]
+        tables = [(4 * b - a) / 3 for a, b in itertools.pairwise(tables)]
         return (16 * tables[1] - tables[0]) / 15
 
     out = np.empty(z.shape, complex)
@@ -62,7 +86,7 @@ REAL_VALUED = {
     "attributes": lambda z: np.sum(z.real * z.imag * W),
     "conjugate": lambda z: np.sum((np.conj(z) * z * z).imag * W),
     "sign": lambda z: np.sum((np.sign(z) * (1.0 + 2.0j)).real * W),
-    "power": lambda z: np.sum(np.abs(z**2.5 + 2.0**z + z**z.conj()) * W),
+    "power": lambda z: np.sum(np.abs(z**2.5 + 2.0**z + z ** z.conj()) * W),
     "division": lambda z: np.sum(((1.0 + 2.0j) / z + z / (z + 2.0)).real * W),
     "polar": lambda z: np.sum((np.abs(z) * np.exp(2j * np.angle(z))).imag * W),
     "maximum": lambda z: np.sum(np.maximum(z, 0.5 + 0j).imag * W),
@@ -93,8 +117,11 @@ def test_second_derivatives_of_real_functions(name):
     over = wg.grad(lambda t: paired(POINTS + t * direction))(0.0)
     forward = wg.jvp(paired, (POINTS,), (direction,))[1]
     h = 1e-3
-    steps = [(paired(POINTS + k * direction) - paired(POINTS - k * direction)) / (2 * k) for k in (4 * h, 2 * h, h)]
-    steps = [(4 * b - a) / 3 for a, b in zip(steps, steps[1:], strict=False)]
+    steps = [
+        (paired(POINTS + k * direction) - paired(POINTS - k * direction)) / (2 * k)
+        for k in (4 * h, 2 * h, h)
+    ]
+    steps = [(4 * b - a) / 3 for a, b in itertools.pairwise(steps)]
     expected = (16 * steps[1] - steps[0]) / 15
     assert np.allclose([over, forward], expected, rtol=1e-8, atol=1e-9)
 
@@ -131,8 +158,27 @@ def test_writing_into_the_parts_of_an_array():
     assert np.allclose(wg.grad(seen_only_through_its_real_part)(x), 2 * x.sum())
 
 
-@pytest.mark.parametrize("name", ["sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "tanh", "asinh", "acosh",
-                                  "atanh", "exp", "sqrt", "log", "log10"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "sin",
+        "cos",
+        "tan",
+        "asin",
+        "acos",
+        "atan",
+        "sinh",
+        "cosh",
+        "tanh",
+        "asinh",
+        "acosh",
+        "atanh",
+        "exp",
+        "sqrt",
+        "log",
+        "log10",
+    ],
+)
 def test_cmath(name):
     function = getattr(cmath, name)
     exact = getattr(mp, name)
@@ -151,11 +197,23 @@ def test_cmath_beyond_the_real_domain_and_polar_form():
     assert np.allclose(wg.grad(lambda t: cmath.log(t).real)(-4.0), -0.25)
     assert np.allclose(wg.grad(lambda t: cmath.log(t, 2).real)(4.0), 0.25 / np.log(2))
     z = 0.3 + 0.8j
-    for f in (lambda t: cmath.phase(t), lambda t: cmath.polar(t)[0] ** 2 + cmath.polar(t)[1] ** 3,
-              lambda t: cmath.rect(t.real, t.imag).real * cmath.rect(t.imag, t.real).imag):
+    for f in (
+        lambda t: cmath.phase(t),
+        lambda t: cmath.polar(t)[0] ** 2 + cmath.polar(t)[1] ** 3,
+        lambda t: cmath.rect(t.real, t.imag).real * cmath.rect(t.imag, t.real).imag,
+    ):
         array = lambda w, f=f: f(complex(w[0]))
-        assert np.allclose(wg.grad(f)(z), gradient_by_differences(array, np.array([z]))[0], rtol=1e-9)
-    assert wg.grad(lambda t: t.real if cmath.isfinite(t) and not cmath.isnan(t) and cmath.isclose(t, t) else 0.0)(z) == 1.0
+        assert np.allclose(
+            wg.grad(f)(z), gradient_by_differences(array, np.array([z]))[0], rtol=1e-9
+        )
+    assert (
+        wg.grad(
+            lambda t: (
+                t.real if cmath.isfinite(t) and not cmath.isnan(t) and cmath.isclose(t, t) else 0.0
+            )
+        )(z)
+        == 1.0
+    )
 
 
 def test_real_if_close():

@@ -1,4 +1,5 @@
-"""Special points: the element of the generalised gradient at each, what may be chosen instead, and what is reported."""
+"""Special points: the element of the generalised gradient at each, what may be chosen instead, and
+what is reported."""
 
 import asyncio
 import threading
@@ -24,7 +25,8 @@ def first_orders(f, *args):
     return [float(b) for b in back]
 
 
-# f, point, partial derivatives. Each number is the least-norm element of the generalised gradient (or the limit, or infinity where
+# f, point, partial derivatives. Each number is the least-norm element of the generalised gradient
+# (or the limit, or infinity where
 # the one-sided limit is infinite).
 SPECIAL = [
     ("abs", np.abs, (0.0,), [0.0]),
@@ -73,10 +75,12 @@ SPECIAL = [
     ("sign", lambda x: np.sign(x) + x, (0.0,), [1.0]),
     ("logaddexp of -inf", np.logaddexp, (-INF, 1.0), [0.0, 1.0]),
     ("x * |x|", lambda x: x * np.abs(x), (0.0,), [0.0]),
-]  # fmt: skip
+]
 
 
-@pytest.mark.parametrize(("f", "point", "expected"), [row[1:] for row in SPECIAL], ids=[row[0] for row in SPECIAL])
+@pytest.mark.parametrize(
+    ("f", "point", "expected"), [row[1:] for row in SPECIAL], ids=[row[0] for row in SPECIAL]
+)
 @pytest.mark.filterwarnings("ignore:divide by zero")
 def test_special_points(f, point, expected):
     assert first_orders(f, *point) == expected
@@ -93,7 +97,7 @@ def test_reductions_share_ties_evenly():
 
 # Second derivatives where the function has one (or a one-sided limit).
 SECOND = [
-    ("sinc at 0", np.sinc, 0.0, -np.pi**2 / 3),
+    ("sinc at 0", np.sinc, 0.0, -(np.pi**2) / 3),
     ("x**2 at 0", lambda x: x**2, 0.0, 2.0),
     ("np.power(x, 2.0) at 0", lambda x: np.power(x, 2.0), 0.0, 2.0),
     ("x**3 at 0", lambda x: x**3, 0.0, 0.0),
@@ -105,21 +109,26 @@ SECOND = [
     ("log1p at 0", np.log1p, 0.0, -1.0),
     ("softplus at 0", lambda x: wg.softplus(x), 0.0, 0.25),
     ("abs at -2", np.abs, -2.0, 0.0),
-]  # fmt: skip
+]
 
 
-@pytest.mark.parametrize(("f", "x", "expected"), [row[1:] for row in SECOND], ids=[row[0] for row in SECOND])
+@pytest.mark.parametrize(
+    ("f", "x", "expected"), [row[1:] for row in SECOND], ids=[row[0] for row in SECOND]
+)
 def test_second_derivatives_at_special_points(f, x, expected):
     got = [
-        wg.grad(wg.grad(f))(x), wg.jvp(wg.grad(f), (x,), (1.0,))[1],
-        wg.jvp(lambda t: wg.jvp(f, (t,), (1.0,))[1], (x,), (1.0,))[1], wg.grad(lambda t: wg.jvp(f, (t,), (1.0,))[1])(x),
+        wg.grad(wg.grad(f))(x),
+        wg.jvp(wg.grad(f), (x,), (1.0,))[1],
+        wg.jvp(lambda t: wg.jvp(f, (t,), (1.0,))[1], (x,), (1.0,))[1],
+        wg.grad(lambda t: wg.jvp(f, (t,), (1.0,))[1])(x),
     ]
     assert np.allclose(got, expected, rtol=1e-14, atol=0)
 
 
 def test_mixed_second_derivatives_of_a_power():
     mixed = lambda a, b: [
-        wg.grad(wg.grad(lambda x, y: x**y, 0), 1)(a, b), wg.grad(wg.grad(lambda x, y: x**y, 1), 0)(a, b),
+        wg.grad(wg.grad(lambda x, y: x**y, 0), 1)(a, b),
+        wg.grad(wg.grad(lambda x, y: x**y, 1), 0)(a, b),
     ]
     # d2/da db of a^b = a^(b-1) (1 + b log a)
     for a, b in ((2.0, 0.0), (2.0, 1.0), (0.3, -1.2), (1.7, 2.0)):
@@ -135,8 +144,12 @@ def test_an_inactive_exponent_needs_no_logarithm():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert np.array_equal(wg.grad(lambda x: np.sum(x**3.0))(np.array([-2.0, 0.0])), [12.0, 0.0])
-        assert np.array_equal(wg.grad(lambda x: np.sum(x ** np.array([2.0, 3.0])))(np.array([-2.0, 0.0])), [-4.0, 0.0])
-    assert np.isnan(wg.grad(lambda p: (-2.0) ** p)(2.0)), "a negative base has no derivative in the exponent"
+        assert np.array_equal(
+            wg.grad(lambda x: np.sum(x ** np.array([2.0, 3.0])))(np.array([-2.0, 0.0])), [-4.0, 0.0]
+        )
+    assert np.isnan(wg.grad(lambda p: (-2.0) ** p)(2.0)), (
+        "a negative base has no derivative in the exponent"
+    )
 
 
 # ---------------------------------------------------------------- where keeps the other branch out
@@ -148,10 +161,12 @@ BRANCHES = [
     ("power", lambda x: x**0.3, lambda x: 0.3 * x**-0.7, lambda x: -0.21 * x**-1.7),
     ("x log x", lambda x: x * np.log(x), lambda x: np.log(x) + 1, lambda x: 1 / x),
     ("norm", lambda x: x / np.sqrt(x * x), lambda x: 0 * x, lambda x: 0 * x),
-]  # fmt: skip
+]
 
 
-@pytest.mark.parametrize(("f", "slope", "bend"), [row[1:] for row in BRANCHES], ids=[row[0] for row in BRANCHES])
+@pytest.mark.parametrize(
+    ("f", "slope", "bend"), [row[1:] for row in BRANCHES], ids=[row[0] for row in BRANCHES]
+)
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_where_keeps_the_branch_not_taken_out_of_the_derivative(f, slope, bend):
     x = np.array([0.0, 2.0, -1.0, 0.5])
@@ -165,12 +180,16 @@ def test_where_keeps_the_branch_not_taken_out_of_the_derivative(f, slope, bend):
     ones = np.ones(4)
     assert np.allclose(wg.jvp(loss, (x,), (ones,))[1], first.sum(), rtol=1e-13, atol=1e-13)
     for got in (
-        wg.grad(lambda t: np.sum(gradient(t)))(x), wg.jvp(gradient, (x,), (ones,))[1],
+        wg.grad(lambda t: np.sum(gradient(t)))(x),
+        wg.jvp(gradient, (x,), (ones,))[1],
         wg.grad(lambda t: wg.jvp(loss, (t,), (ones,))[1])(x),
     ):
         assert np.allclose(got, second, rtol=1e-13, atol=1e-13)
     assert np.allclose(
-        wg.jvp(lambda t: wg.jvp(loss, (t,), (ones,))[1], (x,), (ones,))[1], second.sum(), rtol=1e-13, atol=1e-13
+        wg.jvp(lambda t: wg.jvp(loss, (t,), (ones,))[1], (x,), (ones,))[1],
+        second.sum(),
+        rtol=1e-13,
+        atol=1e-13,
     )
 
 
@@ -196,10 +215,16 @@ def test_a_subgradient_can_be_chosen():
     assert wg.jvp(np.abs, (0.0,), (1.0,))[1] == 0.0
 
 
-@pytest.mark.parametrize("wrong", [{"abs": 1.1}, {"abs": -1.1}, {"relu": -0.1}, {"relu": 2.0}, {"max": 1.5}, {"max": np.nan}])
+@pytest.mark.parametrize(
+    "wrong",
+    [{"abs": 1.1}, {"abs": -1.1}, {"relu": -0.1}, {"relu": 2.0}, {"max": 1.5}, {"max": np.nan}],
+)
 def test_what_is_no_subgradient_is_refused(wrong):
     name = next(iter(wrong))
-    with pytest.raises(ValueError, match=rf"subgradient\({name}=.* outside") as caught, wg.subgradient(**wrong):
+    with (
+        pytest.raises(ValueError, match=rf"subgradient\({name}=.* outside") as caught,
+        wg.subgradient(**wrong),
+    ):
         pass
     assert isinstance(caught.value, wg.WengertError) and caught.value.file == __file__
     assert wg.grad(np.abs)(0.0) == 0.0
@@ -240,7 +265,9 @@ def test_record_names_operation_line_count_and_place():
     assert np.array_equal(gradient, wg.grad(loss)(POINT), equal_nan=True)
     start = loss.__code__.co_firstlineno
     assert [(k.op, k.line - start, k.count, k.where) for k in wg.kinks()] == [
-        ("absolute", 1, 1, (1,)), ("maximum", 2, 2, (0,)), ("sqrt", 3, 1, (1,)),
+        ("absolute", 1, 1, (1,)),
+        ("maximum", 2, 2, (0,)),
+        ("sqrt", 3, 1, (1,)),
     ]
     assert all(k.file == __file__ for k in wg.kinks())
     assert "absolute met a kink once, first at index (1,)" in str(wg.kinks()[0])
@@ -257,13 +284,21 @@ def test_one_report_per_line_of_a_loop():
 
     wg.grad(program, nonsmooth="record")(0.0)
     (report,) = wg.kinks()
-    assert report.count == 5 and report.where == () and report.line == program.__code__.co_firstlineno + 3
+    assert (
+        report.count == 5
+        and report.where == ()
+        and report.line == program.__code__.co_firstlineno + 3
+    )
 
 
 def test_raise_names_the_values_and_the_line():
-    with pytest.raises(wg.KinkError, match=r"absolute has no unique derivative at x = 0.0 \(element \(1,\)\)") as caught:
+    with pytest.raises(
+        wg.KinkError, match=r"absolute has no unique derivative at x = 0.0 \(element \(1,\)\)"
+    ) as caught:
         wg.value_and_grad(loss, nonsmooth="raise")(POINT)
-    assert caught.value.line == loss.__code__.co_firstlineno + 1 and isinstance(caught.value, ValueError)
+    assert caught.value.line == loss.__code__.co_firstlineno + 1 and isinstance(
+        caught.value, ValueError
+    )
     with pytest.raises(wg.KinkError, match=r"maximum .* a = 2.0, b = 2.0"):
         wg.grad(np.maximum, nonsmooth="raise")(2.0, 2.0)
     assert wg.grad(loss, nonsmooth="raise")(np.array([3.0, -0.5]))[0] == 1 + 0.5 / np.sqrt(3)
@@ -273,28 +308,42 @@ def test_warn_once_per_line_with_the_users_line():
     with pytest.warns(wg.KinkWarning) as caught:
         wg.grad(loss, nonsmooth="warn")(POINT)
     start = loss.__code__.co_firstlineno
-    assert [w.lineno - start for w in caught] == [1, 2, 3] and {w.filename for w in caught} == {__file__}
+    assert [w.lineno - start for w in caught] == [1, 2, 3] and {w.filename for w in caught} == {
+        __file__
+    }
 
 
 def test_jumps_and_branches_at_equality_are_reported_too():
     found = lambda f, x: (wg.grad(f, nonsmooth="record")(x), [k.op for k in wg.kinks()])[1]
     assert found(lambda x: x if x > 0 else 2 * x, 0.0) == ["greater"]
-    assert found(lambda x: x * np.floor(x), 2.0) == ["floor"] and found(lambda x: x * np.floor(x), 2.5) == []
-    assert found(lambda x: x * np.round(x), 2.5) == ["round"] and found(lambda x: x * np.rint(x), 2.4) == []
-    assert found(lambda x: x % 1.5, 3.0) == ["remainder"] and found(lambda x: np.fmod(x, 1.5), 0.0) == []
+    assert (
+        found(lambda x: x * np.floor(x), 2.0) == ["floor"]
+        and found(lambda x: x * np.floor(x), 2.5) == []
+    )
+    assert (
+        found(lambda x: x * np.round(x), 2.5) == ["round"]
+        and found(lambda x: x * np.rint(x), 2.4) == []
+    )
+    assert (
+        found(lambda x: x % 1.5, 3.0) == ["remainder"]
+        and found(lambda x: np.fmod(x, 1.5), 0.0) == []
+    )
     assert found(lambda x: x * np.sign(x), 0.0) == ["sign"]
     assert found(lambda x: np.clip(x, 0.0, 1.0), 1.0) == ["clip"]
     assert found(lambda x: np.hypot(x, 0.0) + x**0.5, 0.0) == ["hypot", "power"]
 
 
 def test_rules_of_derivatives_report_nothing_themselves():
-    # The rule of maximum compares its operands, that of a power looks for a zero exponent: no kinks of the program.
+    # The rule of maximum compares its operands, that of a power looks for a zero exponent: no kinks
+    # of the program.
     inner = lambda t: wg.grad(lambda u: u**1.0 * np.abs(u))(t)
     wg.grad(inner, nonsmooth="record")(2.0)
     assert wg.kinks() == []
     wg.grad(inner, nonsmooth="record")(0.0)
     assert [k.op for k in wg.kinks()] == ["absolute"]
-    wg.grad(lambda t: wg.jvp(lambda u: u**1.0 * np.abs(u), (t,), (1.0,))[1], nonsmooth="record")(0.0)
+    wg.grad(lambda t: wg.jvp(lambda u: u**1.0 * np.abs(u), (t,), (1.0,))[1], nonsmooth="record")(
+        0.0
+    )
     assert [k.op for k in wg.kinks()] == ["absolute"]
 
 

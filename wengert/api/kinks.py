@@ -1,6 +1,7 @@
 """Kinks for users: choosing a subgradient, and ``nonsmooth=`` of the transforms with what it found.
 
-Imports core and ops. Invariant: a choice holds for its thread or task only, and a value that is no subgradient is refused.
+Imports core and ops. Invariant: a choice holds for its thread or task only, and a value that is no
+subgradient is refused.
 """
 
 from __future__ import annotations
@@ -18,13 +19,17 @@ _INTERVALS = {"abs": (-1.0, 1.0), "relu": (0.0, 1.0), "max": (0.0, 1.0)}
 
 
 @contextlib.contextmanager
-def subgradient(*, abs: float | None = None, relu: float | None = None, max: float | None = None) -> Iterator[None]:
-    """Choose the element of the generalised gradient that is used at a kink, as a context manager or a decorator.
+def subgradient(
+    *, abs: float | None = None, relu: float | None = None, max: float | None = None
+) -> Iterator[None]:
+    """Choose the element of the generalised gradient that is used at a kink, as a context manager
+    or a decorator.
 
-    ``abs`` is the slope of the absolute value at 0, in [-1, 1] (default 0); ``relu`` the slope of relu at 0, in [0, 1]
-    (default 0); ``max`` the share that the first operand of a maximum or minimum gets at a tie, in [0, 1] (default 1/2). A reduction
-    such as ``np.max`` splits a tie evenly by default; with ``max=1`` its first extreme element gets everything, with ``max=0`` its last.
-    The choice counts while derivatives are computed, so it goes around the call of the gradient.
+    ``abs`` is the slope of the absolute value at 0, in [-1, 1] (default 0); ``relu`` the slope of
+    relu at 0, in [0, 1] (default 0); ``max`` the share that the first operand of a maximum or
+    minimum gets at a tie, in [0, 1] (default 1/2). Reductions such as ``np.max`` always split a tie
+    evenly. The choice counts while derivatives are computed, so it goes around the call of the
+    gradient.
 
     Raises WengertValueError for a number outside the interval: it would be no subgradient.
 
@@ -34,13 +39,20 @@ def subgradient(*, abs: float | None = None, relu: float | None = None, max: flo
     ...     float(grad(np.abs)(0.0))
     1.0
     """
-    changes = {name: float(v) for name, v in {"abs": abs, "relu": relu, "max": max}.items() if v is not None}
+    changes = {
+        name: float(v)
+        for name, v in {"abs": abs, "relu": relu, "max": max}.items()
+        if v is not None
+    }
     for name, chosen in changes.items():
         low, high = _INTERVALS[name]
         if not low <= chosen <= high or math.isnan(chosen):
             raise error_at(
-                WengertValueError, f"subgradient({name}={chosen:g}) is outside the generalised gradient [{low:g}, {high:g}]",
-                fix=f"choose {name} between {low:g} and {high:g}", depth=4,
+                WengertValueError,
+                f"subgradient({name}={chosen:g}) is outside the generalised gradient "
+                f"[{low:g}, {high:g}]",
+                fix=f"choose {name} between {low:g} and {high:g}",
+                depth=4,
             )
     token = choice.set(choice.get()._replace(**changes))
     try:
@@ -50,9 +62,11 @@ def subgradient(*, abs: float | None = None, relu: float | None = None, max: flo
 
 
 def kinks() -> list[KinkReport]:
-    """What the last derivative with ``nonsmooth="record"`` of this thread or task met: one report per operation and line.
+    """What the last derivative with ``nonsmooth="record"`` of this thread or task met: one report
+    per operation and line.
 
-    Each has ``op``, ``file``, ``line``, ``count`` (elements on a kink) and ``where`` (the index of the first).
+    Each has ``op``, ``file``, ``line``, ``count`` (elements on a kink) and ``where`` (the index of
+    the first).
 
     >>> import numpy as np
     >>> from wengert import grad
@@ -64,7 +78,8 @@ def kinks() -> list[KinkReport]:
 
 
 def watcher(nonsmooth: str) -> Watcher | None:
-    """The watcher for an option ``nonsmooth=``, None for "ignore"; give it to ``context.enter(kind, kinks=...)``.
+    """The watcher for an option ``nonsmooth=``, None for "ignore"; give it to ``context.enter(kind,
+    kinks=...)``.
 
     Raises WengertValueError for an unknown option.
     """
@@ -72,7 +87,10 @@ def watcher(nonsmooth: str) -> Watcher | None:
         return None
     if nonsmooth not in MODES:
         raise error_at(
-            WengertValueError, f"nonsmooth={nonsmooth!r} is unknown", fix='use "ignore", "warn", "raise" or "record"', depth=3
+            WengertValueError,
+            f"nonsmooth={nonsmooth!r} is unknown",
+            fix='use "ignore", "warn", "raise" or "record"',
+            depth=3,
         )
     return Watcher(nonsmooth)
 

@@ -1,7 +1,9 @@
-"""The functions of ``math`` and ``cmath`` on traced scalars: no protocol reaches them, so they have twins.
+"""The functions of ``math`` and ``cmath`` on traced scalars: no protocol reaches them, so they have
+twins.
 
-A twin records the operation's derivative but computes with the function itself: values and errors are those of the untraced program.
-Imports core, ops, ``table``. Invariant: without a handle among its arguments a twin is its original.
+A twin records the operation's derivative but computes with the function itself: values and errors
+are those of the untraced program. Imports core, ops, ``table``. Invariant: without a handle among
+its arguments a twin is its original.
 """
 
 from __future__ import annotations
@@ -21,7 +23,8 @@ from wengert.ops.join import stack
 
 
 def number(t: Any) -> Any:
-    """A traced argument as a scalar handle; an array of several elements is refused as ``float`` refuses it."""
+    """A traced argument as a scalar handle; an array of several elements is refused as ``float``
+    refuses it."""
     if type(t) is TracedArray:
         float(current_value(t))
         return t.item()
@@ -44,15 +47,33 @@ def _unary(original: Callable[..., Any], record: Any) -> None:
 
 
 for _original, _record in {
-    math.sin: transcendental.sin, math.cos: transcendental.cos, math.tan: transcendental.tan,
-    math.asin: transcendental.arcsin, math.acos: transcendental.arccos, math.atan: transcendental.arctan,
-    math.sinh: transcendental.sinh, math.cosh: transcendental.cosh, math.tanh: transcendental.tanh,
-    math.asinh: transcendental.arcsinh, math.acosh: transcendental.arccosh, math.atanh: transcendental.arctanh,
-    math.exp: transcendental.exp, math.exp2: transcendental.exp2, math.expm1: transcendental.expm1,
-    math.log2: transcendental.log2, math.log10: transcendental.log10, math.log1p: transcendental.log1p,
-    math.sqrt: transcendental.sqrt, math.cbrt: transcendental.cbrt,
-    math.degrees: transcendental.rad2deg, math.radians: transcendental.deg2rad,
-    math.fabs: piecewise.fabs, math.erf: gamma.erf, math.erfc: gamma.erfc, math.gamma: gamma.gamma, math.lgamma: gamma.lgamma,
+    math.sin: transcendental.sin,
+    math.cos: transcendental.cos,
+    math.tan: transcendental.tan,
+    math.asin: transcendental.arcsin,
+    math.acos: transcendental.arccos,
+    math.atan: transcendental.arctan,
+    math.sinh: transcendental.sinh,
+    math.cosh: transcendental.cosh,
+    math.tanh: transcendental.tanh,
+    math.asinh: transcendental.arcsinh,
+    math.acosh: transcendental.arccosh,
+    math.atanh: transcendental.arctanh,
+    math.exp: transcendental.exp,
+    math.exp2: transcendental.exp2,
+    math.expm1: transcendental.expm1,
+    math.log2: transcendental.log2,
+    math.log10: transcendental.log10,
+    math.log1p: transcendental.log1p,
+    math.sqrt: transcendental.sqrt,
+    math.cbrt: transcendental.cbrt,
+    math.degrees: transcendental.rad2deg,
+    math.radians: transcendental.deg2rad,
+    math.fabs: piecewise.fabs,
+    math.erf: gamma.erf,
+    math.erfc: gamma.erfc,
+    math.gamma: gamma.gamma,
+    math.lgamma: gamma.lgamma,
     math.ulp: compare.ulp,
 }.items():
     _unary(_original, _record)
@@ -66,8 +87,12 @@ def _binary(original: Callable[..., Any], record: Any) -> None:
 
     def stand_in(x: Any, y: Any, /, **options: Any) -> Any:
         if options and (is_handle(x) or is_handle(y)):
-            if options.get("steps") is not None:  # nextafter: moving along the numbers changes no derivative
-                return evaluated_by(record.op, lambda a, b: original(a, b, **options), f"math_{options}")(number(x), number(y))
+            if (
+                options.get("steps") is not None
+            ):  # nextafter: moving along the numbers changes no derivative
+                return evaluated_by(
+                    record.op, lambda a, b: original(a, b, **options), f"math_{options}"
+                )(number(x), number(y))
             return computed(number(x), number(y))
         if is_handle(x) or is_handle(y):
             return computed(number(x), number(y))
@@ -77,8 +102,12 @@ def _binary(original: Callable[..., Any], record: Any) -> None:
 
 
 for _original, _record in {
-    math.pow: arithmetic.power, math.atan2: transcendental.arctan2, math.copysign: piecewise.copysign,
-    math.fmod: arithmetic.fmod, math.remainder: arithmetic.ieee_remainder, math.nextafter: piecewise.nextafter,
+    math.pow: arithmetic.power,
+    math.atan2: transcendental.arctan2,
+    math.copysign: piecewise.copysign,
+    math.fmod: arithmetic.fmod,
+    math.remainder: arithmetic.ieee_remainder,
+    math.nextafter: piecewise.nextafter,
 }.items():
     _binary(_original, _record)
 
@@ -132,7 +161,9 @@ def dist(p: Any, q: Any, /) -> Any:
         return math.dist(first, second)
     if len(first) != len(second):
         raise ValueError("both points must have the same number of dimensions")
-    return sums.length(stack([_floating(number(a) - number(b)) for a, b in zip(first, second, strict=True)], 0))
+    return sums.length(
+        stack([_floating(number(a) - number(b)) for a, b in zip(first, second, strict=True)], 0)
+    )
 
 
 @twin(math.fsum)
@@ -160,7 +191,9 @@ def _sumprod(p: Any, q: Any, /) -> Any:
         return math.sumprod(first, second)  # type: ignore[attr-defined]
     if len(first) != len(second):
         raise ValueError("Inputs are not the same length")
-    return sums.sumprod(*(stack([_floating(number(x)) for x in side], 0) for side in (first, second)))
+    return sums.sumprod(
+        *(stack([_floating(number(x)) for x in side], 0) for side in (first, second))
+    )
 
 
 def _fma(x: Any, y: Any, z: Any, /) -> Any:
@@ -222,7 +255,11 @@ def _to_bool(original: Callable[..., Any], record: Any) -> None:
     twin(original)(lambda x, /: _truth(record(number(x))) if is_handle(x) else original(x))
 
 
-for _original, _record in {math.floor: compare.floor, math.ceil: compare.ceil, math.trunc: compare.trunc}.items():
+for _original, _record in {
+    math.floor: compare.floor,
+    math.ceil: compare.ceil,
+    math.trunc: compare.trunc,
+}.items():
     _to_int(_original, _record)
 for _module in (math, cmath):
     for _record in (compare.isnan, compare.isinf, compare.isfinite):
@@ -231,7 +268,9 @@ for _module in (math, cmath):
 
 def _close(original: Callable[..., Any]) -> None:
     computed = evaluated_by(
-        compare.isclose.op, lambda a, b, rel_tol, abs_tol: original(a, b, rel_tol=rel_tol, abs_tol=abs_tol), original.__module__
+        compare.isclose.op,
+        lambda a, b, rel_tol, abs_tol: original(a, b, rel_tol=rel_tol, abs_tol=abs_tol),
+        original.__module__,
     )
 
     def isclose(a: Any, b: Any, *, rel_tol: Any = 1e-9, abs_tol: Any = 0.0) -> Any:
@@ -266,11 +305,21 @@ def _complex_unary(original: Callable[..., Any], record: Any) -> None:
 
 
 for _original, _record in {
-    cmath.sin: transcendental.sin, cmath.cos: transcendental.cos, cmath.tan: transcendental.tan,
-    cmath.asin: transcendental.arcsin, cmath.acos: transcendental.arccos, cmath.atan: transcendental.arctan,
-    cmath.sinh: transcendental.sinh, cmath.cosh: transcendental.cosh, cmath.tanh: transcendental.tanh,
-    cmath.asinh: transcendental.arcsinh, cmath.acosh: transcendental.arccosh, cmath.atanh: transcendental.arctanh,
-    cmath.exp: transcendental.exp, cmath.sqrt: transcendental.sqrt, cmath.log10: transcendental.log10,
+    cmath.sin: transcendental.sin,
+    cmath.cos: transcendental.cos,
+    cmath.tan: transcendental.tan,
+    cmath.asin: transcendental.arcsin,
+    cmath.acos: transcendental.arccos,
+    cmath.atan: transcendental.arctan,
+    cmath.sinh: transcendental.sinh,
+    cmath.cosh: transcendental.cosh,
+    cmath.tanh: transcendental.tanh,
+    cmath.asinh: transcendental.arcsinh,
+    cmath.acosh: transcendental.arccosh,
+    cmath.atanh: transcendental.arctanh,
+    cmath.exp: transcendental.exp,
+    cmath.sqrt: transcendental.sqrt,
+    cmath.log10: transcendental.log10,
     cmath.phase: complexes.angle,
 }.items():
     _complex_unary(_original, _record)
@@ -290,7 +339,9 @@ def complex_log(z: Any, *base: Any) -> Any:
     top = _complex_log(complex_number(z)) if is_handle(z) else cmath.log(z)
     if not base:
         return top
-    return top / (_complex_log(complex_number(base[0])) if is_handle(base[0]) else cmath.log(base[0]))
+    return top / (
+        _complex_log(complex_number(base[0])) if is_handle(base[0]) else cmath.log(base[0])
+    )
 
 
 @twin(cmath.polar)

@@ -1,7 +1,8 @@
 """NumPy's ufuncs and the operations they are.
 
-Imports core, ops, ``table``. Invariant: every ufunc of ``numpy`` is here, as a differentiable operation, a constant one, or a refusal that says why;
-and each computes with the ufunc itself, so that its values are NumPy's bit for bit.
+Imports core, ops, ``table``. Invariant: every ufunc of ``numpy`` is here, as a differentiable
+operation, a constant one, or a refusal that says why; and each computes with the ufunc itself, so
+that its values are NumPy's bit for bit.
 """
 
 from __future__ import annotations
@@ -38,7 +39,8 @@ def enter(ufunc: Any, record: Callable[..., Any]) -> None:
 def _refusal(ufunc: Any, reason: str) -> Callable[..., Any]:
     def refuse(*operands: Any, **options: Any) -> Any:
         raise error_at(
-            NoRuleError, f"np.{ufunc.__name__} has no derivative: {reason}",
+            NoRuleError,
+            f"np.{ufunc.__name__} has no derivative: {reason}",
             fix="convert the values with astype(int), or keep them out with wengert.stop_gradient",
         )
 

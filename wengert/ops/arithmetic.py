@@ -1,6 +1,7 @@
 """Arithmetic: + - * / ** and their relatives, with Python's own operators as evaluation.
 
-Imports core and the makers. Invariant: on raw values the result is what the operator itself would give, bit for bit.
+Imports core and the makers. Invariant: on raw values the result is what the operator itself would
+give, bit for bit.
 """
 
 from __future__ import annotations
@@ -16,24 +17,69 @@ from wengert.ops.kinds import elementwise
 from wengert.ops.kinks import some
 
 add = elementwise(
-    "add", python.add, [1, 1], inputs="a b", expression="a + b", doc="Sum: `y = a + b`.", text="({a} + {b})",
-    latex="{a} + {b}", scalar="fadd",
+    "add",
+    python.add,
+    [1, 1],
+    inputs="a b",
+    expression="a + b",
+    doc="Sum: `y = a + b`.",
+    text="({a} + {b})",
+    latex="{a} + {b}",
+    scalar="fadd",
 )
 subtract = elementwise(
-    "subtract", python.sub, [1, -1], inputs="a b", expression="a - b", doc="Difference: `y = a - b`.",
-    text="({a} - {b})", latex="{a} - {b}", scalar="fsub",
+    "subtract",
+    python.sub,
+    [1, -1],
+    inputs="a b",
+    expression="a - b",
+    doc="Difference: `y = a - b`.",
+    text="({a} - {b})",
+    latex="{a} - {b}",
+    scalar="fsub",
 )
 multiply = elementwise(
-    "multiply", python.mul, [lambda b: b, lambda a: a], inputs="a b", expression="a * b", doc="Product: `y = a b`.",
-    text="({a} * {b})", latex="{a} \\, {b}", scalar="fmul",
+    "multiply",
+    python.mul,
+    [lambda b: b, lambda a: a],
+    inputs="a b",
+    expression="a * b",
+    doc="Product: `y = a b`.",
+    text="({a} * {b})",
+    latex="{a} \\, {b}",
+    scalar="fmul",
 )
 divide = elementwise(
-    "divide", python.truediv, [lambda b: 1.0 / b, lambda b, y: -y / b], inputs="a b", expression="a / b",
-    doc="Quotient: `y = a / b`.", text="({a} / {b})", latex="\\frac{{{a}}}{{{b}}}", scalar="fdiv",
+    "divide",
+    python.truediv,
+    [lambda b: 1.0 / b, lambda b, y: -y / b],
+    inputs="a b",
+    expression="a / b",
+    doc="Quotient: `y = a / b`.",
+    text="({a} / {b})",
+    latex="\\frac{{{a}}}{{{b}}}",
+    scalar="fdiv",
     domain=(None, (0.5, 2.0)),
 )
-negative = elementwise("negative", python.neg, [-1], expression="-x", doc="`y = -x`.", text="(-{x})", latex="-{x}", scalar="fneg")
-positive = elementwise("positive", python.pos, [1], expression="+x", doc="`y = +x`, a copy.", text="(+{x})", latex="{x}")
+negative = elementwise(
+    "negative",
+    python.neg,
+    [-1],
+    expression="-x",
+    doc="`y = -x`.",
+    text="(-{x})",
+    latex="-{x}",
+    scalar="fneg",
+)
+positive = elementwise(
+    "positive",
+    python.pos,
+    [1],
+    expression="+x",
+    doc="`y = +x`, a copy.",
+    text="(+{x})",
+    latex="{x}",
+)
 
 
 def _fma(a: Any, b: Any, c: Any) -> Any:
@@ -43,8 +89,14 @@ def _fma(a: Any, b: Any, c: Any) -> Any:
 
 
 fma = elementwise(
-    "fma", _fma, [lambda b: b, lambda a: a, 1], inputs="a b c", text="({a} * {b} + {c})", latex="{a} \\, {b} + {c}",
-    scalar="llvm.fma", doc="`y = a b + c`, rounded once for scalars where Python can (`math.fma`).",
+    "fma",
+    _fma,
+    [lambda b: b, lambda a: a, 1],
+    inputs="a b c",
+    text="({a} * {b} + {c})",
+    latex="{a} \\, {b} + {c}",
+    scalar="llvm.fma",
+    doc="`y = a b + c`, rounded once for scalars where Python can (`math.fma`).",
 )
 
 
@@ -66,7 +118,11 @@ def _power_exponent(a: Any, b: Any, y: Any) -> Any:
 
 def _power_log(a: Any, b: Any, n: Any, y: Any = None) -> Any:
     # a^b (log a)^n; its limit at a = 0 < b is 0.
-    y = np.power(a, b, dtype=np.result_type(a, b, np.float32)) if y is None else y
+    if y is None:
+        dtype = np.result_type(
+            a, b
+        )  # with float32 beside them, Python floats would count as single precision
+        y = np.power(a, b, dtype=dtype if dtype.kind in "fc" else float)
     vanishes = np.logical_and(np.equal(a, 0), np.greater(np.real(b), 0))
     if np.any(vanishes):
         return np.where(vanishes, 0.0, y * np.log(np.where(vanishes, 1.0, a)) ** n)
@@ -74,39 +130,75 @@ def _power_log(a: Any, b: Any, n: Any, y: Any = None) -> Any:
 
 
 def _power_log_base(a: Any, b: Any, n: Any) -> Any:
-    return b * power_log(a, b - 1.0, n) + n * power_log(a, b - 1.0, n - 1) if n else _power_base(a, b)
+    return (
+        b * power_log(a, b - 1.0, n) + n * power_log(a, b - 1.0, n - 1) if n else _power_base(a, b)
+    )
 
 
-# Negative bases have no derivative in the exponent (NaN), but an integer exponent's derivative in the base is right.
+# Negative bases have no derivative in the exponent (NaN), but an integer exponent's derivative in
+# the base is right.
 power = elementwise(
-    "power", python.pow, [_power_base, _power_exponent], inputs="a b", expression="a ** b", doc="Power: `y = a^b`.",
-    text="({a} ** {b})", latex="{{{a}}}^{{{b}}}", scalar="llvm.pow", domain=((0.5, 2.0), None),
-    kink=lambda v, p, y: np.logical_and(np.equal(v[0], 0), np.logical_and(np.greater(v[1], 0), np.less(v[1], 1))),
+    "power",
+    python.pow,
+    [_power_base, _power_exponent],
+    inputs="a b",
+    expression="a ** b",
+    doc="Power: `y = a^b`.",
+    text="({a} ** {b})",
+    latex="{{{a}}}^{{{b}}}",
+    scalar="llvm.pow",
+    domain=((0.5, 2.0), None),
+    kink=lambda v, p, y: np.logical_and(
+        np.equal(v[0], 0), np.logical_and(np.greater(v[1], 0), np.less(v[1], 1))
+    ),
 )
 float_power = elementwise(
-    "float_power", np.float_power, [_power_base, _power_exponent], inputs="a b", domain=((0.5, 2.0), None),
-    latex="{{{a}}}^{{{b}}}", kink=power.op.kink, doc="Power in double precision: `y = a^b`.",
+    "float_power",
+    np.float_power,
+    [_power_base, _power_exponent],
+    inputs="a b",
+    domain=((0.5, 2.0), None),
+    latex="{{{a}}}^{{{b}}}",
+    kink=power.op.kink,
+    doc="Power in double precision: `y = a^b`.",
 )
 power_log = elementwise(
-    "power_log", _power_log, [_power_log_base, lambda a, b, n: power_log(a, b, n + 1), None], inputs="a b n",
-    domain=((0.5, 2.0), None, None), samples=lambda rng: (((rng.uniform(0.5, 2.0), rng.normal(), n), ()) for n in (0, 1, 2)),
+    "power_log",
+    _power_log,
+    [_power_log_base, lambda a, b, n: power_log(a, b, n + 1), None],
+    inputs="a b n",
+    domain=((0.5, 2.0), None, None),
+    samples=lambda rng: (((rng.uniform(0.5, 2.0), rng.normal(), n), ()) for n in (0, 1, 2)),
     doc="`y = a^b (ln a)^n` for an integer `n`: the derivatives of `a^b` in `b`.",
 )
 
 
 def _multiples(a: Any, b: Any, y: Any) -> Any:
-    # How often b fits: exactly the integer (a - y) / b, where rounding a / b up could miss it by one.
+    # How often b fits: exactly the integer (a - y) / b, where rounding a / b up could miss it by
+    # one.
     return -np.rint((a - y) / b)
 
 
 remainder = elementwise(
-    "remainder", python.mod, [1, _multiples], inputs="a b", expression="a % b", kink=lambda v, p, y: np.equal(y, 0),
-    doc="Remainder with the sign of the divisor: `y = a - b floor(a / b)`.", text="({a} % {b})", latex="{a} \\bmod {b}",
+    "remainder",
+    python.mod,
+    [1, _multiples],
+    inputs="a b",
+    expression="a % b",
+    kink=lambda v, p, y: np.equal(y, 0),
+    doc="Remainder with the sign of the divisor: `y = a - b floor(a / b)`.",
+    text="({a} % {b})",
+    latex="{a} \\bmod {b}",
     domain=((0.2, 0.8), (1.0, 2.0)),
 )
 fmod = elementwise(
-    "fmod", np.fmod, [1, _multiples], inputs="a b", kink=lambda v, p, y: np.logical_and(np.equal(y, 0), np.not_equal(v[0], 0)),
-    doc="Remainder with the sign of the dividend: `y = a - b trunc(a / b)`.", domain=((0.2, 0.8), (1.0, 2.0)),
+    "fmod",
+    np.fmod,
+    [1, _multiples],
+    inputs="a b",
+    kink=lambda v, p, y: np.logical_and(np.equal(y, 0), np.not_equal(v[0], 0)),
+    doc="Remainder with the sign of the dividend: `y = a - b trunc(a / b)`.",
+    domain=((0.2, 0.8), (1.0, 2.0)),
 )
 
 
@@ -117,7 +209,11 @@ def _ieee_remainder(a: Any, b: Any) -> Any:
 
 
 ieee_remainder = elementwise(
-    "ieee_remainder", _ieee_remainder, [1, _multiples], inputs="a b", domain=((0.2, 0.8), (1.8, 2.2)),
+    "ieee_remainder",
+    _ieee_remainder,
+    [1, _multiples],
+    inputs="a b",
+    domain=((0.2, 0.8), (1.8, 2.2)),
     kink=lambda v, p, y: np.equal(2.0 * np.abs(y), np.abs(v[1])),
     doc="Remainder of the nearest multiple: `y = a - b rint(a / b)` (`math.remainder`).",
 )

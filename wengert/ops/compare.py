@@ -1,6 +1,8 @@
-"""Operations whose derivative is zero wherever it exists: comparisons, predicates, rounding, and the searches for an index.
+"""Operations whose derivative is zero wherever it exists: comparisons, predicates, rounding, and
+the searches for an index.
 
-Imports core and the makers. Invariant: in an ordinary gradient these return NumPy's plain booleans and integers.
+Imports core and the makers. Invariant: in an ordinary gradient these return NumPy's plain booleans
+and integers.
 """
 
 from __future__ import annotations
@@ -38,13 +40,25 @@ def _half(x: Any) -> Any:
 
 
 less = constant("less", python.lt, inputs="a b", expression="a < b", kink=_tie, doc="`a < b`.")
-less_equal = constant("less_equal", python.le, inputs="a b", expression="a <= b", kink=_tie, doc="`a <= b`.")
-greater = constant("greater", python.gt, inputs="a b", expression="a > b", kink=_tie, doc="`a > b`.")
-greater_equal = constant("greater_equal", python.ge, inputs="a b", expression="a >= b", kink=_tie, doc="`a >= b`.")
+less_equal = constant(
+    "less_equal", python.le, inputs="a b", expression="a <= b", kink=_tie, doc="`a <= b`."
+)
+greater = constant(
+    "greater", python.gt, inputs="a b", expression="a > b", kink=_tie, doc="`a > b`."
+)
+greater_equal = constant(
+    "greater_equal", python.ge, inputs="a b", expression="a >= b", kink=_tie, doc="`a >= b`."
+)
 equal = constant("equal", python.eq, inputs="a b", expression="a == b", kink=_tie, doc="`a == b`.")
-not_equal = constant("not_equal", python.ne, inputs="a b", expression="a != b", kink=_tie, doc="`a != b`.")
-logical_and = constant("logical_and", np.logical_and, inputs="a b", doc="`a and b`, element by element.")
-logical_or = constant("logical_or", np.logical_or, inputs="a b", doc="`a or b`, element by element.")
+not_equal = constant(
+    "not_equal", python.ne, inputs="a b", expression="a != b", kink=_tie, doc="`a != b`."
+)
+logical_and = constant(
+    "logical_and", np.logical_and, inputs="a b", doc="`a and b`, element by element."
+)
+logical_or = constant(
+    "logical_or", np.logical_or, inputs="a b", doc="`a or b`, element by element."
+)
 logical_xor = constant("logical_xor", np.logical_xor, inputs="a b", doc="Exactly one of `a`, `b`.")
 logical_not = constant("logical_not", np.logical_not, doc="`not x`.")
 bitwise_and = constant("bitwise_and", python.and_, inputs="a b", expression="a & b", doc="`a & b`.")
@@ -60,17 +74,33 @@ sign = constant("sign", np.sign, kink=_zero, doc="The sign of a real number: -1,
 floor = constant("floor", np.floor, kink=_whole, doc="The largest integer not above `x`.")
 ceil = constant("ceil", np.ceil, kink=_whole, doc="The smallest integer not below `x`.")
 trunc = constant("trunc", np.trunc, kink=_whole_but_zero, doc="`x` without its fraction.")
-rint = constant("rint", np.rint, kink=lambda v, p, y: _half(v[0]), doc="The nearest integer, halves to even.")
+rint = constant(
+    "rint", np.rint, kink=lambda v, p, y: _half(v[0]), doc="The nearest integer, halves to even."
+)
 rounded = constant(
-    "round", np.round, params={"decimals": 0}, kink=lambda v, p, y: _half(v[0] * 10.0 ** p[0]),
+    "round",
+    np.round,
+    params={"decimals": 0},
+    kink=lambda v, p, y: _half(v[0] * 10.0 ** p[0]),
     doc="Rounded to a number of decimals, halves to even.",
 )
 floor_divide = constant(
-    "floor_divide", python.floordiv, inputs="a b", expression="a // b",
-    kink=lambda v, p, y: np.equal(np.remainder(v[0], v[1]), 0), doc="`floor(a / b)`.",
+    "floor_divide",
+    python.floordiv,
+    inputs="a b",
+    expression="a // b",
+    kink=lambda v, p, y: np.equal(np.remainder(v[0], v[1]), 0),
+    doc="`floor(a / b)`.",
 )
 isclose = constant(
-    "isclose", lambda a, b, rel_tol, abs_tol: math.isclose(a, b, rel_tol=rel_tol, abs_tol=abs_tol), inputs="a b",
-    params={"rel_tol": 1e-9, "abs_tol": 0.0}, doc="Are two numbers close (`math.isclose`)?",
+    "isclose",
+    lambda a, b, rel_tol, abs_tol: math.isclose(a, b, rel_tol=rel_tol, abs_tol=abs_tol),
+    inputs="a b",
+    params={"rel_tol": 1e-9, "abs_tol": 0.0},
+    doc="Are two numbers close (`math.isclose`)?",
 )
-ulp = constant("ulp", np.vectorize(math.ulp, otypes=[float]), doc="The value of the last bit of `x` (`math.ulp`).")
+ulp = constant(
+    "ulp",
+    np.vectorize(math.ulp, otypes=[float]),
+    doc="The value of the last bit of `x` (`math.ulp`).",
+)

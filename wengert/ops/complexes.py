@@ -1,6 +1,8 @@
-"""Complex numbers: conjugate, angle, sign, polar form, and casts between real and complex and between precisions.
+"""Complex numbers: conjugate, angle, sign, polar form, and casts between real and complex and
+between precisions.
 
-Imports core and the makers. Invariant: the pairing is Re<ct, t>; a real function of complex numbers moves by Re(p t), p its partial.
+Imports core and the makers. Invariant: the pairing is Re<ct, t>; a real function of complex numbers
+moves by Re(p t), p its partial.
 """
 
 from __future__ import annotations
@@ -18,7 +20,11 @@ from wengert.ops.kinks import some
 from wengert.ops.piecewise import absolute, is_complex
 
 conjugate = linear(
-    "conjugate", np.conjugate, [lambda ct: conj(ct)], shape=lambda x_shape: x_shape, doc="The complex conjugate.",
+    "conjugate",
+    np.conjugate,
+    [lambda ct: conj(ct)],
+    shape=lambda x_shape: x_shape,
+    doc="The complex conjugate.",
     latex="\\overline{{{x}}}",
 )
 
@@ -28,7 +34,10 @@ def _cast(x: Any, dtype: Any) -> Any:
 
 
 astype = linear(
-    "astype", _cast, [lambda ct: ct], params={"dtype": float},
+    "astype",
+    _cast,
+    [lambda ct: ct],
+    params={"dtype": float},
     infer=lambda types, params: ArrayType(types[0].shape, np.dtype(params[0])),
     doc="The same numbers in another floating dtype.",
 )
@@ -52,12 +61,20 @@ def _angle(x: Any) -> Any:
 
 
 angle = elementwise(
-    "angle", _angle, [_turn], infer=_real_type, kink=lambda v, p, y: np.logical_and(v[0].imag == 0, v[0].real <= 0),
-    samples=lambda rng: (((rng.normal(size=3) + 1j * rng.normal(size=3),), ()),), latex="\\arg {x}",
+    "angle",
+    _angle,
+    [_turn],
+    infer=_real_type,
+    kink=lambda v, p, y: np.logical_and(v[0].imag == 0, v[0].real <= 0),
+    samples=lambda rng: (((rng.normal(size=3) + 1j * rng.normal(size=3),), ()),),
+    latex="\\arg {x}",
     doc="The argument of a complex number; at 0 its partial is 0.",
 )
 angle_of_real = constant(
-    "angle_of_real", np.angle, kink=lambda v, p, y: np.equal(v[0], 0), doc="The argument of a real number: 0 or pi.",
+    "angle_of_real",
+    np.angle,
+    kink=lambda v, p, y: np.equal(v[0], 0),
+    doc="The argument of a real number: 0 or pi.",
 )
 
 
@@ -71,12 +88,18 @@ def sign(x: Any) -> Any:
 
 def _point(r: Any, phi: Any) -> Any:
     if type(r) is np.ndarray or type(phi) is np.ndarray:
-        return r * np.exp(1j * phi)
+        return r * np.exp(np.complex128(1j) * phi)  # double precision, as cmath has it
     return cmath.rect(r, phi)
 
 
 point = elementwise(
-    "point", _point, [lambda phi: np.exp(1j * phi), lambda y: y * 1j], inputs="r phi",
-    infer=lambda types, p: ArrayType(broadcast_shapes(types[0].shape, types[1].shape), np.dtype(complex)),
-    latex="{r} e^{{i {phi}}}", doc="The complex number with polar coordinates r and phi.",
+    "point",
+    _point,
+    [lambda phi: np.exp(1j * phi), lambda y: y * 1j],
+    inputs="r phi",
+    infer=lambda types, p: ArrayType(
+        broadcast_shapes(types[0].shape, types[1].shape), np.dtype(complex)
+    ),
+    latex="{r} e^{{i {phi}}}",
+    doc="The complex number with polar coordinates r and phi.",
 )

@@ -1,6 +1,8 @@
-"""Smooth gates: the logistic function and softplus, written so that neither overflows nor loses digits far out.
+"""Smooth gates: the logistic function and softplus, written so that neither overflows nor loses
+digits far out.
 
-Imports the makers. Invariant: derivatives of every order stay within this file's functions, hence accurate in both tails.
+Imports the makers. Invariant: derivatives of every order stay within this file's functions, hence
+accurate in both tails.
 """
 
 from __future__ import annotations
@@ -13,16 +15,23 @@ from wengert.ops.kinds import elementwise
 
 
 def _logistic(x: Any) -> Any:
-    # 1 / (1 + e^-x) for x >= 0, e^x / (1 + e^x) for x < 0: the exponential never overflows.
-    small = np.exp(-np.abs(x))
-    return np.where(np.greater_equal(x, 0), 1.0, small)[()] / (1.0 + small)
+    # 1 / (1 + e^-x) for Re x >= 0, e^x / (1 + e^x) for Re x < 0: the exponential never overflows.
+    right = np.greater_equal(np.real(x), 0)
+    small = np.exp(np.where(right, np.negative(x), x))[()]
+    return np.where(right, 1.0, small)[()] / (1.0 + small)
 
 
 sigmoid = elementwise(
-    "sigmoid", _logistic, [lambda x, y: y * sigmoid(-x)], latex="\\sigma({x})",
+    "sigmoid",
+    _logistic,
+    [lambda x, y: y * sigmoid(-x)],
+    latex="\\sigma({x})",
     doc="The logistic function `y = 1 / (1 + e^-x)`.",
 )
 softplus = elementwise(
-    "softplus", lambda x: np.logaddexp(x, 0.0), [lambda x: sigmoid(x)], latex="\\ln(1 + e^{{{x}}})",
+    "softplus",
+    lambda x: np.logaddexp(x, 0.0),
+    [lambda x: sigmoid(x)],
+    latex="\\ln(1 + e^{{{x}}})",
     doc="`y = ln(1 + e^x)`, the smooth rectifier.",
 )

@@ -1,8 +1,10 @@
-"""Points without a unique derivative: which element of the generalised gradient is taken, and who is told that one was met.
+"""Points without a unique derivative: which element of the generalised gradient is taken, and who
+is told that one was met.
 
-The default element is the one of least norm: 0 for ``abs`` and relu, the even split for a tie of ``maximum``. An operation says
-with its fact ``kink`` where it is not smooth; a ``Watcher`` on a frame asks it. Imports core. Invariant: no operation reads the
-choice where it does not matter, and while a derivative rule is evaluated nothing is reported.
+The default element is the one of least norm: 0 for ``abs`` and relu, the even split for a tie of
+``maximum``. An operation says with its fact ``kink`` where it is not smooth; a ``Watcher`` on a
+frame asks it. Imports core. Invariant: no operation reads the choice where it does not matter, and
+while a derivative rule is evaluated nothing is reported.
 """
 
 from __future__ import annotations
@@ -22,7 +24,8 @@ from wengert.core.op import Op
 
 
 class Choice(NamedTuple):
-    """The element taken at a kink: the slopes of ``abs`` and relu at 0, the share of the first operand at a tie."""
+    """The element taken at a kink: the slopes of ``abs`` and relu at 0, the share of the first
+    operand at a tie."""
 
     abs: float = 0.0
     relu: float = 0.0
@@ -34,15 +37,17 @@ choice: ContextVar[Choice] = ContextVar("wengert_subgradient", default=LEAST_NOR
 
 
 def some(mask: Any) -> bool:
-    """Whether a mask needs looking at: it has a true element, or it is itself recorded (then nobody knows)."""
+    """Whether a mask needs looking at: it has a true element, or it is itself recorded (then nobody
+    knows)."""
     return True if is_handle(mask) else bool(np.any(mask))
 
 
 class KinkReport(NamedTuple):
     """One line of the user's program where an operation was evaluated at a kink.
 
-    ``op`` the operation, ``file`` and ``line`` the user's line, ``count`` how many elements sat on a kink (all evaluations
-    of that line together), ``where`` the index of the first such element in the operation's result (``()`` for a scalar).
+    ``op`` the operation, ``file`` and ``line`` the user's line, ``count`` how many elements sat on
+    a kink (all evaluations of that line together), ``where`` the index of the first such element in
+    the operation's result (``()`` for a scalar).
     """
 
     op: str
@@ -70,7 +75,8 @@ class Watcher:
         self._found: dict[tuple[str, Where], list[Any]] = {}
 
     def look(self, op: Op, values: Sequence[Any], params: Sequence[Any], y: Any, node: Any) -> None:
-        """Called for each step whose operation has a ``kink`` fact; ``node`` is None for an operation without derivative."""
+        """Called for each step whose operation has a ``kink`` fact; ``node`` is None for an
+        operation without derivative."""
         if node is not None and node.abstract:
             return
         with np.errstate(all="ignore"):
@@ -81,11 +87,14 @@ class Watcher:
         count = int(np.count_nonzero(mask))
         first = tuple(int(i) for i in np.argwhere(mask)[0]) if np.ndim(mask) else ()
         file, line, _ = line_of(where)
+        point = _operands(op, values, np.shape(mask), first)
         if self.mode == "raise":
             at = f" (element {first})" if first else ""
             raise error_at(
-                KinkError, f"{op.name} has no unique derivative at {_operands(op, values, np.shape(mask), first)}{at}",
-                fix='move the point, choose an element with wengert.subgradient, or allow it with nonsmooth="ignore"',
+                KinkError,
+                f"{op.name} has no unique derivative at {point}{at}",
+                fix="move the point, choose an element with wengert.subgradient, or allow it with "
+                'nonsmooth="ignore"',
                 where=where,
             )
         key = (op.name, where)
@@ -96,9 +105,11 @@ class Watcher:
         self._found[key] = [count, first, file, line]
         if self.mode == "warn":
             warnings.warn_explicit(
-                f"{op.name} has no unique derivative at {_operands(op, values, np.shape(mask), first)}: "
-                f"the element of least norm (or the one chosen with wengert.subgradient) is used\n  at {file}:{line}",
-                KinkWarning, file, line,
+                f"{op.name} has no unique derivative at {point}: the element of least norm (or the "
+                f"one chosen with wengert.subgradient) is used\n  at {file}:{line}",
+                KinkWarning,
+                file,
+                line,
             )
 
     def reports(self) -> list[KinkReport]:
@@ -111,7 +122,9 @@ class Watcher:
 
 def _operands(op: Op, values: Sequence[Any], shape: tuple[int, ...], index: tuple[int, ...]) -> str:
     shown = []
-    names = op.inputs if len(op.inputs) == len(values) else [f"operand {k}" for k in range(len(values))]
+    names = (
+        op.inputs if len(op.inputs) == len(values) else [f"operand {k}" for k in range(len(values))]
+    )
     for name, value in zip(names, values, strict=True):
         part = value
         if index:
@@ -124,15 +137,20 @@ def _operands(op: Op, values: Sequence[Any], shape: tuple[int, ...], index: tupl
     return ", ".join(shown) or "this point"
 
 
-_RULES = frozenset({"partial_value", "push_general", "pull_general", "push_linear", "run_lifted", "push"})
+_RULES = frozenset(
+    {"partial_value", "push_general", "pull_general", "push_linear", "run_lifted", "push"}
+)
 
 
 def _inside_rule() -> bool:
-    """Whether a derivative rule is being evaluated (its own comparisons are no kinks of the user's program)."""
+    """Whether a derivative rule is being evaluated (its own comparisons are no kinks of the user's
+    program)."""
     frame = sys._getframe(2)
     while frame is not None:
         code = frame.f_code
-        if code.co_name in _RULES and code.co_filename.endswith(("visit.py", "sweep.py", "record.py")):
+        if code.co_name in _RULES and code.co_filename.endswith(
+            ("visit.py", "sweep.py", "record.py")
+        ):
             return True
         if code.co_name == "call" and code.co_filename.endswith("engine.py"):
             return False

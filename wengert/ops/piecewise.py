@@ -1,7 +1,9 @@
-"""Functions made of smooth pieces: absolute value, maximum and its relatives, clip, copysign, fractions, and relu.
+"""Functions made of smooth pieces: absolute value, maximum and its relatives, clip, copysign,
+fractions, and relu.
 
-Imports core, ``kinks`` and the makers. Invariant: where two pieces meet the partial is the least-norm element of the generalised
-gradient, unless ``kinks.choice`` says otherwise; a tie of ``maximum`` is shared so that the shares add up to 1.
+Imports core, ``kinks`` and the makers. Invariant: where two pieces meet the partial is the
+least-norm element of the generalised gradient, unless ``kinks.choice`` says otherwise; a tie of
+``maximum`` is shared so that the shares add up to 1.
 """
 
 from __future__ import annotations
@@ -28,7 +30,8 @@ def is_complex(x: Any) -> bool:
 
 
 def _slope(x: Any) -> Any:
-    # d|x| = sign(x) dx; for complex x it is Re(conj(x) dx) / |x|, so the partial is conj(x) / |x|. At 0: the choice, 0 by default.
+    # d|x| = sign(x) dx; for complex x it is Re(conj(x) dx) / |x|, so the partial is conj(x) / |x|.
+    # At 0: the choice, 0 by default.
     if is_complex(x):
         size = absolute(x)
         zero = np.equal(x, 0)
@@ -45,34 +48,52 @@ def _at_zero(values: Any, params: Any, y: Any) -> Any:
 
 
 absolute = elementwise(
-    "absolute", np.absolute, [_slope], expression="abs(x)", kink=_at_zero, domain=((0.2, 2.0),), text="|{x}|",
-    latex="\\left|{x}\\right|", scalar="llvm.fabs", doc="`y = |x|`; the slope at 0 is 0.",
+    "absolute",
+    np.absolute,
+    [_slope],
+    expression="abs(x)",
+    kink=_at_zero,
+    domain=((0.2, 2.0),),
+    text="|{x}|",
+    latex="\\left|{x}\\right|",
+    scalar="llvm.fabs",
+    doc="`y = |x|`; the slope at 0 is 0.",
 )
 fabs = elementwise(
-    "fabs", np.fabs, [_slope], kink=_at_zero, domain=((0.2, 2.0),), text="|{x}|", latex="\\left|{x}\\right|",
-    scalar="llvm.fabs", doc="`y = |x|` for real `x`, always floating point.",
+    "fabs",
+    np.fabs,
+    [_slope],
+    kink=_at_zero,
+    domain=((0.2, 2.0),),
+    text="|{x}|",
+    latex="\\left|{x}\\right|",
+    scalar="llvm.fabs",
+    doc="`y = |x|` for real `x`, always floating point.",
 )
 
 
 # ---------------------------------------------------------------- maximum and relatives
 
 
-def _share_first(a: Any, b: Any, y: Any) -> Any:
-    # Which of the two was taken; a tie is shared. With y = NaN (from a or b) both count as taken.
-    return _share(np.equal(a, b), np.not_equal(y, b), first=True)
+def _shares(beaten: Any, *, numbers: bool = False) -> list[Any]:
+    """The partials of a choice between two; ``beaten(a, b)`` says that ``a`` is not taken, a tie
+    included.
 
+    The operands are compared with each other, never with the result: a Python number beside float32
+    is rounded on its way there.
+    """
 
-def _share_second(a: Any, b: Any, y: Any) -> Any:
-    return _share(np.equal(a, b), np.not_equal(y, a), first=False)
+    # With a NaN neither beats the other: both count as taken, except where NaN is passed over
+    # (``numbers``).
+    def taken(a: Any, b: Any) -> Any:
+        if numbers:
+            return np.logical_and(np.logical_not(beaten(a, b)), np.equal(a, a))
+        return np.logical_not(beaten(a, b))
 
-
-def _share_first_number(a: Any, b: Any, y: Any) -> Any:
-    # fmax and fmin pass NaN over: only the operand that equals the result was taken.
-    return _share(np.equal(a, b), np.equal(y, a), first=True)
-
-
-def _share_second_number(a: Any, b: Any, y: Any) -> Any:
-    return _share(np.equal(a, b), np.equal(y, b), first=False)
+    return [
+        lambda a, b: _share(np.equal(a, b), taken(a, b), first=True),
+        lambda a, b: _share(np.equal(a, b), taken(b, a), first=False),
+    ]
 
 
 def _share(tie: Any, taken: Any, *, first: bool) -> Any:
@@ -86,22 +107,44 @@ def _tie(values: Any, params: Any, y: Any) -> Any:
     return np.equal(values[0], values[1])
 
 
-_NUMPY = [_share_first, _share_second]
-_NUMBERS = [_share_first_number, _share_second_number]
 maximum = elementwise(
-    "maximum", np.maximum, _NUMPY, inputs="a b", kink=_tie, zeroes=True, latex="\\max({a}, {b})",
+    "maximum",
+    np.maximum,
+    _shares(np.less_equal),
+    inputs="a b",
+    kink=_tie,
+    zeroes=True,
+    latex="\\max({a}, {b})",
     doc="The larger of two; NaN if one is. A tie gives each half of the derivative.",
 )
 minimum = elementwise(
-    "minimum", np.minimum, _NUMPY, inputs="a b", kink=_tie, zeroes=True, latex="\\min({a}, {b})",
+    "minimum",
+    np.minimum,
+    _shares(np.greater_equal),
+    inputs="a b",
+    kink=_tie,
+    zeroes=True,
+    latex="\\min({a}, {b})",
     doc="The smaller of two; NaN if one is. A tie gives each half of the derivative.",
 )
 fmax = elementwise(
-    "fmax", np.fmax, _NUMBERS, inputs="a b", kink=_tie, zeroes=True, latex="\\max({a}, {b})",
+    "fmax",
+    np.fmax,
+    _shares(np.less_equal, numbers=True),
+    inputs="a b",
+    kink=_tie,
+    zeroes=True,
+    latex="\\max({a}, {b})",
     doc="The larger of two, NaN passed over. A tie gives each half of the derivative.",
 )
 fmin = elementwise(
-    "fmin", np.fmin, _NUMBERS, inputs="a b", kink=_tie, zeroes=True, latex="\\min({a}, {b})",
+    "fmin",
+    np.fmin,
+    _shares(np.greater_equal, numbers=True),
+    inputs="a b",
+    kink=_tie,
+    zeroes=True,
+    latex="\\min({a}, {b})",
     doc="The smaller of two, NaN passed over. A tie gives each half of the derivative.",
 )
 
@@ -110,7 +153,8 @@ fmin = elementwise(
 
 
 def _inside(x: Any, low: Any, high: Any) -> Any:
-    # At a bound the derivative in x is 0 (least norm of [0, 1]); the bound itself then gets all of it.
+    # At a bound the derivative in x is 0 (least norm of [0, 1]); the bound itself then gets all of
+    # it.
     return np.logical_not(np.logical_or(np.less_equal(x, low), np.greater_equal(x, high))) * 1.0
 
 
@@ -124,8 +168,12 @@ def _at_low(x: Any, low: Any, high: Any) -> Any:
 
 
 clip = elementwise(
-    "clip", lambda x, low, high: np.minimum(high, np.maximum(x, low)), [_inside, _at_low, _at_high], inputs="x low high",
-    kink=lambda v, p, y: np.logical_or(v[0] == v[1], v[0] == v[2]), zeroes=True,
+    "clip",
+    lambda x, low, high: np.minimum(high, np.maximum(x, low)),
+    [_inside, _at_low, _at_high],
+    inputs="x low high",
+    kink=lambda v, p, y: np.logical_or(v[0] == v[1], v[0] == v[2]),
+    zeroes=True,
     domain=((-1.0, 1.0), (-0.6, -0.4), (0.4, 0.6)),
     doc="`x` kept between `low` and `high`; at a bound the derivative in `x` is 0.",
 )
@@ -134,12 +182,21 @@ clip = elementwise(
 # ---------------------------------------------------------------- signs, steps, fractions
 
 copysign = elementwise(
-    "copysign", np.copysign, [lambda a, b: np.sign(a) * np.copysign(1.0, b), 0], inputs="a b",
-    kink=lambda v, p, y: np.logical_or(v[0] == 0, v[1] == 0), domain=((0.2, 2.0), (0.2, 2.0)), scalar="llvm.copysign",
+    "copysign",
+    np.copysign,
+    [lambda a, b: np.sign(a) * np.copysign(1.0, b), 0],
+    inputs="a b",
+    kink=lambda v, p, y: np.logical_or(v[0] == 0, v[1] == 0),
+    domain=((0.2, 2.0), (0.2, 2.0)),
+    scalar="llvm.copysign",
     doc="`y = |a|` with the sign of `b`.",
 )
 step = constant(
-    "heaviside", np.heaviside, inputs="a b", kink=lambda v, p, y: v[0] == 0, domain=((0.2, 2.0), None),
+    "heaviside",
+    np.heaviside,
+    inputs="a b",
+    kink=lambda v, p, y: v[0] == 0,
+    domain=((0.2, 2.0), None),
     doc="0 left of 0, 1 right of it, `b` at 0.",
 )
 
@@ -157,20 +214,35 @@ def _fraction(x: Any) -> Any:
 
 
 fraction = elementwise(
-    "fraction", _fraction, [1], kink=lambda v, p, y: np.logical_and(y == 0, v[0] != 0), domain=((0.1, 0.9),),
+    "fraction",
+    _fraction,
+    [1],
+    kink=lambda v, p, y: np.logical_and(y == 0, v[0] != 0),
+    domain=((0.1, 0.9),),
     doc="The fractional part with the sign of `x`: the first output of `modf`.",
 )
 nextafter = elementwise(
-    "nextafter", np.nextafter, [1, 0], inputs="a b", samples=lambda rng: (((rng.normal(), rng.normal()), ()) for _ in range(2)),
+    "nextafter",
+    np.nextafter,
+    [1, 0],
+    inputs="a b",
+    samples=lambda rng: (((rng.normal(), rng.normal()), ()) for _ in range(2)),
     doc="The next floating point number from `a` towards `b`.",
 )
 ldexp = elementwise(
-    "ldexp", np.ldexp, [lambda i: np.ldexp(1.0, i), None], inputs="x i",
+    "ldexp",
+    np.ldexp,
+    [lambda i: np.ldexp(1.0, i), None],
+    inputs="x i",
     samples=lambda rng: (((rng.normal(size=3), np.array([-2, 0, 3])), ()), ((rng.normal(), 5), ())),
     doc="`y = x 2^i` for an integer `i`.",
 )
-exponent = constant("exponent", lambda x: np.frexp(x)[1], doc="The binary exponent: the second output of `frexp`.")
-spacing = constant("spacing", np.spacing, doc="The distance to the next larger floating point number.")
+exponent = constant(
+    "exponent", lambda x: np.frexp(x)[1], doc="The binary exponent: the second output of `frexp`."
+)
+spacing = constant(
+    "spacing", np.spacing, doc="The distance to the next larger floating point number."
+)
 
 
 def modf(x: Any) -> Any:
@@ -196,6 +268,11 @@ def _relu_slope(x: Any) -> Any:
 
 
 relu = elementwise(
-    "relu", lambda x: np.maximum(x, 0.0), [_relu_slope], kink=_at_zero, zeroes=True, latex="\\max({x}, 0)",
+    "relu",
+    lambda x: np.maximum(x, 0.0),
+    [_relu_slope],
+    kink=_at_zero,
+    zeroes=True,
+    latex="\\max({x}, 0)",
     doc="The rectifier max(x, 0), with slope 0 at 0 (`np.maximum(x, 0)` has 0.5 there).",
 )

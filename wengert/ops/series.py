@@ -1,7 +1,8 @@
-"""Functions whose derivatives need series at special points: sinc and its derivatives, the Bessel functions I_n.
+"""Functions whose derivatives need series at special points: sinc and its derivatives, the Bessel
+functions I_n.
 
-Imports the makers. Invariant: each is a family indexed by a constant integer order and closed under differentiation, so that every
-derivative is right at 0 too.
+Imports the makers. Invariant: each is a family indexed by a constant integer order and closed under
+differentiation, so that every derivative is right at 0 too.
 """
 
 from __future__ import annotations
@@ -28,10 +29,10 @@ def _sinc(n: int, x: Any) -> Any:
     factor = small**power * (-1.0) ** k
     series = factor / (2 * k + 1)
     square = small * small
-    for k in range(k + 1, k + 30 + 2 * n):
+    for _ in range(30 + 2 * n):
         power += 2
         factor = -factor * square / (power * (power - 1))
-        series = series + factor / (2 * k + 1)
+        series = series + factor / (power + n + 1)
     # Away from 0, from u f = sin u: u f^(n) + n f^(n-1) = sin(u + n pi / 2).
     far = np.where(near, 1.0, u)
     f = np.sin(far) / far
@@ -46,8 +47,12 @@ def _turned(u: Any, quarters: int) -> Any:
 
 
 sinc = elementwise(
-    "sinc", lambda n, x: _sinc(int(n), x), [None, lambda n, x: sinc(n + 1, x)], inputs="n x",
-    samples=lambda rng: (((n, rng.normal(size=4)), ()) for n in range(3)), latex="\\operatorname{{sinc}}^{{({n})}}({x})",
+    "sinc",
+    lambda n, x: _sinc(int(n), x),
+    [None, lambda n, x: sinc(n + 1, x)],
+    inputs="n x",
+    samples=lambda rng: (((n, rng.normal(size=4)), ()) for n in range(3)),
+    latex="\\operatorname{{sinc}}^{{({n})}}({x})",
     doc="The n-th derivative of sin(pi x) / (pi x).",
 )
 
@@ -59,7 +64,8 @@ def _bessel(n: int, x: Any) -> Any:
     x = np.asarray(x, float)
     size = np.abs(x)
     large = size > 40.0 + n * n
-    # Power series, DLMF 10.25.2: sum (x/2)^(2k+n) / (k! (k+n)!); all terms of one sign, so nothing cancels.
+    # Power series, DLMF 10.25.2: sum (x/2)^(2k+n) / (k! (k+n)!); all terms of one sign, so nothing
+    # cancels.
     half = np.where(large, 0.0, size) / 2
     term = np.ones_like(half)
     for k in range(1, n + 1):
@@ -70,7 +76,8 @@ def _bessel(n: int, x: Any) -> Any:
         k += 1
         term = term * square / (k * (k + n))
         total = total + term
-    # Large arguments, DLMF 10.40.1: e^x / sqrt(2 pi x) sum (-1)^k a_k / x^k, a_k = prod (4n^2 - (2j-1)^2) / (k! 8^k).
+    # Large arguments, DLMF 10.40.1: e^x / sqrt(2 pi x) sum (-1)^k a_k / x^k, a_k = prod (4n^2 -
+    # (2j-1)^2) / (k! 8^k).
     far = np.where(large, size, 1.0)
     term = series = np.ones_like(far)
     for k in range(1, 25):
@@ -91,7 +98,11 @@ def _bessel_slope(n: Any, x: Any) -> Any:
 
 
 bessel_i = elementwise(
-    "bessel_i", lambda n, x: _bessel(int(n), x), [None, _bessel_slope], inputs="n x",
-    samples=lambda rng: (((n, rng.normal(size=4)), ()) for n in range(3)), latex="I_{{{n}}}({x})",
+    "bessel_i",
+    lambda n, x: _bessel(int(n), x),
+    [None, _bessel_slope],
+    inputs="n x",
+    samples=lambda rng: (((n, rng.normal(size=4)), ()) for n in range(3)),
+    latex="I_{{{n}}}({x})",
     doc="The modified Bessel function of the first kind of integer order.",
 )

@@ -1,6 +1,8 @@
-"""Sums and lengths as ``math`` computes them: exactly rounded sums, products summed, the length of a vector.
+"""Sums and lengths as ``math`` computes them: exactly rounded sums, products summed, the length of
+a vector.
 
-Imports the makers. Invariant: the value is the one ``math`` gives, whose rounding a plain sum of products does not reproduce.
+Imports the makers. Invariant: the value is the one ``math`` gives, whose rounding a plain sum of
+products does not reproduce.
 """
 
 from __future__ import annotations
@@ -15,19 +17,31 @@ from wengert.ops.transcendental import ratio
 _SCALAR = ArrayType((), FLOAT64)
 
 length = general(
-    "length", lambda x: math.hypot(*x.tolist()), [lambda x, y, dx: (ratio(x, y) * dx).sum()],
-    infer=lambda types, params: _SCALAR, kink=lambda v, p, y: y == 0, latex="\\left\\|{x}\\right\\|",
+    "length",
+    lambda x: math.hypot(*x.tolist()),
+    [lambda x, y, dx: (ratio(x, y) * dx).sum()],
+    infer=lambda types, params: _SCALAR,
+    kink=lambda v, p, y: y == 0,
+    latex="\\left\\|{x}\\right\\|",
     samples=lambda rng: (((rng.normal(size=n),), ()) for n in (3, 5)),
-    doc="The Euclidean length of a vector (`math.hypot` of its coordinates); at the origin its gradient is 0.",
+    doc="A vector's length (`math.hypot` of its coordinates); at the origin the gradient is 0.",
 )
 fsum = variadic(
-    "fsum", lambda *x: math.fsum(x), lambda k, ct, values, shapes: ct, infer=lambda types, params: _SCALAR,
-    samples=lambda rng: ((rng.normal(size=4).tolist(), ()),), doc="A sum of numbers, rounded once (`math.fsum`).",
+    "fsum",
+    lambda *x: math.fsum(x),
+    lambda k, ct, values, shapes: ct,
+    infer=lambda types, params: _SCALAR,
+    samples=lambda rng: ((rng.normal(size=4).tolist(), ()),),
+    doc="A sum of numbers, rounded once (`math.fsum`).",
 )
 sumprod = linear(
-    "sumprod", lambda a, b: getattr(math, "sumprod", _sumprod)(a.tolist(), b.tolist()),
-    [lambda ct, b: ct * b, lambda ct, a: ct * a], inputs="a b", infer=lambda types, params: _SCALAR,
-    samples=lambda rng: (((rng.normal(size=4), rng.normal(size=4)), ()),), doc="A sum of products, rounded once (`math.sumprod`).",
+    "sumprod",
+    lambda a, b: getattr(math, "sumprod", _sumprod)(a.tolist(), b.tolist()),
+    [lambda ct, b: ct * b, lambda ct, a: ct * a],
+    inputs="a b",
+    infer=lambda types, params: _SCALAR,
+    samples=lambda rng: (((rng.normal(size=4), rng.normal(size=4)), ()),),
+    doc="A sum of products, rounded once (`math.sumprod`).",
 )
 
 
