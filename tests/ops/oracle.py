@@ -1,4 +1,5 @@
-"""Independent answers for the tests of operations: a Richardson table over values, pairings, derivatives of derivatives."""
+"""Independent answers for the tests of operations: a Richardson table over values, pairings,
+derivatives of derivatives."""
 
 from __future__ import annotations
 
@@ -22,7 +23,8 @@ def flat(value: Any) -> Any:
 
 
 def slope(fun: Callable[[float], Any], step: float = 4e-3) -> Any:
-    """The derivative at 0 of a smooth function of a number: central differences, extrapolated four times."""
+    """The derivative at 0 of a smooth function of a number: central differences, extrapolated four
+    times."""
     table = [[(flat(fun(h)) - flat(fun(-h))) / (2 * h)] for h in (step / 2**k for k in range(5))]
     for column in range(1, 5):
         for row in range(4, column - 1, -1):

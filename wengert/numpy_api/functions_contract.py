@@ -1,6 +1,8 @@
-"""Products by NumPy's names: dot, inner, outer, tensordot, kron, cross, trace, vdot, einsum, multi_dot and their namesakes in linalg.
+"""Products by NumPy's names: dot, inner, outer, tensordot, kron, cross, trace, vdot, einsum,
+multi_dot and their namesakes in linalg.
 
-Imports core, ops, ``table``. Invariant: the value is computed by the same sequence of NumPy operations as untraced.
+Imports core, ops, ``table``. Invariant: the value is computed by the same sequence of NumPy
+operations as untraced.
 """
 
 from __future__ import annotations
@@ -72,7 +74,8 @@ def outer_of_vectors(x1: Any, x2: Any, /) -> Any:
     x1, x2 = operand(x1), operand(x2)
     if rank(x1) != 1 or rank(x2) != 1:
         raise ValueError(
-            f"Input arrays must be one-dimensional, but they are x1.ndim={rank(x1)} and x2.ndim={rank(x2)}."
+            f"Input arrays must be one-dimensional, but they are x1.ndim={rank(x1)} and "
+            f"x2.ndim={rank(x2)}."
         )
     return contract.outer(x1, x2)
 
@@ -117,7 +120,8 @@ def _paired_axes(left: int, right: int, axes: Any) -> contract.Axes:
     )
     if len(pair[0]) != len(pair[1]):
         raise ValueError(
-            f"tensordot: {len(pair[0])} axes of the first operand are paired with {len(pair[1])} of the second"
+            f"tensordot: {len(pair[0])} axes of the first operand are paired with "
+            f"{len(pair[1])} of the second"
         )
     return pair[0], pair[1]
 
@@ -158,9 +162,11 @@ def cross(
         return moved(contract.cross(a, b), -1, axisc)
     if not set(sizes) <= {2, 3}:
         raise ValueError(
-            f"incompatible dimensions for cross product (dimension must be 2 or 3), got {sizes[0]} and {sizes[1]}"
+            "incompatible dimensions for cross product (dimension must be 2 or 3), got "
+            f"{sizes[0]} and {sizes[1]}"
         )
-    # Vectors of the plane: a missing third component is 0; of two of them only the third component of the product is returned.
+    # Vectors of the plane: a missing third component is 0; of two of them only the third component
+    # of the product is returned.
     third = a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]
     if sizes == (2, 2):
         return third
@@ -176,7 +182,8 @@ def cross_of_linalg(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
     x1, x2 = operand(x1), operand(x2)
     if x1.shape[axis] != 3 or x2.shape[axis] != 3:
         raise ValueError(
-            f"Both input arrays must be (arrays of) 3-dimensional vectors, got {x1.shape[axis]} and {x2.shape[axis]}"
+            "Both input arrays must be (arrays of) 3-dimensional vectors, got "
+            f"{x1.shape[axis]} and {x2.shape[axis]}"
         )
     return cross(x1, x2, axis=axis)
 
@@ -242,7 +249,8 @@ def einsum_by_letters(
 
 
 def _view_steps(subscripts: str, ndim: int) -> list[Any] | None:
-    """The view steps of one operand without a sum (NumPy gives a view that may be written to), else None."""
+    """The view steps of one operand without a sum (NumPy gives a view that may be written to), else
+    None."""
     spec = einsum.parse(subscripts, [ndim])
     (labels,), output = spec
     if set(labels) != set(output) or not labels:
@@ -286,7 +294,8 @@ def multi_dot(arrays: Sequence[Any], *, out: Any = None) -> Any:
 
 
 def _chain_order(sizes: Sequence[int]) -> Any:
-    """Where to split each part of a chain of matrix products so that it costs least (ties as NumPy breaks them)."""
+    """Where to split each part of a chain of matrix products so that it costs least (ties as NumPy
+    breaks them)."""
     n = len(sizes) - 1
     if n == 3:
         a, b, c, d = sizes

@@ -1,6 +1,7 @@
 """numpy.fft by name: every transform as NumPy builds it from those along one axis, and the shifts.
 
-Imports core, ops, ``table``. Invariant: several axes are transformed one after the other in NumPy's order, so that values agree bit for bit.
+Imports core, ops, ``table``. Invariant: several axes are transformed one after the other in NumPy's
+order, so that values agree bit for bit.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """numpy.linalg by name: systems, determinants, factorisations, eigenvalues, norms.
 
-Imports core, ops, ``table``. Invariant: results come in NumPy's own named tuples, options NumPy has and we do not know raise.
+Imports core, ops, ``table``. Invariant: results come in NumPy's own named tuples, options NumPy has
+and we do not know raise.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from wengert.core.errors import NoRuleError, error_at
 from wengert.core.handle import is_handle
 from wengert.numpy_api.functions_contract import operand, rank
 from wengert.numpy_api.table import implements
-from wengert.ops import contract, linalg, linalg_eigen, linalg_norm, solve
+from wengert.ops import contract, linalg, linalg_eigen, linalg_norm, linalg_svd, solve
 from wengert.ops.kinds import constant
 
 _ONE = np.eye(1)
@@ -24,7 +25,8 @@ _QR, _SLOGDET = type(np.linalg.qr(_ONE)), type(np.linalg.slogdet(_ONE))
 
 
 def stacked(a: Any, *, square: bool = False) -> Any:
-    """An argument that must be a matrix or a stack of matrices; raises LinAlgError as NumPy does."""
+    """An argument that must be a matrix or a stack of matrices; raises LinAlgError as NumPy
+    does."""
     a = operand(a)
     if rank(a) < 2:
         raise np.linalg.LinAlgError(
@@ -73,7 +75,8 @@ def tensorsolve(a: Any, b: Any, axes: Any = None) -> Any:
     size = math.prod(shape)
     if a.size != size**2:
         raise np.linalg.LinAlgError(
-            "Input arrays must satisfy the requirement prod(a.shape[b.ndim:]) == prod(a.shape[:b.ndim])"
+            "Input arrays must satisfy the requirement prod(a.shape[b.ndim:]) == "
+            "prod(a.shape[:b.ndim])"
         )
     return solve.solve(a.reshape((size, size)), b.reshape(-1)).reshape(shape)
 
@@ -157,13 +160,16 @@ def svd(
     if hermitian:
         return _hermitian_svd(stacked(a, square=True), compute_uv=compute_uv)
     if not compute_uv:
-        return linalg.svdvals(a)
+        return linalg_svd.svdvals(a)
     rows, columns = a.shape[-2:]
-    return _SVD(*(linalg.svd_full(a) if full_matrices and rows != columns else linalg.svd(a)))
+    return _SVD(
+        *(linalg_svd.svd_full(a) if full_matrices and rows != columns else linalg_svd.svd(a))
+    )
 
 
 def _hermitian_svd(a: Any, *, compute_uv: bool) -> Any:
-    """By eigenvalues, as NumPy does: the singular values are their absolute values, the largest first."""
+    """By eigenvalues, as NumPy does: the singular values are their absolute values, the largest
+    first."""
     if not compute_uv:
         w = linalg_eigen.eigvalsh(a, "L")
         return np.take_along_axis(np.abs(w), _descending(w), -1)
@@ -184,7 +190,7 @@ def _descending(w: Any) -> Any:
 
 @implements(np.linalg.svdvals)
 def svdvals(x: Any, /) -> Any:
-    return linalg.svdvals(stacked(x))
+    return linalg_svd.svdvals(stacked(x))
 
 
 @implements(np.linalg.eigh)
@@ -215,7 +221,8 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
     x = operand(x)
     n = rank(x)
     if axis is None:
-        if ord is None:
+        # In these cases NumPy sums the squares of the flattened array.
+        if ord is None or (ord == 2 and n == 1) or (ord in ("fro", "f") and n == 2):
             return linalg_norm.vector_norm(x, None, None, bool(keepdims))
         axis = tuple(range(n))
         if n not in (1, 2):
@@ -260,7 +267,7 @@ def matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Any = "fro") -> Any:
 def cond(x: Any, p: Any = None) -> Any:
     x = stacked(x)
     if p is None or p in (2, -2):
-        s = linalg.svdvals(x)
+        s = linalg_svd.svdvals(x)
         largest, smallest = s[..., 0], s[..., -1]
         return smallest / largest if p == -2 else largest / smallest
     return _matrix_norm(x, p, (-2, -1), False) * _matrix_norm(solve.inv(x), p, (-2, -1), False)

@@ -1,6 +1,7 @@
 """Products that sum over shared axes: matmul, dot, inner, tensordot and their relatives.
 
-Every one is bilinear (vdot, vecdot and vecmat conjugate their first operand, as NumPy does). Imports core and the makers.
+Every one is bilinear (vdot, vecdot and vecmat conjugate their first operand, as NumPy does).
+Imports core and the makers.
 Invariant: every transpose is again a product from this file, so any order of derivative exists.
 """
 
@@ -88,7 +89,8 @@ def normal(rng: Any, *shape: int, dtype: Any = float) -> Any:
 def pairs(
     *cases: tuple[tuple[int, ...], tuple[int, ...], tuple[Any, ...]],
 ) -> Callable[[Any], Iterable[Any]]:
-    """Samples of a product of two operands: every case (shapes and parameters) in real, complex, mixed and single precision."""
+    """Samples of a product of two operands: every case (shapes and parameters) in real, complex,
+    mixed and single precision."""
 
     def samples(rng: Any) -> Iterable[Any]:
         for a, b, params in cases:
@@ -106,7 +108,8 @@ def pairs(
 
 
 def lead_aligned(values: Any, mask: Any, cores: tuple[int, ...]) -> list[Any]:
-    """Operands whose batch axis comes first, with axes put behind it until NumPy's broadcasting pairs up the other leading axes.
+    """Operands whose batch axis comes first, with axes put behind it until NumPy's broadcasting
+    pairs up the other leading axes.
 
     ``cores`` says how many trailing axes of each operand belong to the operation itself.
     """
@@ -169,7 +172,8 @@ def _tensordot_shape(
 def _tensordot_left(
     ct: Any, b: Any, a_shape: tuple[int, ...], b_shape: tuple[int, ...], axes: Axes
 ) -> Any:
-    # y[i, j] = sum_k a[i, k] b[k, j]: the cotangent of a is sum_j ct[i, j] b[k, j], its axes put in a's order.
+    # y[i, j] = sum_k a[i, k] b[k, j]: the cotangent of a is sum_j ct[i, j] b[k, j], its axes put in
+    # a's order.
     kept = free_axes(len(a_shape), axes[0])
     others = free_axes(len(b_shape), axes[1])
     out = tensordot(ct, conj(b), (tuple(range(len(kept), len(kept) + len(others))), others))
@@ -225,7 +229,8 @@ def inner_axes(a: int, b: int) -> Axes:
 def _paired(
     name: str, evaluate: Callable[..., Any], axes_of: Callable[[int, int], Axes], **facts: Any
 ) -> Any:
-    """A product that is a tensordot over axes which the ranks determine; a number as operand scales."""
+    """A product that is a tensordot over axes which the ranks determine; a number as operand
+    scales."""
 
     def axes(a_shape: tuple[int, ...], b_shape: tuple[int, ...]) -> Axes:
         return axes_of(len(a_shape), len(b_shape)) if a_shape and b_shape else ((), ())
@@ -287,7 +292,8 @@ outer = linear(
 vdot = linear(
     "vdot",
     np.vdot,
-    # y = sum conj(a) b, so Re(conj(ct) conj(da) b) = Re <conj(ct) b, da> and Re(conj(ct) conj(a) db) = Re <ct a, db>.
+    # y = sum conj(a) b, so Re(conj(ct) conj(da) b) = Re <conj(ct) b, da> and Re(conj(ct) conj(a)
+    # db) = Re <ct a, db>.
     [
         lambda ct, b, a_shape: (conj(ct) * b).reshape(a_shape),
         lambda ct, a, b_shape: (ct * a).reshape(b_shape),

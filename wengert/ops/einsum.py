@@ -1,6 +1,7 @@
 """einsum: sums of products by index letters.
 
-The value is ``np.einsum`` itself, bit for bit; a cotangent is contracted pair by pair. Imports core,
+The value is ``np.einsum`` itself, bit for bit; a cotangent is contracted pair by pair. Imports
+core,
 the makers, ``contract``, ``pairwise``, ``select``. Invariant: a cotangent is made of operations of
 those files only, so any order of derivative exists.
 """
@@ -49,13 +50,15 @@ def from_lists(arguments: Sequence[Any]) -> tuple[str, list[Any]]:
 def _spelled(indices: Any) -> str:
     if not isinstance(indices, (list, tuple)):
         raise TypeError(
-            f"einsum: subscripts in list form must be lists of integers, got {type(indices).__name__}"
+            "einsum: subscripts in list form must be lists of integers, got "
+            f"{type(indices).__name__}"
         )
     return "".join("..." if k is Ellipsis else _LETTERS[int(k)] for k in indices)
 
 
 def explicit(subscripts: str) -> str:
-    """Subscripts with their output written out: in implicit form the letters that occur once, in alphabetical order."""
+    """Subscripts with their output written out: in implicit form the letters that occur once, in
+    alphabetical order."""
     text = subscripts.replace(" ", "")
     if "->" in text:
         return text
@@ -65,7 +68,8 @@ def explicit(subscripts: str) -> str:
 
 
 def parse(subscripts: str, ranks: Sequence[int]) -> Spec:
-    """The labels of explicit subscripts for operands of these ranks; raises ValueError where they do not fit."""
+    """The labels of explicit subscripts for operands of these ranks; raises ValueError where they
+    do not fit."""
     left, right = subscripts.split("->")
     terms = left.split(",")
     if len(terms) != len(ranks):
@@ -108,9 +112,8 @@ def _transpose(
             labels = spec.operands[i]
             terms.append((tuple(dict.fromkeys(labels)), conj(_without_repeats(labels, value))))
     made, out = contract(terms, unique, sizes)
-    if (
-        made != unique
-    ):  # letters that occur in this operand only: the value did not depend on where along them it was
+    if made != unique:
+        # Letters that occur in this operand only: where along them it was read does not matter.
         out = spread(spread_labels(made, out, unique), tuple(sizes[name] for name in unique))
     if len(unique) < len(mine):
         out = _on_diagonal(unique, out, mine, sizes)
@@ -118,7 +121,8 @@ def _transpose(
 
 
 def _without_repeats(labels: Labels, value: Any) -> Any:
-    """An operand with its diagonals taken, so that no label occurs twice; the labels stay in order of first occurrence."""
+    """An operand with its diagonals taken, so that no label occurs twice; the labels stay in order
+    of first occurrence."""
     steps, _ = diagonal_steps(labels)
     for step in steps:
         value = read(value, step) if is_handle(value) else _apply(step, value)
@@ -130,7 +134,8 @@ def _apply(step: Any, value: Any) -> Any:
 
 
 def diagonal_steps(labels: Labels) -> tuple[list[Any], Labels]:
-    """View steps that take the diagonals of repeated labels, and the labels that remain, in order of first occurrence."""
+    """View steps that take the diagonals of repeated labels, and the labels that remain, in order
+    of first occurrence."""
     steps: list[Any] = []
     have = list(labels)
     while len(set(have)) < len(have):
@@ -170,7 +175,8 @@ def _shape(shapes: Sequence[tuple[Any, ...]], subscripts: str, optimize: Any) ->
 def _evaluate(*arguments: Any) -> Any:
     *operands, subscripts, optimize = arguments
     out = np.einsum(subscripts, *operands, optimize=optimize)
-    # One operand without a sum is a view in NumPy: the step's value must not share memory with what went in.
+    # One operand without a sum is a view in NumPy: the step's value must not share memory with what
+    # went in.
     return (
         out.copy()
         if len(operands) == 1 and type(out) is np.ndarray and out.base is not None

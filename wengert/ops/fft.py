@@ -1,7 +1,10 @@
-"""Fourier transforms along one axis: fft, ifft, rfft, irfft. All others are built of these, as NumPy builds them.
+"""Fourier transforms along one axis: fft, ifft, rfft, irfft. All others are built of these, as
+NumPy builds them.
 
-A transform is F (n x n), after cutting or padding to n. Its transpose under Re<ct, t> is F^H: the transform in the other direction
-with the norm's factor moved ("backward" <-> "forward"). Half spectra count their inner terms twice. Imports core and the makers.
+A transform is F (n x n), after cutting or padding to n. Its transpose under Re<ct, t> is F^H: the
+transform in the other direction
+with the norm's factor moved ("backward" <-> "forward"). Half spectra count their inner terms twice.
+Imports core and the makers.
 """
 
 from __future__ import annotations
@@ -22,7 +25,8 @@ SWAPPED = {None: "forward", "backward": "forward", "ortho": "ortho", "forward": 
 
 
 def resized(x: Any, n: int, axis: int) -> Any:
-    """The first n elements along an axis (counted from the end), zeros added where there are fewer."""
+    """The first n elements along an axis (counted from the end), zeros added where there are
+    fewer."""
     have = shape_of(raw(x))[axis]
     if have == n:
         return x
@@ -34,7 +38,8 @@ def resized(x: Any, n: int, axis: int) -> Any:
 
 
 def _weights(ct: Any, n: int, axis: int, inner: float) -> Any:
-    """1 for the terms of a half spectrum that stand alone (0, and n/2 for even n), ``inner`` for those that stand for two."""
+    """1 for the terms of a half spectrum that stand alone (0, and n/2 for even n), ``inner`` for
+    those that stand for two."""
     w = np.full(n // 2 + 1, inner)
     w[0] = 1.0
     if n % 2 == 0:
@@ -51,7 +56,8 @@ def _ifft_transpose(ct: Any, x_shape: tuple[int, ...], n: int, axis: int, norm: 
 
 
 def _rfft_transpose(ct: Any, x_shape: tuple[int, ...], n: int, axis: int, norm: Any) -> Any:
-    # Re sum_k conj(F[k, j]) ct[k] over half the k: irfft counts the inner ones twice, hence the halves.
+    # Re sum_k conj(F[k, j]) ct[k] over half the k: irfft counts the inner ones twice, hence the
+    # halves.
     return resized(
         irfft(ct * _weights(ct, n, axis, 0.5), n, axis, SWAPPED[norm]), x_shape[axis], axis
     )

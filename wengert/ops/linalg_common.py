@@ -1,6 +1,8 @@
-"""What the files of linear algebra share: adjoints, diagonals, masks, samples, and the check for what has no derivative.
+"""What the files of linear algebra share: adjoints, diagonals, masks, samples, and the check for
+what has no derivative.
 
-Imports core, the makers and ``contract``. Invariant: every helper that a tangent passes through is linear, on raw values and on handles.
+Imports core, the makers and ``contract``. Invariant: every helper that a tangent passes through is
+linear, on raw values and on handles.
 """
 
 from __future__ import annotations
@@ -13,9 +15,9 @@ import numpy as np
 from wengert.core.errors import WengertValueError, error_at
 from wengert.core.handle import is_handle
 from wengert.core.types import ArrayType, dtype_of, shape_of
+from wengert.ops import reduce
 from wengert.ops.contract import conj, normal, rank
 from wengert.ops.memory import read, real_part
-from wengert.ops.reduce import sum
 from wengert.ops.select import where
 
 
@@ -74,7 +76,7 @@ def diagonal(x: Any) -> Any:
 
 def trace(x: Any) -> Any:
     """The sum of the diagonal of the last two axes."""
-    return sum(diagonal(x), -1)
+    return reduce.sum(diagonal(x), -1)
 
 
 def eye_like(x: Any, n: int) -> Any:
@@ -101,7 +103,8 @@ def reciprocal(x: Any, forbidden: Any) -> Any:
 
 
 def leading(record: Any) -> Any:
-    """State that an operation takes a batch axis in front as it is: its evaluation acts on trailing axes."""
+    """State that an operation takes a batch axis in front as it is: its evaluation acts on trailing
+    axes."""
     record.op.batch = lambda values, batched, params: record(*values, *params)
     return record
 
@@ -112,15 +115,15 @@ def inexact(dtype: np.dtype[Any]) -> np.dtype[Any]:
 
 
 def outputs(*shapes_of: Callable[..., tuple[Any, ...]], kinds: str) -> Callable[..., Any]:
-    """A type rule for one operand: a shape per output, and per output whether it is of the input's dtype ("x") or real ("r")."""
+    """A type rule for one operand: a shape per output, and per output whether it is of the input's
+    dtype ("x") or real ("r")."""
 
     def infer(types: Any, params: Any) -> Any:
         shape, dtype = types[0].shape, inexact(types[0].dtype)
-        made = tuple(
+        return tuple(
             ArrayType(of(shape, *params), real_type(dtype) if kind == "r" else dtype)
             for of, kind in zip(shapes_of, kinds, strict=True)
         )
-        return made
 
     return infer
 
@@ -188,7 +191,8 @@ def tall(rng: Any, *shape: int, dtype: Any = float) -> Any:
 def matrices(
     make: Callable[..., Any], *shapes: tuple[int, ...], params: tuple[tuple[Any, ...], ...] = ((),)
 ) -> Callable[[Any], Any]:
-    """Samples of one matrix operand: all shapes and parameters in double, the first shape complex and single too."""
+    """Samples of one matrix operand: all shapes and parameters in double, the first shape complex
+    and single too."""
 
     def samples(rng: Any) -> Iterable[Any]:
         for given in params:

@@ -1,7 +1,9 @@
 """Eigenvalues and eigenvectors: eigh, eigvalsh, eig, eigvals.
 
-Source: M. Giles (2008), section 3.1. Vectors are differentiated in the normalisation LAPACK gives them. Imports core, the makers, ``linalg``,
-``linalg_common``. Invariant: sums over equal eigenvalues are right; where single vectors of equal eigenvalues are used, reverse
+Source: M. Giles (2008), section 3.1. Vectors are differentiated in the normalisation LAPACK gives
+them. Imports core, the makers, ``linalg``,
+``linalg_common``. Invariant: sums over equal eigenvalues are right; where single vectors of equal
+eigenvalues are used, reverse
 mode raises and forward mode gives NaN.
 """
 
@@ -12,9 +14,10 @@ from typing import Any
 import numpy as np
 
 from wengert.core.types import ArrayType
+from wengert.ops import reduce
 from wengert.ops.contract import conj
 from wengert.ops.kinds import general
-from wengert.ops.linalg import check_pairs, guarded, near_pairs, phase
+from wengert.ops.linalg_checks import check_pairs, guarded, near_pairs, phase
 from wengert.ops.linalg_common import (
     adjoint,
     diagonal,
@@ -36,7 +39,6 @@ from wengert.ops.linalg_common import (
     well,
     without_rows,
 )
-from wengert.ops.reduce import sum
 from wengert.ops.select import where
 from wengert.ops.solve import inv
 
@@ -51,7 +53,8 @@ def _gaps(w: Any) -> tuple[Any, Any]:
 
 
 def _eigh_tangent(y: Any, dx: Any) -> tuple[Any, Any]:
-    # S = V^H dX V: dw = diag S, dV = V (S / (w_j - w_i)) (Giles 3.1, on the symmetric part: LAPACK reads one triangle only, but a
+    # S = V^H dX V: dw = diag S, dV = V (S / (w_j - w_i)) (Giles 3.1, on the symmetric part: LAPACK
+    # reads one triangle only, but a
     # symmetric matrix is meant). zheevd leaves a row of V real, which fixes the phases.
     w, v = y
     s = adjoint(v) @ symmetric_part(dx) @ v
@@ -63,7 +66,8 @@ def _eigh_tangent(y: Any, dx: Any) -> tuple[Any, Any]:
 
 
 def _fixed_row(v: Any) -> int | None:
-    """The row of complex vectors that is real: the first (lower triangle read) or the last (upper)."""
+    """The row of complex vectors that is real: the first (lower triangle read) or the last
+    (upper)."""
     for row in (0, -1):
         if v.shape[-1] and not np.any(v[..., row, :].imag):
             return row
@@ -98,7 +102,8 @@ def _check_eigh(node: Any, ct: Any) -> None:
 
 
 def poisoned(record: Any, inner: Any) -> Any:
-    """In forward mode, make NaN the vectors whose tangent does not exist (equal values that the tangent couples)."""
+    """In forward mode, make NaN the vectors whose tangent does not exist (equal values that the
+    tangent couples)."""
     push = record.op.push
 
     def checked(values: Any, y: Any, params: Any, tangents: Any, moving: Any) -> Any:
@@ -129,7 +134,8 @@ eigh = poisoned(
                 outputs=("eigenvalues", "eigenvectors"),
                 infer=outputs(without_rows, same, kinds="rx"),
                 domain=("symmetric",),
-                doc="`x = V diag(w) V^H`. Derivative along symmetric (Hermitian) directions (Giles 2008, 3.1).",
+                doc="`x = V diag(w) V^H`. Derivative along symmetric (Hermitian) directions "
+                "(Giles 2008, 3.1).",
                 samples=matrices(hermitian, (3, 3), (2, 2, 2), params=(("L",), ("U",))),
             )
         ),
@@ -167,28 +173,30 @@ def _coupling(v: Any, dx: Any) -> Any:
     plain = raw(v)
     if plain.size and not np.all(np.linalg.cond(plain) < _DEFECTIVE):
         refuse(
-            "eig: the matrix is defective (too few eigenvectors); its eigenvalues have no derivative there",
+            "eig: the matrix is defective (too few eigenvectors); its eigenvalues have no "
+            "derivative there",
             "perturb the matrix",
         )
     return inv(v) @ dx @ v
 
 
 def _eig_tangent(y: Any, dx: Any) -> tuple[Any, Any]:
-    # V^-1 dX V = S: dw = diag S, dV = V (S / (w_j - w_i) + c), the diagonal c by LAPACK's normalisation: columns of norm 1 whose
+    # V^-1 dX V = S: dw = diag S, dV = V (S / (w_j - w_i) + c), the diagonal c by LAPACK's
+    # normalisation: columns of norm 1 whose
     # largest component is real.
     w, v = y
     s = _coupling(v, dx)
     over, _ = _gaps(w)
     dv = v @ (over * s)
-    dv = dv - v * sum(real(conj(v) * dv), -2, True)
+    dv = dv - v * reduce.sum(real(conj(v) * dv), -2, True)
     if is_complex(v):
         plain = raw(v)
         largest = (
             np.argmax(np.abs(plain), axis=-2)[..., None, :] == np.arange(plain.shape[-2])[:, None]
         )
         moved = imaginary(dv) * mask(v, largest)
-        across = sum(real(v) * mask(v, largest), -2, True)
-        dv = dv - v * (1j * (sum(moved, -2, True) / across))
+        across = reduce.sum(real(v) * mask(v, largest), -2, True)
+        dv = dv - v * (1j * (reduce.sum(moved, -2, True) / across))
     return diagonal(s), dv
 
 
@@ -218,7 +226,8 @@ def _check_eig(node: Any, ct: Any) -> None:
         inner = np.abs(adjoint(v) @ c)
         if np.any(inner[pairs] > 100.0 * w.shape[-1] * eps_of(w) * np.max(np.abs(c), initial=0.0)):
             refuse(
-                "eig: vectors that belong to equal eigenvalues were used; they have no derivative there",
+                "eig: vectors that belong to equal eigenvalues were used; they have no "
+                "derivative there",
                 "keep the eigenvalues apart",
                 node,
             )
@@ -237,7 +246,8 @@ def _eigvals_tangent(x: Any, y: Any, dx: Any) -> Any:
 
 
 def _matching(have: Any, wanted: Any) -> Any:
-    """The permutation matrices that bring eigenvalues into another order (None where it is the same)."""
+    """The permutation matrices that bring eigenvalues into another order (None where it is the
+    same)."""
     if np.allclose(have, wanted, rtol=1e-6, atol=0.0):
         return None
     n = have.shape[-1]

@@ -1,7 +1,8 @@
 """Norms of vectors and matrices, of every order NumPy has.
 
-At a kink (zeros, ties) the derivative is the minimum-norm element: 0 at the zero vector, equal shares for ties. Imports core, the makers,
-``linalg``, ``reduce``. Invariant: dy = sum Re(conj(w) dx) with one weight w per element, whatever the order.
+At a kink (zeros, ties) the derivative is the minimum-norm element: 0 at the zero vector, equal
+shares for ties. Imports core, the makers, ``linalg_checks``, ``linalg_svd``, ``reduce``. Invariant:
+dy = sum Re(conj(w) dx), one weight w per element, whatever the order.
 """
 
 from __future__ import annotations
@@ -12,11 +13,13 @@ from typing import Any
 import numpy as np
 
 from wengert.core.types import ArrayType, shape_of
+from wengert.ops import reduce
 from wengert.ops.contract import conj, normal, rank
 from wengert.ops.kinds import general
-from wengert.ops.linalg import near_pairs, svd
+from wengert.ops.linalg_checks import near_pairs
 from wengert.ops.linalg_common import eps_of, inexact, is_complex, mask, raw, real, real_type, tall
-from wengert.ops.reduce import kept, reduced_shape, shifted, sum
+from wengert.ops.linalg_svd import polar, svd
+from wengert.ops.reduce import kept, reduced_shape, shifted
 from wengert.ops.select import where
 
 
@@ -62,7 +65,7 @@ def _vector_weights(x: Any, y: Any, order: Any, axis: Any) -> Any:
 
 def _vector_tangent(x: Any, y: Any, dx: Any, order: Any, axis: Any, keepdims: Any) -> Any:
     w = _vector_weights(x, kept(y, shape_of(raw(x)), axis), order, axis)
-    return sum(real(conj(w) * dx), axis, keepdims)
+    return reduce.sum(real(conj(w) * dx), axis, keepdims)
 
 
 def _type(types: Any, params: Any) -> ArrayType:
@@ -121,9 +124,18 @@ def _matrix_weights(x: Any, order: Any, axis: tuple[int, int]) -> Any:
     # A function of the singular values: U diag(dy/ds) V^H.
     others = tuple(k for k in range(n) if k not in (row, column))
     order_of_axes = (*others, row, column)
-    u, s, vh = svd(x.transpose(order_of_axes))
+    back = tuple(int(k) for k in np.argsort(order_of_axes))
+    moved = x.transpose(order_of_axes)
+    if order == "nuc" and _full_rank(raw(moved)):
+        return polar(moved).transpose(back)
+    u, s, vh = svd(moved)
     w = (u * mask(s, _singular_weights(raw(s), order))[..., None, :]) @ vh
-    return w.transpose(tuple(int(k) for k in np.argsort(order_of_axes)))
+    return w.transpose(back)
+
+
+def _full_rank(x: Any) -> bool:
+    s = np.linalg.svd(x, compute_uv=False)
+    return bool(np.all(_singular_weights(s, "nuc")))
 
 
 def _singular_weights(s: Any, order: Any) -> Any:
@@ -135,7 +147,7 @@ def _singular_weights(s: Any, order: Any) -> Any:
 
 
 def _matrix_tangent(x: Any, dx: Any, order: Any, axis: Any, keepdims: Any) -> Any:
-    return sum(real(conj(_matrix_weights(x, order, axis)) * dx), axis, keepdims)
+    return reduce.sum(real(conj(_matrix_weights(x, order, axis)) * dx), axis, keepdims)
 
 
 def _matrix_batch(values: Any, batched: Any, params: Any) -> Any:
@@ -166,7 +178,7 @@ matrix_norm = general(
 
 def _frobenius_tangent(x: Any, y: Any, dx: Any, axis: Any, keepdims: Any) -> Any:
     w = _vector_weights(x, kept(y, shape_of(raw(x)), axis), 2, axis)
-    return sum(real(conj(w) * dx), axis, keepdims)
+    return reduce.sum(real(conj(w) * dx), axis, keepdims)
 
 
 def _frobenius_batch(values: Any, batched: Any, params: Any) -> Any:

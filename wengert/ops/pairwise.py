@@ -1,7 +1,8 @@
 """Contraction of labelled arrays two at a time, by transpose, reshape and matmul (BLAS).
 
 Cotangents of einsum and batches of products come from here; ``np.einsum`` on the same letters takes
-many times as long. Imports core, ``contract``, ``reduce``. Invariant: results are made of operations
+many times as long. Imports core, ``contract``, ``reduce``. Invariant: results are made of
+operations
 of those files only, so any order of derivative exists.
 """
 
@@ -30,7 +31,8 @@ from wengert.ops.contract import (
 )
 
 Labels = tuple[Any, ...]
-"""One label per axis: a letter, or a negative number for an axis that an ellipsis stands for (-1 is the last of them)."""
+"""One label per axis: a letter, or a negative number for an axis that an ellipsis stands for (-1 is
+the last of them)."""
 
 
 def sizes_of(labels: Sequence[Labels], shapes: Sequence[tuple[Any, ...]]) -> dict[Any, Any]:
@@ -49,9 +51,11 @@ Term = tuple[Labels, Any]
 
 
 def contract(terms: Sequence[Term], output: Labels, sizes: dict[Any, Any]) -> Any:
-    """The sum over all labels outside ``output`` of the product of terms (no label twice in one term), by pairwise products.
+    """The sum over all labels outside ``output`` of the product of terms (no label twice in one
+    term), by pairwise products.
 
-    Labels of the output that no term has are left out of the result; its own labels come back with it: ``(labels, array)``.
+    Labels of the output that no term has are left out of the result; its own labels come back with
+    it: ``(labels, array)``.
     """
     work = [_narrowed(labels, array, sizes) for labels, array in terms]
     while len(work) > 1:
@@ -161,13 +165,15 @@ def spread_labels(labels: Labels, array: Any, made: Labels) -> Any:
     return out[tuple(slice(None) if k in labels else None for k in made)] if labels else out
 
 
-# ---------------------------------------------------------------- batches of products without native leading axes
+# ---------------------------------------------------------------- batches of products without
+# native leading axes
 
 _BATCH = "batch"
 
 
 def _paired_batch(record: Any, axes_of: Any) -> None:
-    """Give a tensordot-like operation its batch rule: one more label, shared by the operands that carry it."""
+    """Give a tensordot-like operation its batch rule: one more label, shared by the operands that
+    carry it."""
 
     def batched(values: Any, mask: Any, params: Any) -> Any:
         ranks = [rank(v) - bool(m) for v, m in zip(values, mask, strict=True)]

@@ -1,26 +1,29 @@
 """Linear systems: solve, inv, pinv, lstsq, and the determinants.
 
-Sources: M. Giles (2008), Collected matrix derivative results for forward and reverse mode; Golub and Pereyra (1973) for the
-pseudo-inverse. Imports core, the makers, ``contract``, ``linalg_common``. Invariant: a singular matrix raises NumPy's LinAlgError, as untraced.
+Sources: M. Giles (2008), Collected matrix derivative results for forward and reverse mode; Golub
+and Pereyra (1973) for the
+pseudo-inverse. Imports core, the makers, ``contract``, ``linalg_common``. Invariant: a singular
+matrix raises NumPy's LinAlgError, as untraced.
 """
 
 from __future__ import annotations
 
-import functools
-import operator
+import itertools
 from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
-from wengert.core.types import ArrayType, broadcast_shapes
+from wengert.core.handle import is_handle
+from wengert.core.types import ArrayType, broadcast_shapes, shape_of
+from wengert.ops import reduce
 from wengert.ops.contract import conj, lead_aligned, normal, rank
-from wengert.ops.join import stack
 from wengert.ops.kinds import general
 from wengert.ops.linalg_common import (
     adjoint,
     as_diagonal,
     diagonal,
+    eye_like,
     flip,
     imaginary,
     inexact,
@@ -38,7 +41,6 @@ from wengert.ops.linalg_common import (
     without_matrix,
 )
 from wengert.ops.memory import fit
-from wengert.ops.reduce import sum
 
 # ---------------------------------------------------------------- inverse and solve
 
@@ -48,7 +50,7 @@ inv = leading(
         np.linalg.inv,
         [lambda y, dx: -(y @ dx @ y)],
         shape=lambda x_shape: x_shape,
-        latex="{x}^{-1}",
+        latex="{x}^{{-1}}",
         doc="The inverse: `dY = -Y dX Y` (Giles 2.2.3).",
         samples=matrices(well, (3, 3), (2, 3, 3), (1, 1)),
     )
@@ -73,14 +75,16 @@ solve = general(
     [_solve_matrix, lambda a, db: solve(a, db)],
     inputs="a b",
     shape=_solve_shape,
-    latex="{a}^{-1} {b}",
-    doc="`a y = b`: `dy = a^{-1} (db - da y)` (Giles 2.3.1). A one-dimensional b is a vector, all else a stack of matrices.",
+    latex="{a}^{{-1}} {b}",
+    doc="`a y = b`: `dy = a^{-1} (db - da y)` (Giles 2.3.1). A one-dimensional b is a vector,"
+    " all else a stack of matrices.",
     samples=lambda rng: _solve_samples(rng),
 )
 
 
 def _pull_solve(node: Any, ct: Any, sweep: Any) -> None:
-    # b's cotangent solves the adjoint system, a^H ct_b = ct; a's is -ct_b y^H. (The JVP's solve is linear in b alone, so that it
+    # b's cotangent solves the adjoint system, a^H ct_b = ct; a's is -ct_b y^H. (The JVP's solve is
+    # linear in b alone, so that it
     # cannot be transposed by recording it: this is where such recordings end.)
     a, y, info = node.saved
     vector = rank(ct) == rank(a) - 1
@@ -131,7 +135,8 @@ def _pinv(x: Any, rcond: Any, hermitian: Any) -> Any:
 
 
 def _pinv_tangent(x: Any, y: Any, dx: Any) -> Any:
-    # Golub and Pereyra (1973), eq. 4.12, with P the pseudo-inverse: -P dX P + P P^H dX^H (I - X P) + (I - P X) dX^H P^H P.
+    # Golub and Pereyra (1973), eq. 4.12, with P the pseudo-inverse: -P dX P + P P^H dX^H (I - X P)
+    # + (I - P X) dX^H P^H P.
     p, dh = adjoint(y), adjoint(dx)
     left = y @ (p @ dh)
     right = (dh @ p) @ y
@@ -145,8 +150,9 @@ pinv = leading(
         [_pinv_tangent],
         params={"rcond": None, "hermitian": False},
         shape=lambda x_shape: (*x_shape[:-2], x_shape[-1], x_shape[-2]),
-        latex="{x}^{+}",
-        doc="The pseudo-inverse. Its derivative supposes that the rank stays as it is (it jumps where the rank changes).",
+        latex="{x}^{{+}}",
+        doc="The pseudo-inverse. Its derivative supposes that the rank stays as it is (it "
+        "jumps where the rank changes).",
         samples=matrices(tall, (4, 2), (3, 3), (2, 2, 3), params=((None, False),)),
     )
 )
@@ -174,11 +180,11 @@ def _lstsq_tangent(da: Any, db: Any, a: Any, b: Any, y: Any) -> Any:
         ds = _singular_tangent(a, da)
     if raw(y[1]).size == 0:
         return dx, None, ds
-    return dx, 2.0 * sum(real(conj(r) * change), 0, rank(r) == 1), ds
+    return dx, 2.0 * reduce.sum(real(conj(r) * change), 0, rank(r) == 1), ds
 
 
 def _singular_tangent(a: Any, da: Any) -> Any:
-    from wengert.ops.linalg import svd
+    from wengert.ops.linalg_svd import svd
 
     u, _, vh = svd(a)
     return real(diagonal(adjoint(u) @ da @ adjoint(vh)))
@@ -208,7 +214,8 @@ lstsq = general(
     params={"rcond": None},
     outputs=("x", "residuals", "singular values"),
     infer=_lstsq_types,
-    doc="Least squares: the x of smallest norm that minimises |a x - b|, its residuals, and the singular values of a.",
+    doc="Least squares: the x of smallest norm that minimises |a x - b|, its residuals, and "
+    "the singular values of a.",
     samples=lambda rng: [
         ((tall(rng, m, n, dtype=dtype), normal(rng, *b, dtype=dtype)), (None,))
         for m, n, b, dtype in (
@@ -227,7 +234,8 @@ _SAFE = 1e6
 
 
 def _adjugate(x: Any) -> Any:
-    """det(x) x^{-1}, and where x is (nearly) singular kappa V adj(S) U^H, kappa = det(U) det(V^H)."""
+    """det(x) x^{-1}, and where x is (nearly) singular kappa V adj(S) U^H, kappa = det(U)
+    det(V^H)."""
     with np.errstate(all="ignore"):
         regular = np.atleast_1d(np.linalg.cond(x, 1) < _SAFE) if x.shape[-1] else np.ones(1, bool)
     if regular.all():
@@ -245,18 +253,17 @@ def _others(s: Any) -> Any:
 
 
 def _other_pairs(s: Any) -> Any:
-    """The products over all but i and j; 0 where i = j. Of operations, so that it may be differentiated again."""
-    n = raw(s).shape[-1]
-
-    def product(i: int, j: int) -> Any:
-        factors = [s[..., k] for k in range(n) if k not in (i, j)] if i != j else [0.0 * s[..., 0]]
-        return functools.reduce(operator.mul, factors, 0.0 * s[..., 0] + 1.0 if i != j else 1.0)
-
-    return stack([stack([product(i, j) for j in range(n)], -1) for i in range(n)], -2)
+    """The products over all but i and j; 0 where i = j."""
+    n = s.shape[-1]
+    out = np.zeros((*s.shape, n), s.dtype)
+    for i, j in itertools.permutations(range(n), 2):
+        out[..., i, j] = np.prod(np.delete(s, [i, j], axis=-1), axis=-1)
+    return out
 
 
 def _adjugate_tangent(x: Any, y: Any, dx: Any) -> Any:
-    # Regular: adj = det inv. Else, with x = U S V^H and E = U^H dx V (the minors of a diagonal matrix):
+    # Regular: adj = det inv. Else, with x = U S V^H and E = U^H dx V (the minors of a diagonal
+    # matrix):
     # dadj = kappa V (diag(P diag E) - P o E) U^H, P[i, j] the product of the s[k], k != i, j.
     plain = raw(x)
     with np.errstate(all="ignore"):
@@ -264,14 +271,40 @@ def _adjugate_tangent(x: Any, y: Any, dx: Any) -> Any:
     if regular:
         back = inv(x)
         return trace(y @ dx)[..., None, None] * back - y @ dx @ back
-    from wengert.ops.linalg import svd
-
-    u, s, vh = svd(x)
-    pairs = _other_pairs(s)
-    kappa = (det(u) * det(vh))[..., None, None]
+    if is_handle(x):
+        return _adjugate_polynomial(x, dx)
+    u, s, vh = np.linalg.svd(x)
+    kappa = (np.linalg.det(u) * np.linalg.det(vh))[..., None, None]
     inner = adjoint(u) @ dx @ adjoint(vh)
+    pairs = _other_pairs(s)
     middle = as_diagonal((pairs @ diagonal(inner)[..., None])[..., 0]) - pairs * inner
     return (adjoint(vh) * kappa) @ middle @ adjoint(u)
+
+
+_LARGEST = 8
+"""Size up to which the recursion for the adjugate keeps its accuracy."""
+
+
+def _adjugate_polynomial(x: Any, dx: Any) -> Any:
+    """The tangent by the Faddeev-LeVerrier recursion: polynomials only, so that it may be
+    differentiated on at any matrix.
+
+    M_1 = I, c_k = -tr(x M_k) / k, M_(k+1) = x M_k + c_k I, adj(x) = (-1)^(n-1) M_n.
+    """
+    n = shape_of(raw(x))[-1]
+    if n > _LARGEST:
+        refuse(
+            f"higher derivatives of a determinant at a singular {n} x {n} matrix have no "
+            "accurate rule",
+            f"move away from the singular matrix (up to {_LARGEST} x {_LARGEST} there is a rule)",
+        )
+    eye = eye_like(x, n)
+    m, dm = x * 0.0 + eye, dx * 0.0
+    for k in range(1, n):
+        step, dstep = x @ m, dx @ m + x @ dm
+        m = step - (trace(step) / k)[..., None, None] * eye
+        dm = dstep - (trace(dstep) / k)[..., None, None] * eye
+    return dm * (-1.0) ** (n - 1)
 
 
 adjugate = leading(
@@ -280,7 +313,8 @@ adjugate = leading(
         _adjugate,
         [_adjugate_tangent],
         shape=lambda x_shape: x_shape,
-        doc="The adjugate: the transposed matrix of cofactors, `det(x) x^{-1}`, which exists at singular matrices too.",
+        doc="The adjugate: the transposed matrix of cofactors, `det(x) x^{-1}`, which exists "
+        "at singular matrices too.",
         samples=matrices(well, (3, 3), (2, 2, 2)),
     )
 )
@@ -303,7 +337,7 @@ def _slogdet_tangent(x: Any, y: Any, dx: Any) -> Any:
             "log|det| of a singular matrix has no derivative (its value is -inf)",
             "keep the matrix away from singular ones",
         )
-    change = sum(flip(inv(x)) * dx, (-2, -1))
+    change = reduce.sum(flip(inv(x)) * dx, (-2, -1))
     if is_complex(change):
         return y[0] * (1j * imaginary(change)), real(change)
     return None, change
