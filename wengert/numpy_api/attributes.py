@@ -260,7 +260,7 @@ def view(t: Any, dtype: Any = None, **options: Any) -> Any:
         return read(t, ("index", Ellipsis))
     raise error_at(
         CutError, f"a traced array of {t.dtype} was looked at as {np.dtype(dtype)}: its bits carry no derivative",
-        fix="use astype(...), or .real and .imag for complex numbers",
+        fix="stay with the numbers: t.astype(...), np.signbit, np.frexp, or t.real and t.imag for complex ones",
     )
 
 

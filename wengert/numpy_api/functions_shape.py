@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from wengert.core.errors import NoRuleError, error_at
 from wengert.core.handle import TracedArray, is_handle
 from wengert.core.types import dtype_of
 from wengert.numpy_api.exact import array, looked, owned, rank, shape, values_of, whole_axis
@@ -42,6 +43,11 @@ def matrix_transpose(x: Any, /) -> Any:
     if rank(x) < 2:
         raise ValueError(f"Input array must be at least 2-dimensional, but it is {rank(x)}")
     return x.swapaxes(-1, -2)
+
+
+@implements(np.astype)
+def astype(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Any:
+    return array(x).astype(dtype, copy=copy)
 
 
 @implements(np.swapaxes)
@@ -223,6 +229,26 @@ def meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str = 
     return tuple(owned(x) for x in out) if copy else tuple(out)
 
 
+@implements(np.lib.stride_tricks.sliding_window_view)
+def sliding_window_view(x: Any, window_shape: Any, axis: Any = None, *, subok: bool = False, writeable: bool = False) -> Any:
+    x = array(x)
+    if writeable:
+        raise error_at(
+            NoRuleError, "writing into windows of a traced array writes several times to one place",
+            fix="write to the array itself, and read windows of it",
+        )
+    windows = tuple(map(int, np.atleast_1d(window_shape)))
+    axes = tuple(range(rank(x))) if axis is None else tuple(whole_axis(k, rank(x)) for k in np.atleast_1d(axis))
+    if len(windows) != len(axes):
+        raise ValueError("Must provide matching length window_shape and axis")
+    for k, size in zip(axes, windows, strict=True):
+        if not 0 <= size <= x.shape[k]:
+            raise ValueError("window shape cannot be larger than input array shape")
+        starts = np.arange(x.shape[k] - size + 1)
+        x = np.moveaxis(x[along(k, starts[:, None] + np.arange(size))], k + 1, -1)
+    return x
+
+
 @implements(np.array_split)
 def array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> Any:
     a = array(ary)
@@ -343,5 +369,5 @@ def _asking(*originals: Any) -> None:
 _asking(
     np.iscomplex, np.isreal, np.isclose, np.allclose, np.array_equal, np.array_equiv, np.result_type,
     np.can_cast, np.min_scalar_type, np.common_type, np.array2string, np.array_repr, np.array_str, np.tril_indices_from,
-    np.triu_indices_from, np.diag_indices_from, np.unravel_index, np.ravel_multi_index, np.histogram_bin_edges,
+    np.triu_indices_from, np.diag_indices_from, np.unravel_index, np.ravel_multi_index,
 )
