@@ -14,7 +14,7 @@ import numpy as np
 from wengert.core.context import SWITCH
 from wengert.core.handle import is_handle
 from wengert.core.op import CONSTANT, ELEMENTWISE, Op
-from wengert.core.types import shape_of
+from wengert.core.types import dtype_of, shape_of
 from wengert.ops import complexes, contract, join, memory, reduce, select
 from wengert.ops.paths import Path, fill, is_basic
 
@@ -66,7 +66,7 @@ def expanded(value: Any, size: int) -> Any:
     """An unbatched value repeated for every row (a broadcast view)."""
     if is_handle(value):
         if not shape(value):
-            return value * np.ones(size)
+            return value * np.ones(size, dtype_of(value.value))
         return memory.read(value, ("broadcast", (size, *shape(value))))
     return np.broadcast_to(value, (size, *np.shape(value)))
 
@@ -109,10 +109,7 @@ def run_memory(op: Op, values: Sequence[Any], params: tuple[Any, ...]) -> Any:
     from wengert.core.handle import buffer
 
     target = memory.plain_copy(old) if is_handle(old) else buffer(np.array(old, copy=True))
-    view = target
-    for step in path[:-1]:
-        view = memory.read(view, step)
-    memory.write(view, path[-1], value, add=op is memory.ADD_AT)
+    memory.write_path(target, path, (), (), value, add=op is memory.ADD_AT)
     return target
 
 
@@ -251,6 +248,8 @@ def _write(op: Op) -> Callable[..., Any]:
         if type(target) is np.ndarray and target.dtype.kind == "f" and _plain(value) is not None:
             target = target.astype(np.result_type(target, params[3]), copy=False)
         view = _follow(target, longer[:-1], size)
+        if not _sees(view, target):
+            return None  # a reshape that was a view of the row alone is a copy here: a write through it would be lost
         index = longer[-1][1]
         if is_handle(view):
             memory.write(view, ("index", index), value, add=op is memory.ADD_AT)
@@ -261,6 +260,13 @@ def _write(op: Op) -> Callable[..., Any]:
         return target
 
     return rule
+
+
+def _sees(view: Any, target: Any) -> bool:
+    """Whether a write into the view is a write into the target."""
+    if is_handle(target):
+        return view is target or (is_handle(view) and view.base is target)
+    return view is target or bool(np.may_share_memory(view, target))
 
 
 # ---------------------------------------------------------------- the operations of this and lower rooms
