@@ -130,6 +130,21 @@ def test_functions_of_many_numbers():
     )
 
 
+def test_single_precision_arguments_are_computed_in_double_as_math_does():
+    x = np.array([0.3, -1.2, 2.5], np.float32)
+    for f in (
+        lambda t: math.dist(t, [1.0, 2.0, 3.0]),
+        lambda t: math.hypot(*t),
+        lambda t: math.hypot(t[0], t[1]),
+        lambda t: math.fsum(t),
+        lambda t: math.sin(t[2]),
+        lambda t: math.atan2(t[1], t[2]),
+    ):
+        value, gradient = wg.value_and_grad(f)(x)
+        assert value == f(x) and type(value) is float and gradient.dtype == np.float32
+        assert np.allclose(gradient, wg.grad(f)(x.astype(float)), rtol=1e-6)
+
+
 def test_sumprod_rounds_once_and_differentiates():
     from wengert.ops.sums import sumprod
 

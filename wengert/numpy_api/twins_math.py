@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from wengert.core.handle import TracedArray, TracedScalar, is_handle
-from wengert.core.types import dtype_of
+from wengert.core.types import FLOAT64, dtype_of
 from wengert.numpy_api.conversions import current_value, to_bool, to_int
 from wengert.numpy_api.table import twin
 from wengert.ops import arithmetic, compare, complexes, gamma, piecewise, sums, transcendental
@@ -25,13 +25,17 @@ from wengert.ops.join import stack
 def number(t: Any) -> Any:
     """A traced argument as a scalar handle; an array of several elements is refused as ``float``
     refuses it."""
-    if type(t) is TracedArray:
+    kind: Any = type(t)
+    if kind is TracedArray:
         float(current_value(t))
         return t.item()
     return t
 
 
 # ---------------------------------------------------------------- one argument
+
+_original: Any
+_record: Any
 
 
 def _unary(original: Callable[..., Any], record: Any) -> None:
@@ -161,9 +165,8 @@ def dist(p: Any, q: Any, /) -> Any:
         return math.dist(first, second)
     if len(first) != len(second):
         raise ValueError("both points must have the same number of dimensions")
-    return sums.length(
-        stack([_floating(number(a) - number(b)) for a, b in zip(first, second, strict=True)], 0)
-    )
+    pairs = zip(first, second, strict=True)
+    return sums.length(stack([_floating(number(a)) - _floating(number(b)) for a, b in pairs], 0))
 
 
 @twin(math.fsum)
@@ -210,7 +213,10 @@ if hasattr(math, "fma"):  # Python 3.13
 
 
 def _floating(x: Any) -> Any:
-    return x if is_handle(x) else float(x)
+    # In double precision, as math computes whatever it is given.
+    if not is_handle(x):
+        return float(x)
+    return x if dtype_of(x.value) is FLOAT64 else complexes.astype(x, float)
 
 
 # ---------------------------------------------------------------- parts of a number

@@ -162,7 +162,7 @@ float_power = elementwise(
     kink=power.op.kink,
     doc="Power in double precision: `y = a^b`.",
 )
-power_log = elementwise(
+power_log: Any = elementwise(
     "power_log",
     _power_log,
     [_power_log_base, lambda a, b, n: power_log(a, b, n + 1), None],

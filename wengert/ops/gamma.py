@@ -102,7 +102,7 @@ def _each(function: Any) -> Any:
     return evaluate
 
 
-polygamma = elementwise(
+polygamma: Any = elementwise(
     "polygamma",
     _each(lambda n, x: _polygamma(int(n), float(x))),
     [None, lambda n, x: polygamma(n + 1, x)],

@@ -21,7 +21,7 @@ def _logistic(x: Any) -> Any:
     return np.where(right, 1.0, small)[()] / (1.0 + small)
 
 
-sigmoid = elementwise(
+sigmoid: Any = elementwise(
     "sigmoid",
     _logistic,
     [lambda x, y: y * sigmoid(-x)],

@@ -13,6 +13,7 @@ import sys
 import warnings
 from collections.abc import Sequence
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -42,7 +43,8 @@ def some(mask: Any) -> bool:
     return True if is_handle(mask) else bool(np.any(mask))
 
 
-class KinkReport(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class KinkReport:
     """One line of the user's program where an operation was evaluated at a kink.
 
     ``op`` the operation, ``file`` and ``line`` the user's line, ``count`` how many elements sat on

@@ -46,7 +46,7 @@ def _turned(u: Any, quarters: int) -> Any:
     return (np.sin, np.cos, lambda v: -np.sin(v), lambda v: -np.cos(v))[quarters % 4](u)
 
 
-sinc = elementwise(
+sinc: Any = elementwise(
     "sinc",
     lambda n, x: _sinc(int(n), x),
     [None, lambda n, x: sinc(n + 1, x)],
@@ -97,7 +97,7 @@ def _bessel_slope(n: Any, x: Any) -> Any:
     return bessel_i(1, x) if n == 0 else (bessel_i(n - 1, x) + bessel_i(n + 1, x)) * 0.5
 
 
-bessel_i = elementwise(
+bessel_i: Any = elementwise(
     "bessel_i",
     lambda n, x: _bessel(int(n), x),
     [None, _bessel_slope],
