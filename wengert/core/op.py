@@ -24,11 +24,11 @@ class Op:
     ``record`` is the function users reach; ``pull(node, cotangent, sweep)`` and ``push(values, y, params, tangents, mask)`` are the
     two visitors generated from the derivative fact; ``save(values, y, mask)`` the residuals they read, whose origin is in ``saved_from``
     (the operand's number, -1 for the output, None for something that is not a value). In ``push``, ``mask[0]`` is OWNED where the first
-    operand's tangent is held by nobody else and may be written to.
+    operand's tangent is held by nobody else and may be written to. ``lean``: the pull does without types where all is float64.
     """
 
     __slots__ = (
-        "batch", "cost", "doc", "domain", "evaluate", "expression", "infer", "inputs", "kind", "kink", "latex",
+        "batch", "cost", "doc", "domain", "evaluate", "expression", "infer", "inputs", "kind", "kink", "latex", "lean",
         "name", "needs", "outputs", "params", "pull", "push", "record", "rules", "samples", "save", "saved_from",
         "scalar", "shape", "sparsity", "text", "zeroes",
     )

@@ -121,5 +121,5 @@ def looked(t: Any, kind: str, outcome: Any) -> Any:
 def owned(y: Any) -> Any:
     """A result with memory of its own where the composition left a view."""
     if type(y) is TracedArray:
-        return y.copy()
+        return y if y.base is None or y.base is y else y.copy()
     return y.copy() if type(y) is np.ndarray and y.base is not None else y

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from wengert.core.handle import is_handle
+from wengert.core.handle import TracedArray, is_handle
 from wengert.numpy_api.exact import array, deliver, looks_traced, rank, values_of, whole_axis
 from wengert.numpy_api.table import implements
 from wengert.ops import join
@@ -18,9 +18,7 @@ from wengert.ops.scan import along
 
 
 def _parts(arrays: Any) -> list[Any]:
-    if is_handle(arrays):
-        return [array(part) for part in arrays]
-    return [array(part) for part in arrays]
+    return [part if type(part) is TracedArray or type(part) is np.ndarray else array(part) for part in arrays]
 
 
 def _as(parts: Sequence[Any], dtype: Any) -> list[Any]:

@@ -136,7 +136,7 @@ def _source(op: Op, name: str, variant: str) -> str:
         real = " and type(x0) in FLOATS" if count == 1 else ""
         line(f" if type(y) in FLOATS{real}: m = None; H = TS")
         line(f" elif type(y) is ND and y.dtype is F64 and {simple}: m = None; H = TA")
-    elif op.kind == LINEAR:
+    elif op.kind == LINEAR or op.lean:
         line(f" if (type(y) in FLOATS or (type(y) is ND and y.dtype is F64)) and {simple}:")
         line("  m = None; H = TA if type(y) is ND else TS")
     else:

@@ -16,7 +16,7 @@ from wengert.core.handle import HANDLES, TracedArray, TracedScalar, is_handle
 from wengert.core.node import Node, here
 from wengert.core.types import CONSTANTS, FLOAT64, FLOATS, SCALARS, shape_of
 from wengert.ops.kinds import variadic
-from wengert.ops.memory import read
+from wengert.ops.memory import fit, read, sync
 
 
 def _stack_shape(shapes: Sequence[tuple[Any, ...]], axis: int) -> tuple[Any, ...]:
@@ -83,10 +83,59 @@ def _part(k: int, ct: Any, values: Any, shapes: Sequence[tuple[int, ...]], axis:
     return _take(ct, axis, slice(start, start + shapes[k][axis]))
 
 
-concatenate = variadic(
+_concatenate_any = variadic(
     "concatenate", lambda *a: np.concatenate(a[:-1], axis=a[-1]), _part, params={"axis": 0}, shape=_concatenate_shape,
-    doc="Arrays one after the other along an axis.",
+    doc="Arrays one after the other along an axis.", samples=lambda rng: [
+        ((rng.normal(size=(2, 3)), rng.normal(size=(2, 1)), rng.normal(size=(2, 4))), (1,)), ((rng.normal(size=3), rng.normal(size=2)), (0,)),
+    ],
 )
+_CONCATENATE = _concatenate_any.op
+
+
+def _pull_concatenate(node: Any, ct: Any, sweep: Any) -> None:
+    # ``_part`` for every operand in turn, with a running start: linear in the number of operands.
+    *_, shapes, info = node.saved
+    axis, start = node.params[0], 0
+    for k, parent in enumerate(node.inputs):
+        stop = start + shapes[k][axis]
+        if parent is not None:
+            part = _take(ct, axis, slice(start, stop))
+            sweep.add(parent, part if info is None else fit(part, *info.types[k]))
+        start = stop
+
+
+_CONCATENATE.pull = _pull_concatenate
+
+
+def concatenate(operands: Sequence[Any], axis: int = 0) -> Any:
+    """Arrays one after the other along an axis."""
+    if SWITCH.special:
+        return _concatenate_any(operands, axis)
+    values: list[Any] = []
+    nodes: list[Any] = []
+    for a in operands:
+        kind = type(a)
+        if kind is TracedArray:
+            if a.base is not None:
+                sync(a)
+            values.append(a.value)
+            nodes.append(a.node)
+        elif kind is np.ndarray:
+            values.append(a)
+            nodes.append(None)
+        else:
+            return _concatenate_any(operands, axis)
+        if values[-1].dtype is not FLOAT64:
+            return _concatenate_any(operands, axis)
+    if not any(nodes):
+        return _concatenate_any(operands, axis)
+    y = np.concatenate(values, axis=axis)
+    saved = (*(None,) * len(values), tuple([v.shape for v in values]), None)
+    return TracedArray(y, Node(next_seq(), _CONCATENATE, tuple(nodes), saved, (axis,), here(2)))
+
+
+concatenate.op = _CONCATENATE  # type: ignore[attr-defined]
+_CONCATENATE.record = concatenate
 
 
 def holds_handle(value: Any) -> bool:

@@ -123,17 +123,20 @@ def reduction(
 
     def tangent(x: Any, y: Any, axis: Any, keepdims: Any, *rest: Any) -> Any:
         *others, dx = rest
+        x = np.float64(x) if type(x) is float else x
         w = weights(x, kept(y, x.shape, axis), axis, *others)
         out = sum(w * dx, axis, keepdims)
         return real_part(out) if real else out
 
+    if real:
+        facts["infer"] = lambda types, p: ArrayType(reduced_shape(types[0].shape, p[0], p[1]), np.zeros((), types[0].dtype).real.dtype)
     names = ["x", "y", *options, "dx"]
     tangent.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
         [inspect.Parameter(n, inspect.Parameter.POSITIONAL_OR_KEYWORD) for n in names]
     )
     record = general(
         name, evaluate, [tangent], params=options, shape=lambda x_shape, axis, keepdims: reduced_shape(x_shape, axis, keepdims),
-        batch=_batch(evaluate), samples=samples or _samples(*more.values()), **facts,
+        batch=_batch(evaluate), samples=samples or _samples(*more.values()), lean=True, **facts,
     )
 
     # The transpose of ``tangent``, from the same weights: recording it on a dummy would cost more than the reduction itself.
@@ -146,7 +149,7 @@ def reduction(
             ct = real_part(ct)
         ct = kept(ct, shape, axis)
         c = absorb(ct, w) if sweep.careful else ct * w
-        sweep.add(node.inputs[0], fit(c, *info.types[0]))
+        sweep.add(node.inputs[0], c if info is None else fit(c, *info.types[0]))
 
     record.op.pull = pull
     return record
