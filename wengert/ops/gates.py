@@ -26,12 +26,20 @@ sigmoid: Any = elementwise(
     _logistic,
     [lambda x, y: y * sigmoid(-x)],
     latex="\\sigma({x})",
-    doc="The logistic function `y = 1 / (1 + e^-x)`.",
+    doc="""The logistic function `y = 1 / (1 + e^-x)`.
+
+    >>> float(sigmoid(0.0))
+    0.5
+    """,
 )
 softplus = elementwise(
     "softplus",
     lambda x: np.logaddexp(x, 0.0),
     [lambda x: sigmoid(x)],
     latex="\\ln(1 + e^{{{x}}})",
-    doc="`y = ln(1 + e^x)`, the smooth rectifier.",
+    doc="""`y = ln(1 + e^x)`, the smooth rectifier.
+
+    >>> float(softplus(1000.0))
+    1000.0
+    """,
 )

@@ -50,6 +50,10 @@ class KinkReport:
     ``op`` the operation, ``file`` and ``line`` the user's line, ``count`` how many elements sat on
     a kink (all evaluations of that line together), ``where`` the index of the first such element in
     the operation's result (``()`` for a scalar).
+
+    >>> print(KinkReport("absolute", "model.py", 12, 3, (4,)))
+    absolute met a kink 3 times, first at index (4,)
+      at model.py:12
     """
 
     op: str

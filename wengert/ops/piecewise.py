@@ -274,5 +274,9 @@ relu = elementwise(
     kink=_at_zero,
     zeroes=True,
     latex="\\max({x}, 0)",
-    doc="The rectifier max(x, 0), with slope 0 at 0 (`np.maximum(x, 0)` has 0.5 there).",
+    doc="""The rectifier max(x, 0), with slope 0 at 0 (`np.maximum(x, 0)` has 0.5 there).
+
+    >>> relu(np.array([-1.0, 2.0]))
+    array([0., 2.])
+    """,
 )
