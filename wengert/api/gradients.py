@@ -256,11 +256,11 @@ def jvp(fun: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]
 
 def _tangent_of(out: Any, frame: Any) -> Any:
     plain = out.value if is_handle(out) else out
-    if not isinstance(plain, (float, int, complex, np.ndarray, np.generic)) or isinstance(plain, bool):
-        return None
+    if not isinstance(plain, (float, complex, np.ndarray, np.generic)) or dtype_of(plain).kind not in "fc":
+        return None  # a count, a text: no number that moves
     node = out.node if is_handle(out) else None
     t = node.tangents.get(frame) if node is not None and node.tangents else None
-    dtype = dtype_of(plain) if dtype_of(plain).kind in "fc" else np.dtype(float)
+    dtype = dtype_of(plain)
     shape = shape_of(plain)
     if t is None:
         return np.zeros(shape, dtype) if type(plain) is np.ndarray else dtype.type(0)

@@ -18,7 +18,7 @@ from wengert.core.handle import handle, is_handle
 from wengert.core.node import RichNode
 from wengert.core.structure import ROOT, root
 from wengert.core.trace import graph_of
-from wengert.core.types import FLOAT64, ArrayType, dtype_of, shape_of
+from wengert.core.types import ArrayType, dtype_of, shape_of
 from wengert.ops.memory import sync
 from wengert.ops.visit import stub
 
@@ -78,14 +78,11 @@ def _tangent(out: Any, frame: Any) -> Any:
 
 
 def tangent_kind(out: Any) -> ArrayType | None:
-    """The type of an output's tangent: that of the output, floating point for counts; None for what is no number."""
+    """The type of an output's tangent: that of the output; None for what is no floating point number."""
     plain = out.value if is_handle(out) else out
-    if isinstance(plain, bool) or not isinstance(plain, (np.ndarray, np.generic, float, int, complex)):
+    if not isinstance(plain, (np.ndarray, np.generic, float, complex)) or dtype_of(plain).kind not in "fc":
         return None
-    dtype = dtype_of(plain)
-    if dtype.kind not in "fciub":
-        return None
-    return ArrayType(shape_of(plain), dtype if dtype.kind in "fc" else FLOAT64)
+    return ArrayType(shape_of(plain), dtype_of(plain))
 
 
 __all__ = ["Flat", "dummy", "linearize", "settled", "tangent_kind"]

@@ -48,18 +48,19 @@ def run(plan: Plan, values: Sequence[Any], *, careful: bool = False) -> list[Any
     before = SWITCH.where
     watching = tracing.get() is not None
     try:
-        for step in plan.steps:
-            operands = [r.value if type(r) is Const else env[r] for r in step.reads]
-            if watching:
-                SWITCH.where = step.node.where
-            y = _execute(step, operands)
-            if careful and step.node.op.kind == ELEMENTWISE:
-                y = _absorbed(step, operands, y)
-            env[step.writes] = y
-            for guard in step.guards:
-                guard.check(_plain(y))
-            for number in step.frees:
-                env[number] = None
+        # Steps that the program ran masked (np.log with where=) are here whole steps and a choice: their warnings mean nothing.
+        with np.errstate(all="ignore"):
+            for step in plan.steps:
+                operands = [r.value if type(r) is Const else env[r] for r in step.reads]
+                if watching:
+                    SWITCH.where = step.node.where
+                zero = _zeros(step, operands) if careful and step.node.op.kind == ELEMENTWISE else None
+                y = _execute(step, operands)
+                env[step.writes] = y if zero is None else where(zero, 0.0, y)
+                for guard in step.guards:
+                    guard.check(_plain(y))
+                for number in step.frees:
+                    env[number] = None
     finally:
         SWITCH.where = before
     out = []
@@ -105,15 +106,14 @@ def _own(y: Any, operands: list[Any]) -> Any:
     return y
 
 
-def _absorbed(step: Step, operands: list[Any], y: Any) -> Any:
+def _zeros(step: Step, operands: list[Any]) -> Any:
+    """Where all moving operands are exactly zero; None when that is nowhere. (Asked before the step, which may reuse their memory.)"""
     zero: Any = None
     for read, x in zip(step.reads, operands, strict=True):
         if type(read) is not Const:
             part = np.equal(_plain(x), 0)
             zero = part if zero is None else zero & part
-    if zero is None or not np.any(zero):
-        return y
-    return where(zero, 0.0, y)
+    return zero if zero is not None and np.any(zero) else None
 
 
 def _plain(value: Any) -> Any:
