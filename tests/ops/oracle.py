@@ -3,6 +3,7 @@ derivatives of derivatives."""
 
 from __future__ import annotations
 
+import itertools
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -170,3 +171,33 @@ def _tangent(rng: Any, x: Any, symmetric: bool) -> Any:
 def samples(record: Any, seed: int = 0) -> Iterator[tuple[Any, Any]]:
     """The samples an operation states for itself."""
     yield from record.op.samples(np.random.default_rng(seed))
+
+
+def recorded(record: Any, params: Any) -> Callable[..., Any]:
+    """An operation as a function of its operands alone."""
+    if record.op.inputs == ("*operands",):
+        return lambda *xs: record(list(xs), *params)
+    return lambda *xs: record(*xs, *params)
+
+
+def check_batch(record: Any, operands: Any, params: Any) -> None:
+    """The batch rule against a loop over rows, for every choice of batched operands."""
+    fun = recorded(record, params)
+    single = any(np.asarray(x).dtype in (np.float32, np.complex64) for x in operands)
+    close = {"rtol": 1e-4, "atol": 1e-4} if single else {"rtol": 1e-10, "atol": 1e-10}
+    for choice in itertools.product((True, False), repeat=len(operands)):
+        if not any(choice):
+            continue
+        values = [
+            np.stack([x, 1.5 * x, 0.5 * x]) if batched else x
+            for x, batched in zip(operands, choice, strict=True)
+        ]
+        got = _parts(record.op.batch(values, choice, params))
+        rows = [
+            _parts(
+                fun(*(v[i] if batched else v for v, batched in zip(values, choice, strict=True)))
+            )
+            for i in range(3)
+        ]
+        for k, part in enumerate(got):
+            np.testing.assert_allclose(part, np.stack([row[k] for row in rows]), **close)

@@ -161,7 +161,7 @@ def _rolled(x: Any, axes: Any, shift: Callable[[int], int]) -> Any:
     )
     for axis in chosen:
         if not -ndim <= axis < ndim:
-            raise np.exceptions.AxisError(axis, ndim)
+            raise np.exceptions.AxisError(int(axis), ndim)
         axis = int(axis) % ndim
         n = x.shape[axis]
         k = shift(n) % n if n else 0

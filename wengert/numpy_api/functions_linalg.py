@@ -19,7 +19,9 @@ from wengert.ops import contract, linalg, linalg_eigen, linalg_norm, linalg_svd,
 from wengert.ops.kinds import constant
 
 _ONE = np.eye(1)
-_EIGH, _EIG, _SVD = (type(f(_ONE)) for f in (np.linalg.eigh, np.linalg.eig, np.linalg.svd))
+_EIGH: Any = type(np.linalg.eigh(_ONE))
+_EIG: Any = type(np.linalg.eig(_ONE))
+_SVD: Any = type(np.linalg.svd(_ONE))
 _QR, _SLOGDET = type(np.linalg.qr(_ONE)), type(np.linalg.slogdet(_ONE))
 """NumPy's named tuples."""
 
