@@ -1,0 +1,176 @@
+"""Named dimensions: integer polynomials in sizes such as ``n``, ``2*n + 1`` or ``n*k``.
+
+Imports errors only. Invariant: a polynomial without names is a plain int, so ``Dim`` always has a name.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Union
+
+from wengert.core.errors import WengertTypeError, WengertValueError
+
+Monomial = tuple[tuple[str, int], ...]
+Size = Union[int, "Dim"]
+
+
+class Dim:
+    """An integer polynomial in named sizes.
+
+    >>> n, k = dims("n k")
+    >>> n * (k + 1) - n
+    k*n
+    >>> (n + 1) * (n - 1)
+    n**2 - 1
+    """
+
+    __slots__ = ("_hash", "terms")
+
+    def __init__(self, terms: tuple[tuple[Monomial, int], ...]) -> None:
+        self.terms = terms
+        self._hash = hash(terms)
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Dim) and self.terms == other.terms
+
+    def __add__(self, other: Any) -> Any:
+        if not isinstance(other, (int, Dim)):
+            return NotImplemented
+        return _made([*self.terms, *_terms(other)])
+
+    __radd__ = __add__
+
+    def __neg__(self) -> Any:
+        return _made([(m, -c) for m, c in self.terms])
+
+    def __sub__(self, other: Any) -> Any:
+        if not isinstance(other, (int, Dim)):
+            return NotImplemented
+        return self + -other
+
+    def __rsub__(self, other: Any) -> Any:
+        return -self + other if isinstance(other, (int, Dim)) else NotImplemented
+
+    def __mul__(self, other: Any) -> Any:
+        if not isinstance(other, (int, Dim)):
+            return NotImplemented
+        return _made([(_join(a, b), c * d) for a, c in self.terms for b, d in _terms(other)])
+
+    __rmul__ = __mul__
+
+    def __pow__(self, power: int) -> Any:
+        found: Any = 1
+        for _ in range(power):
+            found = found * self
+        return found
+
+    def __repr__(self) -> str:
+        return text_of(self)
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The names in it."""
+        return frozenset(name for m, _ in self.terms for name, _ in m)
+
+    @property
+    def simple(self) -> bool:
+        """Whether it is a bare name."""
+        return len(self.terms) == 1 and self.terms[0][1] == 1 and len(self.terms[0][0]) == 1 and self.terms[0][0][0][1] == 1
+
+    def value(self, sizes: Mapping[str, int]) -> int:
+        """The size for given names; raises WengertValueError when one is missing."""
+        total = 0
+        for monomial, coefficient in self.terms:
+            for name, power in monomial:
+                if name not in sizes:
+                    raise WengertValueError(f"the size of the dimension {name} is not known; known are {sorted(sizes)}")
+                coefficient *= sizes[name] ** power
+            total += coefficient
+        return total
+
+
+def _terms(value: Any) -> tuple[tuple[Monomial, int], ...]:
+    if isinstance(value, Dim):
+        return value.terms
+    return (((), int(value)),) if value else ()
+
+
+def _join(left: Monomial, right: Monomial) -> Monomial:
+    powers = dict(left)
+    for name, power in right:
+        powers[name] = powers.get(name, 0) + power
+    return tuple(sorted(powers.items()))
+
+
+def _made(terms: list[tuple[Monomial, int]]) -> Size:
+    found: dict[Monomial, int] = {}
+    for monomial, coefficient in terms:
+        found[monomial] = found.get(monomial, 0) + coefficient
+    kept = tuple(sorted(((m, c) for m, c in found.items() if c), key=lambda t: (-sum(p for _, p in t[0]), t[0])))
+    if not kept:
+        return 0
+    if len(kept) == 1 and not kept[0][0]:
+        return kept[0][1]
+    return Dim(kept)
+
+
+def named(name: str) -> Dim:
+    """The dimension of one name; raises WengertValueError unless it is an identifier."""
+    if not re.fullmatch(r"[^\W\d]\w*", name):
+        raise WengertValueError(f"a dimension is named by an identifier, got {name!r}")
+    return Dim(((((name, 1),), 1),))
+
+
+def dims(names: str) -> Any:
+    """Dimensions by name, separated by blanks or commas: one alone, several as a tuple.
+
+    >>> n, k = dims("n k")
+    >>> n, k, 2 * n + 1
+    (n, k, 2*n + 1)
+
+    Raises WengertValueError for what is no identifier.
+    """
+    if not isinstance(names, str):
+        raise WengertTypeError(f"dims takes the names in one string, such as dims('n k'), got {names!r}")
+    found = tuple(named(word) for word in names.replace(",", " ").split())
+    if not found:
+        raise WengertValueError("dims got no name; write for example dims('n k')")
+    return found[0] if len(found) == 1 else found
+
+
+def size(value: Any) -> Size:
+    """A dimension from a name, an int or a Dim."""
+    if isinstance(value, Dim):
+        return value
+    if isinstance(value, str):
+        return int(value) if value.isdecimal() else named(value)
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise WengertTypeError(f"a dimension is a name or a positive int, got {value!r}")
+    number = int(value.__index__())
+    if number < 0:
+        raise WengertValueError(f"a dimension cannot be negative, got {number}")
+    return number
+
+
+def text_of(value: Size, times: str = "*", power: str = "**") -> str:
+    """A dimension as text."""
+    if not isinstance(value, Dim):
+        return str(value)
+    parts = []
+    for monomial, coefficient in value.terms:
+        words = [n if p == 1 else f"{n}{power}{p}" for n, p in monomial]
+        if abs(coefficient) != 1 or not words:
+            words.insert(0, str(abs(coefficient)))
+        sign = "-" if coefficient < 0 else "+"
+        parts.append((sign, times.join(words)))
+    text = ("-" if parts[0][0] == "-" else "") + parts[0][1]
+    return text + "".join(f" {sign} {word}" for sign, word in parts[1:])
+
+
+def sized(value: Size, sizes: Mapping[str, int]) -> int:
+    """The number of a dimension for given sizes of its names."""
+    return value.value(sizes) if isinstance(value, Dim) else value

@@ -1,0 +1,221 @@
+"""The term language: variables, sums, generalised products, element-wise functions and a few matrix functions.
+
+Imports dims only. A product is an einsum over named indices (Laue, Mitterreiter, Giesen 2020). Invariant: terms are
+interned, so equal terms are the same object, and ``ident`` orders them; only ``build`` makes them.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import weakref
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Any
+
+from wengert.symbolic.dims import Size
+
+Number = Fraction | float
+Shape = tuple[Size, ...]
+
+_count = itertools.count()
+_lock = threading.Lock()
+_known: weakref.WeakValueDictionary[Any, Term] = weakref.WeakValueDictionary()
+
+
+class Term:
+    """A tensor-valued expression; ``shape`` is a tuple of dimensions, ``memory`` holds what was found out about it."""
+
+    __slots__ = ("__weakref__", "ident", "memory", "shape")
+
+    ident: int
+    shape: Shape
+    memory: dict[Any, Any]
+
+    @property
+    def rank(self) -> int:
+        return len(self.shape)
+
+    @property
+    def children(self) -> tuple[Term, ...]:
+        return ()
+
+
+class Var(Term):
+    """A free variable with declared facts."""
+
+    __slots__ = ("facts", "name")
+
+    name: str
+    facts: frozenset[str]
+
+
+class Constant(Term):
+    """A named number such as pi, or an array of numbers that the program held."""
+
+    __slots__ = ("name", "value")
+
+    name: str
+    value: Any
+
+
+class Count(Term):
+    """A dimension used as a number (the n of a mean)."""
+
+    __slots__ = ("dim",)
+
+    dim: Size
+
+
+class Delta(Term):
+    """The unit matrix of a dimension."""
+
+    __slots__ = ()
+
+
+class Select(Term):
+    """The 0/1 matrix that takes entries ``start, start + step, ...`` of an axis: slices and stacks are products with it."""
+
+    __slots__ = ("start", "step")
+
+    start: Size
+    step: int
+
+
+class Sum(Term):
+    """A linear combination of terms of one shape; no terms at all is zero."""
+
+    __slots__ = ("terms",)
+
+    terms: tuple[tuple[Number, Term], ...]
+
+    @property
+    def children(self) -> tuple[Term, ...]:
+        return tuple(t for _, t in self.terms)
+
+
+class Prod(Term):
+    """A generalised product: each factor with its indices, the first ``rank`` indices are those of the result.
+
+    ``sizes[i]`` is the dimension of index i; an index of the result that no factor has is a broadcast.
+    """
+
+    __slots__ = ("factors", "sizes")
+
+    factors: tuple[tuple[Term, tuple[int, ...]], ...]
+    sizes: Shape
+
+    @property
+    def children(self) -> tuple[Term, ...]:
+        return tuple(t for t, _ in self.factors)
+
+
+class Fn(Term):
+    """An element-wise function of terms of one shape; ``params`` are its constants (the exponent of ``pow``)."""
+
+    __slots__ = ("args", "name", "params")
+
+    name: str
+    args: tuple[Term, ...]
+    params: tuple[Any, ...]
+
+    @property
+    def children(self) -> tuple[Term, ...]:
+        return self.args
+
+
+class Matrix(Term):
+    """A function of a whole square matrix: ``inv``, ``det``, ``logdet``, ..."""
+
+    __slots__ = ("arg", "name")
+
+    name: str
+    arg: Term
+
+    @property
+    def children(self) -> tuple[Term, ...]:
+        return (self.arg,)
+
+
+class Reduce(Term):
+    """A reduction over axes that is no sum (``logsumexp``, ``max``), or a normalisation along them (``softmax``)."""
+
+    __slots__ = ("arg", "axes", "name")
+
+    name: str
+    arg: Term
+    axes: tuple[int, ...]
+
+    @property
+    def children(self) -> tuple[Term, ...]:
+        return (self.arg,)
+
+
+class Abstract(Term):
+    """A function nobody wrote down, known by name: ``u`` of ``args``, and its derivative ∂u/∂(argument), ``slots`` times."""
+
+    __slots__ = ("args", "name", "slots")
+
+    name: str
+    args: tuple[Term, ...]
+    slots: tuple[int, ...]
+
+    @property
+    def children(self) -> tuple[Term, ...]:
+        return self.args
+
+
+def intern(kind: type[Any], key: Any, shape: Shape, **fields: Any) -> Any:
+    """The term of that class and key: the known one, or a new one."""
+    with _lock:
+        full = (kind, key, shape)
+        found = _known.get(full)
+        if found is None:
+            found = kind.__new__(kind)
+            found.ident = next(_count)
+            found.shape = shape
+            found.memory = {}
+            for name, value in fields.items():
+                setattr(found, name, value)
+            _known[full] = found
+        return found
+
+
+def known(kind: type[Any], key: Any, shape: Shape) -> Any:
+    """The term of that class and key if somebody made it, else None."""
+    return _known.get((kind, key, shape))
+
+
+def ordered(root: Term) -> list[Term]:
+    """All subterms, each once, children first."""
+    seen: set[int] = set()
+    out: list[Term] = []
+    stack: list[tuple[Term, Iterator[Term]]] = [(root, iter(root.children))]
+    seen.add(root.ident)
+    while stack:
+        term, children = stack[-1]
+        for child in children:
+            if child.ident not in seen:
+                seen.add(child.ident)
+                stack.append((child, iter(child.children)))
+                break
+        else:
+            out.append(term)
+            stack.pop()
+    return out
+
+
+def variables(root: Term) -> dict[str, Var]:
+    """The free variables by name, in order of first appearance."""
+    found = root.memory.get("variables")
+    if found is None:
+        found = {t.name: t for t in ordered(root) if isinstance(t, Var)}
+        root.memory["variables"] = found
+    return found
+
+
+def depends(root: Term, variable: Term) -> bool:
+    """Whether a variable occurs in a term."""
+    if isinstance(variable, Var):
+        return variables(root).get(variable.name) is variable
+    return any(t is variable for t in ordered(root))
