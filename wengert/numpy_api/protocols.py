@@ -6,6 +6,8 @@ handles themselves, and what that cannot do raises.
 
 from __future__ import annotations
 
+import contextlib
+import functools
 from typing import Any
 
 import numpy as np
@@ -13,10 +15,11 @@ import numpy as np
 from wengert.core.errors import CutError, NoRuleError, WengertError, error_at
 from wengert.core.handle import TracedArray, is_handle
 from wengert.numpy_api import inplace
+from wengert.numpy_api.gufuncs import with_axes
 from wengert.numpy_api.table import FUNCTIONS, UFUNCS
 from wengert.numpy_api.ufunc_methods import METHODS_OF_UFUNCS
 from wengert.numpy_api.conversions import as_objects
-from wengert.ops.join import holds_handle, nested
+from wengert.ops.join import holds_handle, nested, objects
 from wengert.ops.memory import write
 from wengert.ops.select import where as choose
 
@@ -40,8 +43,14 @@ def array_ufunc(self: Any, ufunc: Any, method: str, *inputs: Any, **kwargs: Any)
 
 def by_objects(ufunc: Any, inputs: tuple[Any, ...]) -> Any:
     """A ufunc made of a Python function (``np.frompyfunc``) runs on the scalar handles; its numbers come back stacked."""
-    made = ufunc(*(as_objects(x) if is_handle(x) else x for x in inputs))
+    made = ufunc(*map(_objects, inputs))
     return tuple(map(numbers, made)) if isinstance(made, tuple) else numbers(made)
+
+
+def _objects(x: Any) -> Any:
+    if is_handle(x):
+        return as_objects(x)
+    return objects(x) if isinstance(x, (list, tuple)) and holds_handle(x) else x
 
 
 def numbers(made: Any) -> Any:
@@ -56,6 +65,8 @@ def _call_with_options(ufunc: Any, record: Any, inputs: tuple[Any, ...], **kwarg
     kwargs.pop("casting", None)
     kwargs.pop("order", None)
     kwargs.pop("subok", None)
+    if ufunc.signature is not None and kwargs:
+        record = functools.partial(_along, ufunc, record, {k: kwargs.pop(k) for k in ("axis", "axes", "keepdims") if k in kwargs})
     if kwargs:
         raise error_at(
             NoRuleError, f"np.{ufunc.__name__} with {sorted(kwargs)} has no derivative rule", fix="call it without these options"
@@ -63,7 +74,8 @@ def _call_with_options(ufunc: Any, record: Any, inputs: tuple[Any, ...], **kwarg
     if type(out) is tuple and len(out) == 1:
         out = out[0]
     held = inplace.references(out) if type(out) is np.ndarray else 0
-    result = record(*inputs)
+    with np.errstate(all="ignore") if mask is not True else contextlib.nullcontext():
+        result = record(*inputs)  # elements that the mask leaves out raise no warnings
     if dtype is not None:
         result = result.astype(dtype)
     if mask is not True:
@@ -73,6 +85,10 @@ def _call_with_options(ufunc: Any, record: Any, inputs: tuple[Any, ...], **kwarg
     if type(out) is tuple:
         return tuple(r if o is None else _store(r, o) for r, o in zip(result, out, strict=True))
     return _store(result, out, held)
+
+
+def _along(ufunc: Any, record: Any, options: dict[str, Any], *inputs: Any) -> Any:
+    return with_axes(ufunc, record, inputs, **options)
 
 
 def _masked(result: Any, mask: Any, out: Any) -> Any:
