@@ -5,7 +5,7 @@ Imports core, ops. Invariant: a variable that stands twice matches only one and 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -179,7 +179,7 @@ def build(pattern: Pattern, found: Bindings, where: Any, made: list[Node]) -> Op
     op: Op = OPS[pattern.name]
     args = [build(p, found, where, made) for p in pattern.args]
     params = tuple(op.params.values()) if pattern.params is None else pattern.params
-    node = step(op, args, params, op.infer([kind_of(a) for a in args], params), where)
+    node = step(op, args, params, op.infer(kinds_of(args), params), where)
     made.append(node)
     return node
 
@@ -191,7 +191,21 @@ def kind_of(operand: Operand) -> ArrayType:
     return ArrayType.of(operand.value.value if is_handle(operand.value) else operand.value)
 
 
+def kinds_of(operands: Sequence[Operand]) -> list[ArrayType]:
+    """The types of the operands of one step; a Python number takes the precision of the others, as in NumPy."""
+    kinds = [kind_of(o) for o in operands]
+    weak = [isinstance(o, Const) and type(o.value) in (float, int, complex) for o in operands]
+    strong = [k.dtype for k, w in zip(kinds, weak, strict=True) if not w]
+    if not strong or not any(weak):
+        return kinds
+    common = np.result_type(*strong)
+    return [
+        ArrayType((), np.result_type(common, o.value)) if w and isinstance(o, Const) else k
+        for o, k, w in zip(operands, kinds, weak, strict=True)
+    ]
+
+
 __all__ = [
-    "Bindings", "Call", "Computed", "Number", "Pattern", "Rule", "Variable", "build", "call", "is_number", "kind_of", "match",
+    "Bindings", "Call", "Computed", "Number", "Pattern", "Rule", "Variable", "build", "call", "is_number", "kind_of", "kinds_of", "match",
     "same_constant",
 ]

@@ -42,7 +42,7 @@ def _merged(node: Any) -> Operand:
     short = simplified(path, shape)
     if not short and not isinstance(source, Const) and source.type.shape == node.type.shape and source.type.dtype == node.type.dtype:
         return source
-    if short == node.params[0] or not short:
+    if not short or (len(short) == len(node.params[0]) and all(s[1] is t[1] for s, t in zip(short, node.params[0], strict=True))):
         return node
     return step(GET, (source, *node.args[1:]), (short, shape, dtype), node.type, node.where, seq=node.seq)
 
