@@ -238,12 +238,20 @@ def _paired(
     def shape(a_shape: tuple[Any, ...], b_shape: tuple[Any, ...]) -> tuple[Any, ...]:
         return _tensordot_shape(a_shape, b_shape, axes(a_shape, b_shape))
 
+    def as_matmul(a_shape: tuple[int, ...], b_shape: tuple[int, ...]) -> bool:
+        # Of matrices and vectors np.dot is the matrix product, whose transposes reshape nothing.
+        return axes_of is dot_axes and 1 <= len(a_shape) <= 2 and 1 <= len(b_shape) <= 2
+
     def left(ct: Any, b: Any, a_shape: tuple[int, ...], b_shape: tuple[int, ...]) -> Any:
+        if as_matmul(a_shape, b_shape):
+            return _matmul_left(ct, b, a_shape, b_shape)
         if len(a_shape) == 1 and len(b_shape) == 1:
             return ct * conj(b)
         return _tensordot_left(ct, b, a_shape, b_shape, axes(a_shape, b_shape))
 
     def right(ct: Any, a: Any, a_shape: tuple[int, ...], b_shape: tuple[int, ...]) -> Any:
+        if as_matmul(a_shape, b_shape):
+            return _matmul_right(ct, a, a_shape, b_shape)
         if len(a_shape) == 1 and len(b_shape) == 1:
             return ct * conj(a)
         return _tensordot_right(ct, a, a_shape, b_shape, axes(a_shape, b_shape))
