@@ -15,6 +15,7 @@ from wengert.core.types import dtype_of
 from wengert.numpy_api.exact import array, looked, owned, rank, shape, values_of, whole_axis
 from wengert.numpy_api.table import implements, method
 from wengert.ops.memory import read
+from wengert.ops.paths import apply
 from wengert.ops.scan import along
 
 
@@ -336,11 +337,22 @@ def size(a: Any, axis: Any = None) -> int:
     return int(np.size(values_of(array(a)), axis))
 
 
-@implements(np.may_share_memory, np.shares_memory)
-def shares_memory(a: Any, b: Any, /, max_work: Any = None) -> bool:
-    if type(a) is TracedArray and type(b) is TracedArray:
-        return a is b or (a.base or a) is (b.base or b)
-    return False
+def _sharing(original: Any) -> None:
+    def share(a: Any, b: Any, /, max_work: Any = None) -> bool:
+        if type(a) is not TracedArray or type(b) is not TracedArray:
+            return False
+        root = a if a.base is None else a.base
+        if root is not (b if b.base is None else b.base):
+            return False
+        # A handle's own value may be a copy: what counts is where both look in their common base.
+        first, second = (apply(() if t is root else t.path, root.value) for t in (a, b))
+        return bool(original(first, second))
+
+    implements(original)(share)
+
+
+_sharing(np.may_share_memory)
+_sharing(np.shares_memory)
 
 
 @implements(np.iscomplexobj)

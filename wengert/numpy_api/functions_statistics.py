@@ -79,23 +79,51 @@ def _scattered(places: Any, values: Any, count: int) -> Any:
     return out
 
 
+def _edges(a: Any, bins: Any, range: Any, plain: Any) -> Any:
+    """The edges of bins as they follow traced edges, a traced range, or the least and the largest of traced data."""
+    if looks_traced(bins):
+        return array(bins)
+    if np.ndim(bins) > 0 or not (looks_traced(a) if range is None else looks_traced(range)):
+        return plain
+    low, high = (np.min(array(a)), np.max(array(a))) if range is None else range
+    return exactly(np.linspace(low, high, len(plain)), lambda: plain)
+
+
+def _edges_of_all(columns: Any, bins: Any, range: Any, plain: Any) -> list[Any]:
+    count = len(plain)
+    per_axis = list(bins) if _len(bins) == count else [bins] * count
+    ranges = [None] * count if range is None else list(range)
+    return [_edges(*row) for row in zip(columns, per_axis, ranges, plain, strict=True)]
+
+
+def _len(bins: Any) -> int:
+    return len(bins) if isinstance(bins, (list, tuple)) or (not isinstance(bins, (int, str)) and rank(bins) > 0) else -1
+
+
+@implements(np.histogram_bin_edges)
+def histogram_bin_edges(a: Any, bins: Any = 10, range: Any = None, weights: Any = None) -> Any:
+    plain = np.histogram_bin_edges(values_of(a), values_of(bins), values_of(range), values_of(weights))
+    return _edges(a, bins, range, plain)
+
+
 @implements(np.histogram)
 def histogram(a: Any, bins: Any = 10, range: Any = None, density: Any = None, weights: Any = None) -> Any:
     plain, edges = np.histogram(values_of(a), values_of(bins), values_of(range), density, values_of(weights))
+    kept = _edges(a, bins, range, edges)
     counts = _weighted(_bins([np.ravel(values_of(a))], [edges]), weights, (len(edges) - 1,))
-    if counts is None and not (density and looks_traced(bins)):
-        return looked(a, "histogram", plain), edges
+    if counts is None and not (density and looks_traced(kept)):
+        return looked(a, "histogram", plain), kept
     counts = np.histogram(values_of(a), edges)[0].astype(float) if counts is None else counts
-    kept = array(bins) if looks_traced(bins) else edges
     result = counts / np.diff(kept) / counts.sum() if density else counts
     return exactly(result, lambda: plain), kept
 
 
 @implements(np.histogram2d)
 def histogram2d(x: Any, y: Any, bins: Any = 10, range: Any = None, density: Any = None, weights: Any = None) -> Any:
-    plain, xedges, yedges = np.histogram2d(values_of(x), values_of(y), values_of(bins), values_of(range), density, values_of(weights))
-    found = _bins([np.ravel(values_of(x)), np.ravel(values_of(y))], [xedges, yedges])
-    return _density(plain, found, [xedges, yedges], density, weights, x), xedges, yedges
+    plain, *edges = np.histogram2d(values_of(x), values_of(y), values_of(bins), values_of(range), density, values_of(weights))
+    found = _bins([np.ravel(values_of(x)), np.ravel(values_of(y))], edges)
+    kept = _edges_of_all([x, y], bins, range, edges)
+    return _density(plain, found, kept, density, weights, x), *kept
 
 
 @implements(np.histogramdd)
@@ -103,17 +131,27 @@ def histogramdd(sample: Any, bins: Any = 10, range: Any = None, density: Any = N
     seen = values_of(sample)
     plain, edges = np.histogramdd(seen, values_of(bins), values_of(range), density, values_of(weights))
     columns = list(np.atleast_2d(seen).T if isinstance(seen, np.ndarray) and seen.ndim == 2 else map(np.ravel, np.atleast_2d(seen)))
-    return _density(plain, _bins(columns, list(edges)), list(edges), density, weights, sample), edges
+    if isinstance(sample, (list, tuple)):
+        sources = list(sample)
+    else:
+        sources = [sample[:, k] for k, _ in enumerate(edges)] if rank(sample) == 2 else [sample]
+    kept = _edges_of_all(sources, bins, range, edges)
+    return _density(plain, _bins(columns, list(edges)), kept, density, weights, sample), kept
 
 
 def _density(plain: Any, found: Any, edges: list[Any], density: Any, weights: Any, source: Any) -> Any:
     counts = _weighted(found, weights, plain.shape)
+    if counts is None and density and looks_traced(*edges):
+        there = found >= 0
+        share = None if weights is None else np.ravel(values_of(weights))[there]
+        counts = np.bincount(found[there], share, plain.size).reshape(plain.shape) * 1.0
     if counts is None:
         return looked(source, "histogram", plain)
     if density:
+        total = counts.sum()
         for k, edge in enumerate(edges):
             counts = counts / np.diff(edge).reshape(tuple(-1 if k == j else 1 for j in np.arange(len(edges))))
-        counts = counts / _weighted(found, weights, plain.shape).sum()
+        counts = counts / total
     return exactly(counts, lambda: plain)
 
 
