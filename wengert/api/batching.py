@@ -14,6 +14,7 @@ import numpy as np
 
 from wengert.api import engine
 from wengert.api.arguments import name_of
+from wengert.api.verify import check_rows, verified_call
 from wengert.batch.rules import expanded, stack_rows
 from wengert.batch.transform import Value, operand, run_batched
 from wengert.core import context
@@ -182,17 +183,20 @@ def _repeat(value: Any, size: int) -> Any:
     return expanded(value, size)
 
 
-def vmap(fun: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callable[..., Any]:
+def vmap(fun: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0, *, verify: bool = False) -> Callable[..., Any]:
     """Return a function that applies ``fun`` to every row of its arguments at once and stacks the results.
 
     ``in_axes``: the axis of each argument that counts the rows, None for an argument all rows share; one number for all or a tuple. A
     container argument takes its number for every array in it. ``out_axes`` says where the row axis goes in the outputs. Rows may take
-    different branches. Raises WengertValueError when sizes differ or a shape depends on the data of a row.
+    different branches. With ``verify`` the function also runs untraced on every row, and VerificationError is raised where the results are not the
+    same (bit for bit in the traced row, up to rounding in the others). Raises WengertValueError when sizes differ or a shape depends on the data of a row.
 
     >>> import numpy as np
     >>> vmap(lambda x, y: x @ y, in_axes=(0, None))(np.eye(2), np.array([3.0, 4.0]))
     array([3., 4.])
     """
+    if verify:
+        return _verified(fun, in_axes, out_axes)
 
     @functools.wraps(fun)
     def batched(*args: Any) -> Any:
@@ -241,6 +245,42 @@ def vmap(fun: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callab
         return structure.unflatten([_place(o, final, size) for o in outputs])
 
     return batched
+
+
+def _verified(fun: Callable[..., Any], in_axes: Any, out_axes: Any) -> Callable[..., Any]:
+    """vmap, and a loop over the rows to compare it with."""
+
+    @functools.wraps(fun)
+    def batched(*args: Any) -> Any:
+        pairs = list(zip(args, _axes(in_axes, args), strict=True))
+        copies = [row_of(arg, None) for arg in args]
+        result = verified_call(lambda f: vmap(f, in_axes, out_axes)(*args), fun)
+        size = next(
+            shape_of(_plain_leaf(leaf))[axis] for arg, axis in pairs if axis is not None for leaf in flatten(arg)[0] if not is_static(leaf)
+        )
+        rows = [
+            tuple(row_of(arg, b, axis) for arg, (_, axis) in zip(copies, pairs, strict=True)) for b in range(size)
+        ]
+        check_rows(fun, rows, [row_of(result, b, out_axes) for b in range(size)])
+        return result
+
+    return batched
+
+
+def row_of(tree: Any, row: int | None, axis: int | None = None) -> Any:
+    """Plain copies of one row of every array in a container (of the arrays themselves without an axis)."""
+    leaves, structure = flatten(tree)
+    found = []
+    for leaf in map(_plain_leaf, leaves):
+        if isinstance(leaf, (np.ndarray, np.generic)):
+            leaf = leaf.copy() if axis is None or row is None else np.take(leaf, row, axis=axis)
+        found.append(leaf)
+    return structure.unflatten(found)
+
+
+def _plain_leaf(leaf: Any) -> Any:
+    settled = engine.settled(leaf)
+    return settled.value if is_handle(settled) else settled
 
 
 def _axes(in_axes: Any, args: Sequence[Any]) -> list[int | None]:

@@ -16,6 +16,7 @@ import numpy as np
 from wengert.api import engine
 from wengert.api.arguments import Selection, checked, name_of, scalar_output
 from wengert.api.kinks import publish, watcher
+from wengert.api.verify import verified, verified_call
 from wengert.core import context
 from wengert.core.context import SWITCH, tracing
 from wengert.core.errors import NoDependenceWarning, WengertTypeError, WengertValueError, error_at
@@ -48,14 +49,15 @@ def warn_independent(fun: Any, path: str) -> None:
 
 def value_and_grad(
     fun: Callable[..., Any], argnums: int | Sequence[int] = 0, *, argnames: str | Sequence[str] | None = None, has_aux: bool = False,
-    holomorphic: bool = False, nonsmooth: str = "ignore",
+    holomorphic: bool = False, nonsmooth: str = "ignore", verify: bool = False,
 ) -> Callable[..., Any]:
     """Return a function that gives the value of ``fun`` and its gradient, from one run.
 
     ``fun`` returns one real number (with ``has_aux`` a pair of that and anything). The gradient has the shape and dtype of the argument
     ``argnums``; a tuple of numbers gives a tuple, ``argnames`` a dict. For complex arguments it is df/dx + i df/dy; ``holomorphic`` gives f'(z).
     ``nonsmooth`` says what happens where an operation is evaluated at a kink (docs/kinks.md): "ignore", "warn", "raise" (KinkError), or
-    "record" (``wengert.kinks()`` then lists the places).
+    "record" (``wengert.kinks()`` then lists the places). With ``verify`` the function runs once more, untraced, on copies of its arguments, and
+    VerificationError is raised unless it returns the same values bit for bit.
 
     Raises WengertTypeError for arguments or outputs that have no derivative, CutError where a derivative would be lost.
 
@@ -65,6 +67,12 @@ def value_and_grad(
     """
 
     watcher(nonsmooth)
+    if verify:
+        return verified(
+            lambda f: value_and_grad(
+                f, argnums, argnames=argnames, has_aux=has_aux, holomorphic=holomorphic, nonsmooth=nonsmooth
+            ), fun,
+        )
 
     @functools.wraps(fun)
     def value_and_gradient(*args: Any, **kwargs: Any) -> Any:
@@ -119,7 +127,7 @@ def outward_tree(value: Any) -> Any:
 
 def grad(
     fun: Callable[..., Any], argnums: int | Sequence[int] = 0, *, argnames: str | Sequence[str] | None = None, has_aux: bool = False,
-    holomorphic: bool = False, nonsmooth: str = "ignore",
+    holomorphic: bool = False, nonsmooth: str = "ignore", verify: bool = False,
 ) -> Callable[..., Any]:
     """Return the gradient function of a function with one real output; options as for ``value_and_grad``.
 
@@ -127,7 +135,9 @@ def grad(
     >>> grad(lambda x: np.sin(x) * x)(0.0)
     np.float64(0.0)
     """
-    both = value_and_grad(fun, argnums, argnames=argnames, has_aux=has_aux, holomorphic=holomorphic, nonsmooth=nonsmooth)
+    both = value_and_grad(
+        fun, argnums, argnames=argnames, has_aux=has_aux, holomorphic=holomorphic, nonsmooth=nonsmooth, verify=verify
+    )
 
     @functools.wraps(fun)
     def gradient(*args: Any, **kwargs: Any) -> Any:
@@ -137,16 +147,18 @@ def grad(
     return gradient
 
 
-def vjp(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
+def vjp(fun: Callable[..., Any], *primals: Any, has_aux: bool = False, verify: bool = False) -> Any:
     """Return ``fun(*primals)`` and its pullback: cotangents of the output to a tuple of cotangents of the primals.
 
     The pairing is Re<ct, t>. With ``has_aux`` the function returns (out, aux) and ``(out, pullback, aux)`` comes back. The pullback may be called
-    any number of times.
+    any number of times. ``verify`` as for ``value_and_grad``.
 
     >>> out, pullback = vjp(lambda x, y: x * y, 3.0, 4.0)
     >>> float(out), [float(c) for c in pullback(1.0)]
     (12.0, [4.0, 3.0])
     """
+    if verify:
+        return verified_call(lambda f: vjp(f, *primals, has_aux=has_aux), fun)
     picked = Selection(fun, primals, {}, tuple(range(len(primals))), None)
     leaves = [engine.settled(_own(leaf)) for leaf in picked.leaves]
     frame, roots, out = engine.reverse_trace(fun, leaves, picked.rebuild, here())
@@ -214,15 +226,19 @@ def _promoted(got: Any, plain: Any) -> Any:
     return dtype.type(got)
 
 
-def jvp(fun: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], has_aux: bool = False) -> Any:
+def jvp(
+    fun: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], has_aux: bool = False, *, verify: bool = False
+) -> Any:
     """Return ``fun(*primals)`` and its derivative along ``tangents``, by one forward run whose memory does not grow with the program.
 
-    With ``has_aux``: (out, tangent_out, aux).
+    With ``has_aux``: (out, tangent_out, aux). ``verify`` as for ``value_and_grad``.
 
     >>> import math
     >>> jvp(math.sin, (0.0,), (2.0,))
     (0.0, np.float64(2.0))
     """
+    if verify:
+        return verified_call(lambda f: jvp(f, primals, tangents, has_aux), fun)
     if not isinstance(primals, (tuple, list)) or not isinstance(tangents, (tuple, list)):
         raise error_at(WengertTypeError, "jvp takes tuples: jvp(fun, (x, y), (dx, dy))", fix="write (x,) for one argument")
     if len(primals) != len(tangents):

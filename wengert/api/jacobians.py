@@ -16,6 +16,7 @@ from wengert.api import engine
 from wengert.api.arguments import Selection, name_of
 from wengert.api.batching import batched_call
 from wengert.api.gradients import grad, jvp, vjp
+from wengert.api.verify import verified, verified_call
 from wengert.core.errors import NoRuleError, WengertTypeError, WengertValueError, error_at
 from wengert.core.handle import is_handle
 from wengert.core.tree import Structure, flatten
@@ -241,12 +242,12 @@ _MODES = ("auto", "fwd", "rev")
 
 def jacobian(
     fun: Callable[..., Any], argnums: Argnums = 0, *, argnames: Argnames = None, mode: str = "auto", has_aux: bool = False,
-    chunk_size: int | None = None,
+    chunk_size: int | None = None, verify: bool = False,
 ) -> Callable[..., Any]:
     """Return the Jacobian function: shape ``out.shape + in.shape``, for containers the tree of outputs of trees of inputs.
 
     ``mode``: "fwd" (one batched tangent per input element), "rev" (one cotangent per output element) or "auto" (the fewer). ``chunk_size``
-    bounds how many go in one batch, and so the memory. Raises WengertTypeError for outputs that are no numbers.
+    bounds how many go in one batch, and so the memory. ``verify`` as for ``value_and_grad``. Raises WengertTypeError for outputs that are no numbers.
 
     >>> import numpy as np
     >>> jacobian(lambda x: x ** 2)(np.array([1.0, 2.0]))
@@ -256,6 +257,10 @@ def jacobian(
     if mode not in _MODES:
         raise error_at(WengertValueError, f"mode={mode!r} is not a way to make a Jacobian", fix=f"one of {', '.join(map(repr, _MODES))}")
     _chunks(1, chunk_size)
+    if verify:
+        return verified(
+            lambda f: jacobian(f, argnums, argnames=argnames, mode=mode, has_aux=has_aux, chunk_size=chunk_size), fun
+        )
 
     @functools.wraps(fun)
     def jacobian_at(*args: Any, **kwargs: Any) -> Any:
@@ -276,29 +281,30 @@ def jacobian(
 
 
 def jacfwd(fun: Callable[..., Any], argnums: Argnums = 0, *, argnames: Argnames = None, has_aux: bool = False,
-           chunk_size: int | None = None) -> Callable[..., Any]:
+           chunk_size: int | None = None, verify: bool = False) -> Callable[..., Any]:
     """``jacobian`` by forward mode.
 
     >>> import numpy as np
     >>> jacfwd(np.sin)(np.zeros(1))
     array([[1.]])
     """
-    return jacobian(fun, argnums, argnames=argnames, mode="fwd", has_aux=has_aux, chunk_size=chunk_size)
+    return jacobian(fun, argnums, argnames=argnames, mode="fwd", has_aux=has_aux, chunk_size=chunk_size, verify=verify)
 
 
 def jacrev(fun: Callable[..., Any], argnums: Argnums = 0, *, argnames: Argnames = None, has_aux: bool = False,
-           chunk_size: int | None = None) -> Callable[..., Any]:
+           chunk_size: int | None = None, verify: bool = False) -> Callable[..., Any]:
     """``jacobian`` by reverse mode.
 
     >>> import numpy as np
     >>> jacrev(np.sin)(np.zeros(1))
     array([[1.]])
     """
-    return jacobian(fun, argnums, argnames=argnames, mode="rev", has_aux=has_aux, chunk_size=chunk_size)
+    return jacobian(fun, argnums, argnames=argnames, mode="rev", has_aux=has_aux, chunk_size=chunk_size, verify=verify)
 
 
 def hessian(
-    fun: Callable[..., Any], argnums: Argnums = 0, *, argnames: Argnames = None, mode: str = "auto", chunk_size: int | None = None
+    fun: Callable[..., Any], argnums: Argnums = 0, *, argnames: Argnames = None, mode: str = "auto", chunk_size: int | None = None,
+    verify: bool = False,
 ) -> Callable[..., Any]:
     """Return the Hessian function of a function with one real output: shape ``in.shape + in.shape``, forward over reverse.
 
@@ -309,10 +315,12 @@ def hessian(
     """
     if mode not in ("auto", "fwd-rev"):
         raise error_at(WengertValueError, f"mode={mode!r} is not a way to make a Hessian", fix="'auto' or 'fwd-rev'")
+    if verify:
+        return verified(lambda f: hessian(f, argnums, argnames=argnames, mode=mode, chunk_size=chunk_size), fun)
     return jacobian(grad(fun, argnums, argnames=argnames), argnums, argnames=argnames, mode="fwd", chunk_size=chunk_size)
 
 
-def hvp(fun: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
+def hvp(fun: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], *, verify: bool = False) -> tuple[Any, Any]:
     """The gradient at ``primals`` and the product of the Hessian with ``tangents``, by forward over reverse.
 
     For one primal both come back as it is; for several as tuples.
@@ -323,16 +331,20 @@ def hvp(fun: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]
     """
     if not isinstance(primals, (tuple, list)) or not isinstance(tangents, (tuple, list)):
         raise error_at(WengertTypeError, "hvp takes tuples: hvp(fun, (x, y), (dx, dy))", fix="write (x,) for one argument")
+    if verify:
+        return verified_call(lambda f: hvp(f, primals, tangents), fun)  # type: ignore[no-any-return]
     argnums: Argnums = 0 if len(primals) == 1 else tuple(range(len(primals)))
     return jvp(grad(fun, argnums), primals, tangents)  # type: ignore[no-any-return]
 
 
-def derivative(fun: Callable[..., Any], argnum: int = 0) -> Callable[..., Any]:
+def derivative(fun: Callable[..., Any], argnum: int = 0, *, verify: bool = False) -> Callable[..., Any]:
     """Return the derivative of a function of one real number; the output may have any shape.
 
     >>> float(derivative(lambda t: t ** 3)(2.0))
     12.0
     """
+    if verify:
+        return verified(lambda f: derivative(f, argnum), fun)
 
     @functools.wraps(fun)
     def derivative_at(*args: Any, **kwargs: Any) -> Any:
@@ -357,13 +369,15 @@ def derivative(fun: Callable[..., Any], argnum: int = 0) -> Callable[..., Any]:
     return derivative_at
 
 
-def elementwise_grad(fun: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
+def elementwise_grad(fun: Callable[..., Any], argnums: Argnums = 0, *, verify: bool = False) -> Callable[..., Any]:
     """Return the derivative of a function that acts on every element by itself: the gradient of the sum of its output.
 
     >>> import numpy as np
     >>> elementwise_grad(np.square)(np.array([1.0, 2.0]))
     array([2., 4.])
     """
+    if verify:
+        return verified(lambda f: elementwise_grad(f, argnums), fun)
 
     @functools.wraps(fun)
     def summed(*args: Any, **kwargs: Any) -> Any:
