@@ -19,7 +19,9 @@ from wengert.core.op import OPS
 from wengert.core.types import ArrayType
 
 
-@pytest.mark.parametrize("layout", [np.ascontiguousarray, np.asfortranarray, lambda a: np.repeat(a, 2, axis=1)[:, ::2]])
+@pytest.mark.parametrize(
+    "layout", [np.ascontiguousarray, np.asfortranarray, lambda a: np.repeat(a, 2, axis=1)[:, ::2]]
+)
 def test_every_layout_gives_the_same_bits(layout: Any) -> None:
     """Sums depend in their last bits on the order of memory: reuse must not change it."""
     rng = np.random.default_rng(0)
@@ -59,11 +61,14 @@ def test_overlapping_reads_and_writes() -> None:
 
 
 def test_an_operation_that_returns_its_operand_gets_a_copy() -> None:
-    """The plan counts on fresh memory: a result that is the operand itself must not be overwritten with it."""
+    """The plan counts on fresh memory: a result that is the operand itself must not be overwritten
+    with it."""
     kind = ArrayType((3,))
     from wengert.core.op import GENERAL, Op
 
-    same = Op(listed=False, name="same", kind=GENERAL, inputs=("x",), params={}, evaluate=lambda x: x)
+    same = Op(
+        listed=False, name="same", kind=GENERAL, inputs=("x",), params={}, evaluate=lambda x: x
+    )
     x = input_node(kind)
     a = step(OPS["exp"], [x], (), kind, None)
     b = step(same, [a], (), kind, None)

@@ -16,7 +16,8 @@ from tests.programs.harness import Program, quiet, same_bits
 from tests.programs.tables import PROGRAMS
 from wengert.core.handle import is_handle
 
-# These compute a value by one formula and record another one for the derivative: the last bits may differ.
+# These compute a value by one formula and record another one for the derivative: the last bits may
+# differ.
 ROUNDED = {"quantiles_and_median"}
 
 
@@ -73,7 +74,9 @@ def test_a_decision_that_falls_otherwise_is_an_error_with_the_line() -> None:
 
     graph = wg.trace(program)(np.ones(3))
     np.testing.assert_array_equal(graph(np.full(3, 2.0)), np.full(3, 4.0))
-    with pytest.raises(ValueError, match=r"bool\(\.\.\.\) giving True at .*test_graph\.py:\d+") as caught:
+    with pytest.raises(
+        ValueError, match=r"bool\(\.\.\.\) giving True at .*test_graph\.py:\d+"
+    ) as caught:
         graph(-np.ones(3))
     assert caught.value.file.endswith("test_graph.py")
     assert "trace" in caught.value.fix
@@ -190,7 +193,8 @@ def test_several_outputs_of_one_operation() -> None:
 
 
 def test_a_derivative_inside_is_part_of_the_graph() -> None:
-    """d/dx sin(x)^2 = sin(2x), taken inside a traced function; at another point the graph follows."""
+    """d/dx sin(x)^2 = sin(2x), taken inside a traced function; at another point the graph
+    follows."""
 
     def program(x: Any) -> Any:
         return wg.grad(lambda t: np.sin(t) ** 2)(x) + wg.jvp(lambda t: t**3, (x,), (1.0,))[1]
@@ -220,7 +224,9 @@ def test_a_graph_called_under_a_trace_is_differentiated() -> None:
     np.testing.assert_allclose(wg.grad(lambda t: graph(t))(x), 2 * np.exp(2 * x), rtol=1e-14)
     second = wg.grad(lambda t: wg.grad(lambda s: graph(s))(t).sum())(x)
     np.testing.assert_allclose(second, 4 * np.exp(2 * x), rtol=1e-14)
-    np.testing.assert_allclose(wg.jvp(lambda t: graph(t), (x,), (x,))[1], (2 * x * np.exp(2 * x)).sum(), rtol=1e-14)
+    np.testing.assert_allclose(
+        wg.jvp(lambda t: graph(t), (x,), (x,))[1], (2 * x * np.exp(2 * x)).sum(), rtol=1e-14
+    )
 
 
 def test_a_graph_of_writes_called_under_a_trace() -> None:

@@ -1,7 +1,8 @@
-"""linearize and transpose: against the complex step, Richardson and closed forms, to any order, inside other traces.
+"""linearize and transpose: against the complex step, Richardson and closed forms, to any order,
+inside other traces.
 
-Imports the public API, the program tables and their oracle. Invariant: no expected number comes from the library.
-"""
+Imports the public API, the program tables and their oracle. Invariant: no expected number comes
+from the library."""
 
 from __future__ import annotations
 
@@ -68,7 +69,11 @@ def test_residuals_are_not_computed_again() -> None:
     _, derivative = wg.linearize(lambda x: np.exp(np.sin(x)) / np.sqrt(x), np.array([0.5, 1.5]))
     names = {node.op.name for node in derivative.graph}
     assert names <= {"multiply", "divide", "negative", "add", "subtract"}
-    assert all(type(a).__name__ == "Const" or a.op is not None for node in derivative.graph for a in node.args)
+    assert all(
+        type(a).__name__ == "Const" or a.op is not None
+        for node in derivative.graph
+        for a in node.args
+    )
 
 
 def test_structures_of_arguments_and_results() -> None:
@@ -126,7 +131,9 @@ def test_complex_maps_and_their_adjoints() -> None:
 
 
 def test_real_and_imaginary_parts() -> None:
-    """<J t, c> = <t, J^T c> for a map between real and complex numbers, J from the complex numbers' own algebra."""
+    """<J t, c> = <t, J^T c> for a map between real and complex numbers, J from the complex numbers'
+    own algebra."""
+
     def program(x: Any) -> Any:
         z = x[0] + 1j * x[1]
         w = np.zeros(2, complex)
@@ -184,7 +191,13 @@ def test_transposing_twice_gives_the_map() -> None:
     assert derivative.T.T is derivative
     np.testing.assert_allclose(twice.matrix(), matrix, rtol=1e-14)
     order = np.argsort(np.concatenate([[x.sum()], x**2]))
-    wanted = np.vstack([a, np.vstack([np.ones(3), np.diag(2 * x)])[::-1], np.vstack([np.ones(3), np.diag(2 * x)])[order]])
+    wanted = np.vstack(
+        [
+            a,
+            np.vstack([np.ones(3), np.diag(2 * x)])[::-1],
+            np.vstack([np.ones(3), np.diag(2 * x)])[order],
+        ]
+    )
     np.testing.assert_allclose(matrix, wanted, rtol=1e-13)
 
 
@@ -203,7 +216,9 @@ def test_linearize_inside_grad() -> None:
 
 @pytest.mark.parametrize("order", [1, 2, 3, 4, 5])
 def test_nested_to_any_order(order: int) -> None:
-    """The n-th derivative of exp(2x) is 2^n exp(2x); each order by another nesting of maps, transposes and modes."""
+    """The n-th derivative of exp(2x) is 2^n exp(2x); each order by another nesting of maps,
+    transposes and modes."""
+
     def derivative_of(fun: Any, kind: int) -> Any:
         if kind == 0:
             return lambda x: wg.linearize(fun, x)[1](1.0)
@@ -212,7 +227,7 @@ def test_nested_to_any_order(order: int) -> None:
         return lambda x: wg.jvp(fun, (x,), (1.0,))[1]
 
     for offset in range(3):
-        fun: Any = lambda x: np.exp(2.0 * x)  # noqa: E731
+        fun: Any = lambda x: np.exp(2.0 * x)
         for k in range(order):
             fun = derivative_of(fun, (k + offset) % 3)
         assert float(fun(0.3)) == pytest.approx(2.0**order * math.exp(0.6), rel=1e-12)
@@ -220,6 +235,7 @@ def test_nested_to_any_order(order: int) -> None:
 
 def test_hessian_by_linearizing_the_gradient() -> None:
     """f = sum x_i^3 x_{i+1}: closed-form Hessian."""
+
     def program(x: Any) -> Any:
         return np.sum(x[:-1] ** 3 * x[1:])
 
@@ -235,7 +251,8 @@ def test_hessian_by_linearizing_the_gradient() -> None:
 
 
 def test_mutation_differentiated_through_the_map() -> None:
-    """y_i = y_{i-1} x_i, so y_n = prod x: its derivative along v, differentiated again, is sum over pairs."""
+    """y_i = y_{i-1} x_i, so y_n = prod x: its derivative along v, differentiated again, is sum over
+    pairs."""
     v = np.array([1.0, -0.5, 0.25])
     x = np.array([1.3, 0.4, -0.8])
 
@@ -322,13 +339,15 @@ def test_linear_algebra(name: str) -> None:
 
 def _richardson(program: Any, x: np.ndarray) -> np.ndarray:
     columns = [
-        oracle.directional(lambda v: np.ravel(program(v)).astype(float), x, e)[0] for e in np.eye(x.size)
+        oracle.directional(lambda v: np.ravel(program(v)).astype(float), x, e)[0]
+        for e in np.eye(x.size)
     ]
     return np.array(columns).T
 
 
 def test_infinite_partials_beside_exact_zeros() -> None:
     """where(x > 0, sqrt(x), 0) at 0: the branch not taken has an infinite slope and must give 0."""
+
     def program(x: Any) -> Any:
         return np.where(x > 0, np.sqrt(x), 0.0)
 

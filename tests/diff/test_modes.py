@@ -1,4 +1,5 @@
-"""Graphs of derivatives: forward and reverse mode of a recorded graph, run at points it was not recorded at.
+"""Graphs of derivatives: forward and reverse mode of a recorded graph, run at points it was not
+recorded at.
 
 Imports diff and the public API. Invariant: references are closed forms or the complex step.
 """
@@ -58,7 +59,8 @@ def test_both_modes_at_other_points(optimise: Any) -> None:
 
 
 def test_modes_of_modes() -> None:
-    """x^4: the second derivative 12 x^2 by the forward mode of the reverse mode, at other points."""
+    """x^4: the second derivative 12 x^2 by the forward mode of the reverse mode, at other
+    points."""
     graph = wg.trace(lambda x: x * x * x * x)(0.5)
     twice = forward(reverse(graph))
     for x in (0.5, -1.5, 2.0):
@@ -68,7 +70,8 @@ def test_modes_of_modes() -> None:
 
 
 def test_a_recorded_gradient_keeps_zeros_at_other_points() -> None:
-    """The branch not taken has an infinite slope only at the second point; its zero must stay there too."""
+    """The branch not taken has an infinite slope only at the second point; its zero must stay there
+    too."""
     graph = wg.trace(lambda x: np.sum(np.where(x > 0, np.sqrt(x), 0.0)))(np.array([0.0, 4.0]))
     pulled = wg.trace(wg.grad(lambda x: graph(x)))(np.array([0.0, 4.0]))
     np.testing.assert_array_equal(pulled(np.array([9.0, 0.0])), [1 / 6, 0.0])

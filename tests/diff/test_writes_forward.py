@@ -1,4 +1,5 @@
-"""Forward mode through n writes costs O(n) altogether: the tangent array is handed on, and copied only where it was seen.
+"""Forward mode through n writes costs O(n) altogether: the tangent array is handed on, and copied
+only where it was seen.
 
 Imports the public API. Invariant: copies are counted, never timed; derivatives are closed forms.
 """
@@ -67,6 +68,7 @@ def test_n_writes_copy_a_few_arrays(n: int, counting: Counting) -> None:
 @pytest.mark.parametrize("n", [300, 1_200])
 def test_n_writes_of_traced_tangents(n: int, counting: Counting) -> None:
     """Tangents that are handles: jvp inside grad. d/dx of the tangent's sum with x^2 written."""
+
     def program(x: Any) -> Any:
         y = np.zeros(n)
         for i in range(n):
@@ -121,7 +123,10 @@ def test_parts_read_between_writes_keep_their_tangents() -> None:
         y[1] = number + head[0]
         return head, number, window, y
 
-    for run in (lambda: wg.jvp(program, (1.0,), (1.0,))[1], lambda: wg.linearize(program, 1.0)[1](1.0)):
+    for run in (
+        lambda: wg.jvp(program, (1.0,), (1.0,))[1],
+        lambda: wg.linearize(program, 1.0)[1](1.0),
+    ):
         head, number, window, y = run()
         np.testing.assert_array_equal(head, [1.0, 0.0])
         assert float(number) == 1.0

@@ -1,4 +1,5 @@
-"""Plans: what is freed and reused, the predicted peak against the measured one, and that memory is never clobbered.
+"""Plans: what is freed and reused, the predicted peak against the measured one, and that memory is
+never clobbered.
 
 Imports the public API and plan. Invariant: references are the untraced programs and tracemalloc.
 """
@@ -70,7 +71,15 @@ def reduced(x: Any) -> Any:
     return y.sum()
 
 
-PROGRAMS: list[Callable[..., Any]] = [chain, branches, outer_product, writes, views, kept_alive, reduced]
+PROGRAMS: list[Callable[..., Any]] = [
+    chain,
+    branches,
+    outer_product,
+    writes,
+    views,
+    kept_alive,
+    reduced,
+]
 
 
 def measured_peak(work: Callable[[], Any]) -> int:
@@ -120,6 +129,7 @@ def test_a_chain_needs_two_arrays_at_most() -> None:
 def test_n_writes_make_one_buffer() -> None:
     """O(n) in total: no step but the first allocates the array, and none copies it."""
     for n in (100, 1000):
+
         def program(x: Any, n: int = n) -> Any:
             y = np.zeros(n)
             y[0] = x
@@ -132,7 +142,8 @@ def test_n_writes_make_one_buffer() -> None:
         assert sum(s.node.op is UPDATE and s.reuses is None for s in plan.steps) == 1
         assert plan.peak == 8 * n
         np.testing.assert_array_equal(graph(3.0), program(3.0))
-        assert measured_peak(lambda: run(plan, [3.0])) < 8 * n + 400 * n  # the list of values, no arrays
+        peak = measured_peak(lambda plan=plan: run(plan, [3.0]))
+        assert peak < 8 * n + 400 * n  # the list of values, no arrays
 
 
 def test_a_write_copies_what_is_still_needed() -> None:

@@ -14,9 +14,9 @@ import wengert as wg
 from tests.programs.harness import Program, quiet
 from tests.programs.oracle import flatten as numbers
 from tests.programs.tables import PROGRAMS
+from wengert.core.graph import Graph, input_node, step
 from wengert.core.node import Const
 from wengert.core.op import CONTROL, Op
-from wengert.core.graph import Graph, input_node, step
 from wengert.core.types import ArrayType
 from wengert.rewrite.clean import clean, merged, simplify, without_dead
 from wengert.rewrite.views import simplified
@@ -114,7 +114,12 @@ def test_the_same_question_twice_is_one_guard() -> None:
 def test_opaque_steps_are_neither_merged_nor_folded() -> None:
     draws = iter(range(100))
     op = Op(
-        listed=False, name="draw", kind=CONTROL, inputs=("x",), params={}, evaluate=lambda x: x + next(draws),
+        listed=False,
+        name="draw",
+        kind=CONTROL,
+        inputs=("x",),
+        params={},
+        evaluate=lambda x: x + next(draws),
         infer=lambda types, params: types[0],
     )
     kind = ArrayType(())
@@ -135,9 +140,17 @@ def test_dead_steps_go_and_inputs_stay() -> None:
 @pytest.mark.parametrize(
     "view",
     [
-        lambda x: x.T.T, lambda x: x.transpose(1, 0).T, lambda x: x.reshape(6).reshape(2, 3), lambda x: x[:, ::-1][:, ::-1],
-        lambda x: x.reshape(3, 2)[1:][0], lambda x: x.T.reshape(-1)[2:5], lambda x: x.T[1:][:, 0], lambda x: x.reshape(1, 6)[0][::2],
-        lambda x: x[[1, 0]].T[1], lambda x: x.T[[2, 0]][1:], lambda x: x.swapaxes(0, 1).reshape(2, 3).T,
+        lambda x: x.T.T,
+        lambda x: x.transpose(1, 0).T,
+        lambda x: x.reshape(6).reshape(2, 3),
+        lambda x: x[:, ::-1][:, ::-1],
+        lambda x: x.reshape(3, 2)[1:][0],
+        lambda x: x.T.reshape(-1)[2:5],
+        lambda x: x.T[1:][:, 0],
+        lambda x: x.reshape(1, 6)[0][::2],
+        lambda x: x[[1, 0]].T[1],
+        lambda x: x.T[[2, 0]][1:],
+        lambda x: x.swapaxes(0, 1).reshape(2, 3).T,
     ],
 )
 def test_views_of_views_are_one_step(view: Any) -> None:
@@ -159,14 +172,17 @@ def test_views_of_views_are_one_step(view: Any) -> None:
 def test_identity_paths_vanish() -> None:
     assert simplified((("transpose", None), ("transpose", None)), (2, 3)) == ()
     assert simplified((("transpose", (1, 2, 0)), ("transpose", (2, 0, 1))), (2, 3, 4)) == ()
-    assert simplified((("reshape", ((6,), "C")), ("reshape", ((2, 3), "C"))), (2, 3))[-1][1][0] == (2, 3)
+    assert simplified((("reshape", ((6,), "C")), ("reshape", ((2, 3), "C"))), (2, 3))[-1][1][0] == (
+        2,
+        3,
+    )
     graph = simplify(wg.trace(lambda x: np.sin(x.T.T))(np.ones((2, 3))))
     assert names(graph) == ["sin"]
 
 
 def test_a_linear_program_simplified_is_the_same_map() -> None:
     x = np.array([0.3, 1.4, -0.6])
-    _, derivative = wg.linearize(lambda x: np.concatenate([np.exp(x) * 2.0, -(-x)]), x)
+    _, derivative = wg.linearize(lambda x: np.concatenate([np.exp(x) * 2.0, np.negative(-x)]), x)
     graph = simplify(derivative.graph)
     t = np.array([1.0, -2.0, 0.5])
     np.testing.assert_allclose(graph.evaluate([t])[0], np.append(2 * np.exp(x) * t, t), rtol=1e-15)

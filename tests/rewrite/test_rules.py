@@ -1,7 +1,8 @@
-"""Every rule of the table is its own test: both sides run on samples, infinities, zeros of both signs and NaN among them.
+"""Every rule of the table is its own test: both sides run on samples, infinities, zeros of both
+signs and NaN among them.
 
-Imports rewrite. Invariant: an exact rule keeps every bit, another one every finite value up to a rounding.
-"""
+Imports rewrite. Invariant: an exact rule keeps every bit, another one every finite value up to a
+rounding."""
 
 from __future__ import annotations
 
@@ -19,10 +20,28 @@ from wengert.rewrite.clean import without_dead
 from wengert.rewrite.engine import rewrite
 from wengert.rewrite.pattern import Bindings, Call, Computed, Pattern, Rule, Variable, build, call
 
-SPECIAL = np.array([
-    0.0, -0.0, 1.0, -1.0, 0.5, 3.0, -7.25, 1e-310, 5e-324, 2.2250738585072014e-308, 1.7976931348623157e308, -1e300, np.inf, -np.inf, np.nan,
-    0.1, 1 / 3, np.pi,
-])
+SPECIAL = np.array(
+    [
+        0.0,
+        -0.0,
+        1.0,
+        -1.0,
+        0.5,
+        3.0,
+        -7.25,
+        1e-310,
+        5e-324,
+        2.2250738585072014e-308,
+        1.7976931348623157e308,
+        -1e300,
+        np.inf,
+        -np.inf,
+        np.nan,
+        0.1,
+        1 / 3,
+        np.pi,
+    ]
+)
 FACTORS = [2.0, -3.0, 0.5, 0.1, 1e200, 1e-200, 4, -0.25]
 
 
@@ -61,8 +80,13 @@ def samples(names: list[str], kind: ArrayType) -> Any:
     """Every pair of special values, and random ones."""
     rng = np.random.default_rng(0)
     left, right = (m.ravel() for m in np.meshgrid(SPECIAL, SPECIAL))
-    random = np.concatenate([rng.normal(size=200), np.exp(rng.uniform(-700, 700, 200)) * rng.choice([-1, 1], 200)])
-    columns = {"x": np.concatenate([left, random]), "y": np.concatenate([right, rng.permutation(random)])}
+    random = np.concatenate(
+        [rng.normal(size=200), np.exp(rng.uniform(-700, 700, 200)) * rng.choice([-1, 1], 200)]
+    )
+    columns = {
+        "x": np.concatenate([left, random]),
+        "y": np.concatenate([right, rng.permutation(random)]),
+    }
     size = columns["x"].size
     for name in names:
         value = rng.random(size) > 0.5 if name == "c" else columns[name].astype(kind.dtype)
@@ -82,7 +106,11 @@ def same_bits(left: np.ndarray, right: np.ndarray) -> None:
     assert left.shape == right.shape
     both = np.isnan(left) & np.isnan(right)
     np.testing.assert_array_equal(left, right)
-    parts = [(left.real, right.real), (left.imag, right.imag)] if left.dtype.kind == "c" else [(left, right)]
+    parts = (
+        [(left.real, right.real), (left.imag, right.imag)]
+        if left.dtype.kind == "c"
+        else [(left, right)]
+    )
     for a, b in parts:
         np.testing.assert_array_equal(np.signbit(a)[~both], np.signbit(b)[~both])
 
@@ -135,7 +163,11 @@ def test_every_rule_says_why_and_has_a_name_of_its_own() -> None:
     for rule in ALGEBRA:
         assert rule.why
         assert rule.exact == (rule in EXACT)
-        wanted = set(variables(rule.replacement)) if not isinstance(rule.replacement, Computed) else set()
+        wanted = (
+            set(variables(rule.replacement))
+            if not isinstance(rule.replacement, Computed)
+            else set()
+        )
         assert wanted <= set(variables(rule.pattern))
 
 
@@ -144,7 +176,17 @@ x, y = Variable("x"), Variable("y")
 
 @pytest.mark.parametrize(
     "expression",
-    [x * 0.0, x - x, x / x, x + 0.0, 0.0 - x, (x + y) - y, call("exp", call("log", x)), call("sqrt", x) * call("sqrt", x), -(x - y)],
+    [
+        x * 0.0,
+        x - x,
+        x / x,
+        x + 0.0,
+        0.0 - x,
+        (x + y) - y,
+        call("exp", call("log", x)),
+        call("sqrt", x) * call("sqrt", x),
+        -(x - y),
+    ],
     ids=repr,
 )
 def test_what_is_true_only_of_real_numbers_is_left_alone(expression: Call) -> None:

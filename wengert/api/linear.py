@@ -1,7 +1,8 @@
-"""Linear maps: the derivative of a function at a point, to be applied any number of times, transposed, or handed to SciPy.
+"""Linear maps: the derivative of a function at a point, to be applied any number of times,
+transposed, or handed to SciPy.
 
-Imports core, ops, diff, plan, backends. Invariant: applying a map never runs the user's function again.
-"""
+Imports core, ops, diff, plan, backends. Invariant: applying a map never runs the user's function
+again."""
 
 from __future__ import annotations
 
@@ -28,7 +29,8 @@ from wengert.ops.visit import stub
 
 @dataclass(frozen=True, slots=True)
 class Space:
-    """One side of a linear map: the containers of its vectors, and the type of each leaf (None: no number, and no tangent).
+    """One side of a linear map: the containers of its vectors, and the type of each leaf (None: no
+    number, and no tangent).
 
     ``many`` says that the vector is given as several arguments, or returned as a tuple.
     """
@@ -45,7 +47,11 @@ class Space:
     @property
     def dtype(self) -> np.dtype[Any]:
         """The common dtype of the components."""
-        return np.result_type(*(k.dtype for k in self.kinds if k is not None)) if any(self.kinds) else np.dtype(float)
+        return (
+            np.result_type(*(k.dtype for k in self.kinds if k is not None))
+            if any(self.kinds)
+            else np.dtype(float)
+        )
 
     def split(self, vector: Any) -> list[Any]:
         """A flat vector as leaves."""
@@ -77,14 +83,17 @@ def _size(kind: ArrayType) -> int:
 
 
 class LinearMap:
-    """The derivative of a function at a point, as a linear map that is applied without running the function again.
+    """The derivative of a function at a point, as a linear map that is applied without running the
+    function again.
 
-    ``map(*tangents)`` applies it, ``map.T(cotangent)`` its transpose (for complex values the adjoint: the pairing is Re<ct, t>).
-    ``shape``, ``dtype``, ``matvec``, ``rmatvec`` work on flat vectors, as SciPy's iterative solvers want them;
-    ``as_linear_operator()`` makes a real ``scipy.sparse.linalg.LinearOperator``. ``graph`` is the linear program.
-    """
+    ``map(*tangents)`` applies it, ``map.T(cotangent)`` its transpose (for complex values the
+    adjoint: the pairing is Re<ct, t>). ``shape``, ``dtype``, ``matvec``, ``rmatvec`` work on flat
+    vectors, as SciPy's iterative solvers want them; ``as_linear_operator()`` makes a real
+    ``scipy.sparse.linalg.LinearOperator``. ``graph`` is the linear program."""
 
-    def __init__(self, graph: Graph, source: Space, target: Space, watched: dict[int, Any] | None = None) -> None:
+    def __init__(
+        self, graph: Graph, source: Space, target: Space, watched: dict[int, Any] | None = None
+    ) -> None:
         self.graph = graph
         self.source = source
         self.target = target
@@ -101,22 +110,30 @@ class LinearMap:
         return np.result_type(self.source.dtype, self.target.dtype)
 
     def __repr__(self) -> str:
-        return f"<LinearMap of shape {self.shape[0]} x {self.shape[1]}, {self.dtype}, {len(self.graph)} steps>"
+        rows, columns = self.shape
+        return f"<LinearMap of shape {rows} x {columns}, {self.dtype}, {len(self.graph)} steps>"
 
     def __call__(self, *vectors: Any) -> Any:
         """Apply the map to tangents built like what it was linearized at; None stands for zero.
 
-        Raises WengertTypeError or WengertValueError for tangents of another structure, shape or kind of number.
-        """
+        Raises WengertTypeError or WengertValueError for tangents of another structure, shape or
+        kind of number."""
         if not self.source.many and len(vectors) != 1:
-            raise error_at(WengertTypeError, f"this map takes one argument, got {len(vectors)}", fix="pass one value")
+            raise error_at(
+                WengertTypeError,
+                f"this map takes one argument, got {len(vectors)}",
+                fix="pass one value",
+            )
         if self.source.many and len(vectors) != len(self.source.structure.children):
             raise error_at(
-                WengertValueError, f"{len(vectors)} tangents for {len(self.source.structure.children)} arguments",
+                WengertValueError,
+                f"{len(vectors)} tangents for {len(self.source.structure.children)} arguments",
                 fix="give one tangent per argument, None for zero",
             )
         model = [None if k is None else stub(k) for k in self.source.kinds]
-        given = match(self.source.structure, model, vectors if self.source.many else vectors[0], "tangent")
+        given = match(
+            self.source.structure, model, vectors if self.source.many else vectors[0], "tangent"
+        )
         return self.target.structure.unflatten(self.apply(given))
 
     def apply(self, leaves: Sequence[Any]) -> list[Any]:
@@ -124,35 +141,41 @@ class LinearMap:
         if self._watched:
             check_watched(self._watched)
         values = [
-            stub(k) if v is None else v for v, k in zip(leaves, self.source.kinds, strict=True) if k is not None
+            stub(k) if v is None else v
+            for v, k in zip(leaves, self.source.kinds, strict=True)
+            if k is not None
         ]
         plan = plan_of(self.graph)
         with np.errstate(all="ignore"):
             found = run(plan, values)
-            # A zero that a where or an index made absorbs infinities; only then is the slow way needed.
+            # A zero that a where or an index made absorbs infinities; only then is the slow way
+            # needed.
             if not all(map(_finite, found)) and all(map(_finite, values)):
                 found = run(plan, values, careful=True)
         moving = iter(found)
         return [None if k is None else _outward(next(moving), k) for k in self.target.kinds]
 
     @cached_property
-    def T(self) -> LinearMap:  # noqa: N802
-        """The transposed map: takes a cotangent of the output, gives the cotangents of the arguments."""
+    def T(self) -> LinearMap:
+        """The transposed map: takes a cotangent of the output, gives the cotangents of the
+        arguments."""
         made = LinearMap(transpose(self.graph), self.target, self.source, self._watched)
         made.__dict__["T"] = self
         return made
 
     @property
-    def H(self) -> LinearMap:  # noqa: N802
+    def H(self) -> LinearMap:
         """The adjoint, which is what ``T`` is: the pairing conjugates."""
         return self.T
 
     def matvec(self, vector: Any) -> Any:
-        """The map applied to a flat vector of length ``shape[1]``; a flat vector of length ``shape[0]``."""
+        """The map applied to a flat vector of length ``shape[1]``; a flat vector of length
+        ``shape[0]``."""
         flat = np.asarray(vector).ravel()
         if flat.shape != (self.shape[1],):
             raise error_at(
-                WengertValueError, f"matvec needs a vector of length {self.shape[1]}, got shape {np.shape(vector)}",
+                WengertValueError,
+                f"matvec needs a vector of length {self.shape[1]}, got shape {np.shape(vector)}",
                 fix="flatten the tangents in the order of the arguments",
             )
         return self.target.join(self.apply(self.source.split(flat)))
@@ -168,10 +191,13 @@ class LinearMap:
         """A ``scipy.sparse.linalg.LinearOperator`` of the same map."""
         from scipy.sparse.linalg import LinearOperator
 
-        return LinearOperator(self.shape, matvec=self.matvec, rmatvec=self.rmatvec, dtype=self.dtype)
+        return LinearOperator(
+            self.shape, matvec=self.matvec, rmatvec=self.rmatvec, dtype=self.dtype
+        )
 
     def matrix(self) -> Any:
-        """The matrix of the map, shape ``shape``: one application per column, or per row when those are fewer."""
+        """The matrix of the map, shape ``shape``: one application per column, or per row when those
+        are fewer."""
         rows, columns = self.shape
         if columns <= rows or self.dtype.kind == "c":
             eye = np.eye(columns, dtype=self.source.dtype)
@@ -195,7 +221,11 @@ def _outward(value: Any, kind: ArrayType) -> Any:
             return value
         value = value.value
     if kind.shape and type(value) is np.ndarray:
-        out = value if value.dtype == kind.dtype and value.flags.writeable and value.flags.owndata else np.array(value, dtype=kind.dtype)
+        out = (
+            value
+            if value.dtype == kind.dtype and value.flags.writeable and value.flags.owndata
+            else np.array(value, dtype=kind.dtype)
+        )
         return out if out.shape == kind.shape else np.array(np.broadcast_to(out, kind.shape))
     return np.full(kind.shape, value, kind.dtype) if kind.shape else kind.dtype.type(value)
 

@@ -1,7 +1,8 @@
-"""trace and linearize: a run of a function as a graph, and its derivative at a point as a linear map.
+"""trace and linearize: a run of a function as a graph, and its derivative at a point as a linear
+map.
 
-Imports all rooms below. Invariant: the function runs once; its frames and bindings are restored on every way out.
-"""
+Imports all rooms below. Invariant: the function runs once; its frames and bindings are restored on
+every way out."""
 
 from __future__ import annotations
 
@@ -40,11 +41,12 @@ def is_input(leaf: Any) -> bool:
 
 
 def trace(fun: Callable[..., Any]) -> Callable[..., Graph]:
-    """Return a function that runs ``fun`` once on its arguments and gives the ``Graph`` of what it did.
+    """Return a function that runs ``fun`` once on its arguments and gives the ``Graph`` of what it
+    did.
 
-    All floating point leaves of all arguments are inputs; integers, strings, Booleans and functions are fixed. The graph can be
-    printed, called on other values of the same shapes (where a decision of the program would fall otherwise it raises), and is
-    what the other transformations work on.
+    All floating point leaves of all arguments are inputs; integers, strings, Booleans and functions
+    are fixed. The graph can be printed, called on other values of the same shapes (where a decision
+    of the program would fall otherwise it raises), and is what the other transformations work on.
 
     >>> import numpy as np
     >>> graph = trace(lambda x: np.sin(x) * x)(0.5)
@@ -72,8 +74,16 @@ def trace(fun: Callable[..., Any]) -> Callable[..., Graph]:
             inner_args, inner_kwargs = signature.structure.unflatten(filled)
             out = engine.call(fun, inner_args, inner_kwargs)
             outputs, result = engine.flat_output(out)
-            named = Signature(signature.structure, signature.taken, signature.fixed, _names(fun, signature), result)
-            return graph_of(frame, roots, outputs, values=leaves, signature=named, name=name_of(fun))
+            named = Signature(
+                signature.structure,
+                signature.taken,
+                signature.fixed,
+                _names(fun, signature),
+                result,
+            )
+            return graph_of(
+                frame, roots, outputs, values=leaves, signature=named, name=name_of(fun)
+            )
         finally:
             context.leave(frame, token)
 
@@ -93,7 +103,10 @@ def _names(fun: Any, signature: Signature) -> tuple[str, ...]:
     except (TypeError, ValueError):
         parameters = []
     for k in range(count):
-        if k < len(parameters) and parameters[k].kind in (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD):
+        if k < len(parameters) and parameters[k].kind in (
+            inspect.Parameter.POSITIONAL_ONLY,
+            inspect.Parameter.POSITIONAL_OR_KEYWORD,
+        ):
             found[k] = parameters[k].name
         else:
             break
@@ -102,17 +115,21 @@ def _names(fun: Any, signature: Signature) -> tuple[str, ...]:
             for i in range(k, count):
                 found[i] = f"{parameter.name}[{i - k}]"
     positional, keywords = signature.structure.children
-    paths = [p for child, name in zip(positional.children, found, strict=True) for p in child.paths(name)]
+    paths = [
+        p for child, name in zip(positional.children, found, strict=True) for p in child.paths(name)
+    ]
     for name, child in zip(keywords.extra or (), keywords.children, strict=True):
         paths.extend(child.paths(str(name)))
     return tuple(p for p, taken in zip(paths, signature.taken, strict=True) if taken)
 
 
 def linearize(fun: Callable[..., Any], *primals: Any) -> tuple[Any, LinearMap]:
-    """Return ``fun(*primals)`` and its derivative there, a ``LinearMap``: ``jvp_fun(*tangents)`` applies it without running ``fun`` again.
+    """Return ``fun(*primals)`` and its derivative there, a ``LinearMap``: ``jvp_fun(*tangents)``
+    applies it without running ``fun`` again.
 
-    The map is also what SciPy's iterative solvers take (``shape``, ``dtype``, ``matvec``, ``rmatvec``), and ``jvp_fun.T`` is its transpose.
-    Raises what ``jvp`` raises for arguments that have no derivative.
+    The map is also what SciPy's iterative solvers take (``shape``, ``dtype``, ``matvec``,
+    ``rmatvec``), and ``jvp_fun.T`` is its transpose. Raises what ``jvp`` raises for arguments that
+    have no derivative.
 
     >>> import numpy as np
     >>> out, jvp_fun = linearize(lambda x: x ** 2, np.array([1.0, 3.0]))
@@ -136,7 +153,9 @@ def linearize(fun: Callable[..., Any], *primals: Any) -> tuple[Any, LinearMap]:
     structure, watched = shapes[0], graph.memory["watched"]
     kinds = [tangent_kind(o) for o in outputs]
     # Outputs that are no numbers have no tangent.
-    graph = graph.with_steps(graph.nodes, [o for o, k in zip(graph.outputs, kinds, strict=True) if k is not None])
+    graph = graph.with_steps(
+        graph.nodes, [o for o, k in zip(graph.outputs, kinds, strict=True) if k is not None]
+    )
     moves = [k >= 0 for span in picked._spans for k in span]
     types = iter(ArrayType.of(v.value if is_handle(v) else v) for v in leaves)
     source = Space(given, tuple(next(types) if moving else None for moving in moves), many=True)

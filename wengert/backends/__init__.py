@@ -1,1 +1,2 @@
-"""What runs plans. Imports core, ops, plan. Invariant: every backend gives what the NumPy one gives, or refuses."""
+"""What runs plans. Imports core, ops, plan. Invariant: every backend gives what the NumPy one
+gives, or refuses."""

@@ -1,8 +1,9 @@
-"""The graph: a recorded program as a value. Inputs, the steps that outputs and guards need, in order, and how it is called.
+"""The graph: a recorded program as a value. Inputs, the steps that outputs and guards need, in
+order, and how it is called.
 
-Imports core only; what evaluates a graph is installed by the room that composes (``install_evaluator``).
-Invariant: a graph is never changed; ``args`` of its nodes are nodes that come earlier or inputs, or constants.
-"""
+Imports core only; what evaluates a graph is installed by the room that composes
+(``install_evaluator``). Invariant: a graph is never changed; ``args`` of its nodes are nodes that
+come earlier or inputs, or constants."""
 
 from __future__ import annotations
 
@@ -25,15 +26,22 @@ Operand = Node | Const
 
 
 class Guard:
-    """What Python learned from a value: kind of question (bool, int, float, cast, ...), node asked, answer, line.
+    """What Python learned from a value: kind of question (bool, int, float, cast, ...), node asked,
+    answer, line.
 
-    ``value`` is the value itself where the question is none of the four: then only the same value is sure to get the same answer.
-    """
+    ``value`` is the value itself where the question is none of the four: then only the same value
+    is sure to get the same answer."""
 
     __slots__ = ("kind", "node", "outcome", "value", "where")
 
     def __init__(self, kind: str, node: Any, outcome: Any, where: Any, value: Any = None) -> None:
-        self.kind, self.node, self.outcome, self.where, self.value = kind, node, outcome, where, value
+        self.kind, self.node, self.outcome, self.where, self.value = (
+            kind,
+            node,
+            outcome,
+            where,
+            value,
+        )
 
     def of(self, node: Any) -> Guard:
         """The same question put to another node."""
@@ -43,13 +51,19 @@ class Guard:
         return f"Guard({self.kind} of {self.node} is {self.outcome})"
 
     def check(self, value: Any) -> None:
-        """Raise WengertValueError when ``value``, asked the same question, answers otherwise than at recording."""
+        """Raise WengertValueError when ``value``, asked the same question, answers otherwise than
+        at recording."""
         if self.value is not None:
-            if not np.array_equal(value, self.value, equal_nan=np.asarray(value).dtype.kind in "fc"):
+            if not np.array_equal(
+                value, self.value, equal_nan=np.asarray(value).dtype.kind in "fc"
+            ):
                 raise error_at(
-                    WengertValueError, f"this graph was recorded when {self.kind} was asked of {_short(self.value)}, and the program went "
-                    f"on with the answer at {describe(self.where)}; now the value is {_short(value)}",
-                    fix="record the function again at these values (wengert.trace)", where=self.where,
+                    WengertValueError,
+                    f"this graph was recorded when {self.kind} was asked of {_short(self.value)}, "
+                    f"and the program went on with the answer at {describe(self.where)}; now the "
+                    f"value is {_short(value)}",
+                    fix="record the function again at these values (wengert.trace)",
+                    where=self.where,
                 )
             return
         got = _ASK[self.kind](value, self.outcome)
@@ -57,9 +71,11 @@ class Guard:
         if not same:
             raise error_at(
                 WengertValueError,
-                f"this graph was recorded with {self.kind}(...) giving {_short(self.outcome)} at {describe(self.where)}; for these "
-                f"values it gives {_short(got)}, and the program goes another way",
-                fix="record the function again at these values (wengert.trace)", where=self.where,
+                f"this graph was recorded with {self.kind}(...) giving {_short(self.outcome)} at "
+                f"{describe(self.where)}; for these values it gives {_short(got)}, and the program "
+                "goes another way",
+                fix="record the function again at these values (wengert.trace)",
+                where=self.where,
             )
 
 
@@ -70,8 +86,10 @@ _ASK: dict[str, Callable[[Any, Any], Any]] = {
     "bool": lambda value, outcome: bool(value),
     "int": lambda value, outcome: int(value),
     "float": lambda value, outcome: float(value),
-    "cast": lambda value, outcome: np.asarray(value).astype(dtype_of(outcome)) if shape_of(outcome) else (
-        dtype_of(outcome).type(value)
+    "cast": lambda value, outcome: (
+        np.asarray(value).astype(dtype_of(outcome))
+        if shape_of(outcome)
+        else (dtype_of(outcome).type(value))
     ),
 }
 
@@ -83,10 +101,11 @@ def _short(value: Any) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """How a graph is called: the containers of its arguments, which of their leaves are inputs, and the fixed others.
+    """How a graph is called: the containers of its arguments, which of their leaves are inputs, and
+    the fixed others.
 
-    ``taken[i]`` is True where leaf ``i`` of ``(args, kwargs)`` is an input; ``fixed`` has the values of the rest, in order.
-    """
+    ``taken[i]`` is True where leaf ``i`` of ``(args, kwargs)`` is an input; ``fixed`` has the
+    values of the rest, in order."""
 
     structure: Structure
     taken: tuple[bool, ...]
@@ -97,10 +116,19 @@ class Signature:
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Graph:
-    """A recorded program: inputs, outputs, guards, and the steps between, in the order in which they ran.
+    """A recorded program: inputs, outputs, guards, and the steps between, in the order in which
+    they ran.
 
-    ``len(graph)`` counts steps, iterating gives them, ``graph(*args)`` evaluates the program at other values (never re-running the
-    function), ``str(graph)`` is its Wengert list. ``values`` are the input values it was recorded at.
+    ``len(graph)`` counts steps, iterating gives them, ``graph(*args)`` evaluates the program at
+    other values (never re-running the function), ``str(graph)`` is its Wengert list. ``values`` are
+    the input values it was recorded at.
+
+    >>> import wengert
+    >>> graph = wengert.trace(lambda x, y: x * y + x)(2.0, 3.0)
+    >>> len(graph), [node.op.name for node in graph]
+    (2, ['multiply', 'add'])
+    >>> float(graph(5.0, 1.0))
+    10.0
     """
 
     inputs: tuple[Node, ...]
@@ -120,15 +148,21 @@ class Graph:
 
     def __repr__(self) -> str:
         kinds = ", ".join(repr(n.type) for n in self.inputs)
-        return f"<Graph {self.name}({kinds}): {len(self)} steps, {len(self.outputs)} outputs, {len(self.guards)} guards>"
+        return (
+            f"<Graph {self.name}({kinds}): {len(self)} steps, {len(self.outputs)} outputs, "
+            f"{len(self.guards)} guards>"
+        )
 
     def __str__(self) -> str:
         from wengert.core.printing import listing
 
         return listing(self)
 
-    def text(self, *, lines: bool = False, guards: bool = True, values: bool = True, longest: int = 60) -> str:
-        """The Wengert list; ``lines`` adds the user's lines, and more than ``longest`` steps are cut in the middle."""
+    def text(
+        self, *, lines: bool = False, guards: bool = True, values: bool = True, longest: int = 60
+    ) -> str:
+        """The Wengert list; ``lines`` adds the user's lines, and more than ``longest`` steps are
+        cut in the middle."""
         from wengert.core.printing import listing
 
         return listing(self, lines=lines, guards=guards, values=values, longest=longest)
@@ -136,33 +170,48 @@ class Graph:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Evaluate the program at other values of the same structure, shapes and dtypes.
 
-        Raises WengertTypeError or WengertValueError for arguments that do not fit, and WengertValueError, naming the line, where a
-        decision of the recorded program would now fall otherwise.
-        """
+        Raises WengertTypeError or WengertValueError for arguments that do not fit, and
+        WengertValueError, naming the line, where a decision of the recorded program would now fall
+        otherwise."""
         if self.signature is None:
             leaves: Sequence[Any] = args
             if len(args) != len(self.inputs) or kwargs:
                 raise error_at(
-                    WengertTypeError, f"{self.name} takes {len(self.inputs)} values, got {len(args) + len(kwargs)}",
+                    WengertTypeError,
+                    f"{self.name} takes {len(self.inputs)} values, got {len(args) + len(kwargs)}",
                     fix="pass one value per input",
                 )
         else:
             leaves = bind(self.signature, args, kwargs, self.name)
-        names = self.signature.names if self.signature is not None else tuple(f"input {k}" for k in range(len(leaves)))
-        checked = [fitting(v, n, name) for v, n, name in zip(leaves, self.inputs, names, strict=True)]
+        names = (
+            self.signature.names
+            if self.signature is not None
+            else tuple(f"input {k}" for k in range(len(leaves)))
+        )
+        checked = [
+            fitting(v, n, name) for v, n, name in zip(leaves, self.inputs, names, strict=True)
+        ]
         found = self.evaluate(checked)
         return found if self.signature is None else self.signature.result.unflatten(list(found))
 
     def evaluate(self, values: Sequence[Any]) -> list[Any]:
-        """The flat outputs for flat input values, raw or handles; nothing is checked but the guards."""
+        """The flat outputs for flat input values, raw or handles; nothing is checked but the
+        guards."""
         return list(_evaluators[0](self, values))
 
     def with_steps(
-        self, nodes: Iterable[Node], outputs: Sequence[Operand], guards: Sequence[Guard] | None = None
+        self,
+        nodes: Iterable[Node],
+        outputs: Sequence[Operand],
+        guards: Sequence[Guard] | None = None,
     ) -> Graph:
         """The same program with other steps (the work of a rewriting)."""
         return replace(
-            self, nodes=tuple(nodes), outputs=tuple(outputs), guards=self.guards if guards is None else tuple(guards), memory={},
+            self,
+            nodes=tuple(nodes),
+            outputs=tuple(outputs),
+            guards=self.guards if guards is None else tuple(guards),
+            memory={},
         )
 
     def uses(self) -> dict[Node, int]:
@@ -199,7 +248,9 @@ def install_evaluator(evaluate: Callable[[Graph, Sequence[Any]], Sequence[Any]])
 
 def bind(signature: Signature, args: Sequence[Any], kwargs: dict[str, Any], name: str) -> list[Any]:
     """The input leaves of a call, after checking that everything else is as it was recorded."""
-    leaves = signature.structure.flatten_like((tuple(args), dict(kwargs)), f"the arguments of {name}")
+    leaves = signature.structure.flatten_like(
+        (tuple(args), dict(kwargs)), f"the arguments of {name}"
+    )
     fixed = iter(signature.fixed)
     found = []
     for leaf, taken, path in zip(leaves, signature.taken, signature.structure.paths(), strict=True):
@@ -210,13 +261,19 @@ def bind(signature: Signature, args: Sequence[Any], kwargs: dict[str, Any], name
         if leaf is known:
             continue
         try:
-            same = type(leaf) is type(known) and bool(np.all(leaf == known)) and shape_of(leaf) == shape_of(known)
+            same = (
+                type(leaf) is type(known)
+                and bool(np.all(leaf == known))
+                and shape_of(leaf) == shape_of(known)
+            )
         except (TypeError, ValueError):
             same = False
         if not same:
             raise error_at(
-                WengertValueError, f"{name} was recorded with {_short(known)} at {path}, and now gets {_short(leaf)}",
-                fix="record the function again (wengert.trace): only floating point leaves are inputs of a graph",
+                WengertValueError,
+                f"{name} was recorded with {_short(known)} at {path}, and now gets {_short(leaf)}",
+                fix="record the function again (wengert.trace): only floating point leaves are "
+                "inputs of a graph",
             )
     return found
 
@@ -229,7 +286,8 @@ def fitting(value: Any, node: Node, name: str) -> Any:
     kind: ArrayType = node.type
     if shape_of(plain) != kind.shape:
         raise error_at(
-            WengertValueError, f"{name} has shape {shape_of(plain)}; the graph was recorded for shape {kind.shape}",
+            WengertValueError,
+            f"{name} has shape {shape_of(plain)}; the graph was recorded for shape {kind.shape}",
             fix="record the function again for this shape (wengert.trace)",
         )
     dtype = dtype_of(plain)
@@ -237,7 +295,8 @@ def fitting(value: Any, node: Node, name: str) -> Any:
         return value
     if dtype.kind not in "iub" and not np.can_cast(dtype, kind.dtype):
         raise error_at(
-            WengertTypeError, f"{name} has dtype {dtype}; the graph was recorded for {kind.dtype}",
+            WengertTypeError,
+            f"{name} has dtype {dtype}; the graph was recorded for {kind.dtype}",
             fix=f"pass it as {kind.dtype}, or record the function again",
         )
     if is_handle(value):
@@ -249,11 +308,23 @@ def fitting(value: Any, node: Node, name: str) -> Any:
 
 
 def step(
-    op: Op, args: Sequence[Operand], params: tuple[Any, ...], kind: Any, where: Any, *, seq: int | None = None, evaluate: Any = None
+    op: Op,
+    args: Sequence[Operand],
+    params: tuple[Any, ...],
+    kind: Any,
+    where: Any,
+    *,
+    seq: int | None = None,
+    evaluate: Any = None,
 ) -> RichNode:
     """A node of a graph, without the residuals and tangents that a running trace keeps."""
     node = RichNode(
-        next_seq() if seq is None else seq, op, tuple(None if isinstance(a, Const) else a for a in args), (), params, where
+        next_seq() if seq is None else seq,
+        op,
+        tuple(None if isinstance(a, Const) else a for a in args),
+        (),
+        params,
+        where,
     )
     node.args = tuple(args)
     node.type = kind
@@ -263,7 +334,9 @@ def step(
 
 def copy_step(node: Node, args: Sequence[Operand]) -> RichNode:
     """The same step on other operands."""
-    return step(node.op, args, node.params, node.type, node.where, seq=node.seq, evaluate=node.evaluate)
+    return step(
+        node.op, args, node.params, node.type, node.where, seq=node.seq, evaluate=node.evaluate
+    )
 
 
 def input_node(kind: ArrayType, where: Any = None, *, seq: int | None = None) -> RichNode:
@@ -272,7 +345,8 @@ def input_node(kind: ArrayType, where: Any = None, *, seq: int | None = None) ->
 
 
 def is_opaque(node: Node) -> bool:
-    """Whether a step must be left as it is: rules and bodies of its own, or a result that differs from run to run."""
+    """Whether a step must be left as it is: rules and bodies of its own, or a result that differs
+    from run to run."""
     return node.op.kind == CONTROL and node.op is not ITEM
 
 
@@ -289,6 +363,17 @@ def flat_signature(
 
 
 __all__ = [
-    "QUESTIONS", "Graph", "Guard", "Operand", "Signature", "bind", "copy_step", "fitting", "flat_signature", "input_node", "install_evaluator",
-    "is_opaque", "step",
+    "QUESTIONS",
+    "Graph",
+    "Guard",
+    "Operand",
+    "Signature",
+    "bind",
+    "copy_step",
+    "fitting",
+    "flat_signature",
+    "input_node",
+    "install_evaluator",
+    "is_opaque",
+    "step",
 ]

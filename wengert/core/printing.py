@@ -1,7 +1,7 @@
 """The Wengert list: a graph as text, one line per step with its number, operation, type and value.
 
-Imports core. Invariant: printing evaluates the graph at its recorded inputs, never the user's function; it changes nothing.
-"""
+Imports core. Invariant: printing evaluates the graph at its recorded inputs, never the user's
+function; it changes nothing."""
 
 from __future__ import annotations
 
@@ -27,10 +27,16 @@ def names_of(graph: Graph) -> dict[Node, str]:
 
 
 def listing(
-    graph: Graph, *, lines: bool = False, guards: bool = True, values: bool = True, longest: int = 60
+    graph: Graph,
+    *,
+    lines: bool = False,
+    guards: bool = True,
+    values: bool = True,
+    longest: int = 60,
 ) -> str:
     """The whole graph as text; see ``Graph.text``."""
     names = names_of(graph)
+
     def row(node: Node, text: str) -> tuple[str, str]:
         right = _type(node.type)
         if node in found:
@@ -44,14 +50,21 @@ def listing(
     if guards:
         for g in graph.guards:
             place = ":".join(map(str, line_of(g.where)[:2])) if lines else ""
-            asked.setdefault(g.node, []).append(f"    asked: {g.kind}({names[g.node]}) was {short(g.outcome)}   {place}".rstrip())
+            asked.setdefault(g.node, []).append(
+                f"    asked: {g.kind}({names[g.node]}) was {short(g.outcome)}   {place}".rstrip()
+            )
     cut = len(graph) > longest
-    kept = [*graph.nodes[: longest // 2], *graph.nodes[len(graph) - (longest - longest // 2) :]] if cut else list(graph.nodes)
+    kept = (
+        [*graph.nodes[: longest // 2], *graph.nodes[len(graph) - (longest - longest // 2) :]]
+        if cut
+        else list(graph.nodes)
+    )
     found = _values(graph, kept) if values else {}
     rows = [row(n, names[n]) for n in graph.inputs]
     shown = [(row(n, f"{names[n]} = {operation(n, names)}"), asked.get(n, ())) for n in kept]
     width = min(48, max((len(text) for text, _ in [*rows, *(r for r, _ in shown)]), default=0))
-    out = [f"{graph.name}: {_count(len(graph.inputs), 'input')}, {_count(len(graph), 'step')}, {_count(len(graph.outputs), 'output')}"]
+    counts = {"input": len(graph.inputs), "step": len(graph), "output": len(graph.outputs)}
+    out = [f"{graph.name}: " + ", ".join(_count(n, what) for what, n in counts.items())]
     out.extend(f"  {text:<{width}}  {right}" for text, right in rows)
     for k, ((text, right), questions) in enumerate(shown):
         if cut and k == longest // 2:
@@ -71,7 +84,8 @@ def _type(kind: Any) -> str:
 
 
 def _values(graph: Graph, kept: Sequence[Node]) -> dict[Node, Any]:
-    """The values of some steps at the recorded inputs; empty when there are none (a linear program has no example)."""
+    """The values of some steps at the recorded inputs; empty when there are none (a linear program
+    has no example)."""
     if len(graph.values) != len(graph.inputs) or graph.free:
         return {}
     plain = [v.value if is_handle(v) else v for v in graph.values]
@@ -104,7 +118,11 @@ def operand_text(arg: Operand, names: dict[Node, str]) -> str:
         return f"<outer {ArrayType.of(arg.value.value)!r}>"
     if isinstance(arg.value, np.ndarray) and arg.value.size > 4:
         return f"<{ArrayType.of(arg.value)!r}>"
-    return short(arg.value, 24) if isinstance(arg.value, (np.ndarray, np.generic, float, int, complex)) else repr(arg.value)[:24]
+    return (
+        short(arg.value, 24)
+        if isinstance(arg.value, (np.ndarray, np.generic, float, int, complex))
+        else repr(arg.value)[:24]
+    )
 
 
 def operation(node: Node, names: dict[Node, str]) -> str:
@@ -119,10 +137,14 @@ def operation(node: Node, names: dict[Node, str]) -> str:
         text = str(node.op.text).format(**dict(zip(node.op.inputs, args, strict=True)))
         return text[1:-1] if text.startswith("(") and text.endswith(")") else text
     if node.op.expression and len(node.op.inputs) == 2:
-        sign = node.op.expression.replace(node.op.inputs[0], "").replace(node.op.inputs[1], "").strip()
+        sign = (
+            node.op.expression.replace(node.op.inputs[0], "").replace(node.op.inputs[1], "").strip()
+        )
         return f"{args[0]} {sign} {args[1]}"
     options = [
-        f"{name}={value!r}" for (name, usual), value in zip(node.op.params.items(), node.params, strict=False) if _differs(value, usual)
+        f"{name}={value!r}"
+        for (name, usual), value in zip(node.op.params.items(), node.params, strict=False)
+        if _differs(value, usual)
     ]
     return f"{node.op.name}({', '.join([*args, *options])})"
 
@@ -146,7 +168,9 @@ def path_text(path: Any, dynamic: Sequence[str]) -> str:
             out += f".{kind}"
         else:
             inner = argument[0] if kind == "reshape" else argument
-            out += f".{kind}({', '.join(map(str, inner)) if type(inner) is tuple else '' if inner is None else inner})"
+            if type(inner) is tuple:
+                inner = ", ".join(map(str, inner))
+            out += f".{kind}({'' if inner is None else inner})"
     return out
 
 
@@ -166,8 +190,12 @@ def _index_text(index: Any, dynamic: Sequence[str]) -> str:
 
 _SPECIAL: dict[str, Callable[[Node, list[str]], str]] = {
     "get": lambda node, args: args[0] + path_text(node.params[0], args[1:]),
-    "update": lambda node, args: f"{args[0]} with {path_text(node.params[0], args[2:])} = {args[1]}",
-    "add_at": lambda node, args: f"{args[0]} with {path_text(node.params[0], args[2:])} += {args[1]}",
+    "update": lambda node, args: (
+        f"{args[0]} with {path_text(node.params[0], args[2:])} = {args[1]}"
+    ),
+    "add_at": lambda node, args: (
+        f"{args[0]} with {path_text(node.params[0], args[2:])} += {args[1]}"
+    ),
 }
 """Steps of memory, by name: this room knows no operation."""
 

@@ -1,7 +1,8 @@
-"""From a finished recording to a graph: the steps that outputs and guards need, freed of what only the running trace wanted.
+"""From a finished recording to a graph: the steps that outputs and guards need, freed of what only
+the running trace wanted.
 
-Imports core. Invariant: a node of the graph depends on nothing that is not a node of the graph, an input, or a constant.
-"""
+Imports core. Invariant: a node of the graph depends on nothing that is not a node of the graph, an
+input, or a constant."""
 
 from __future__ import annotations
 
@@ -18,17 +19,23 @@ from wengert.core.sweep import check_watched
 
 
 def graph_of(
-    frame: Frame, roots: Sequence[Any], outputs: Sequence[Any], *, values: Sequence[Any] = (), signature: Signature | None = None,
+    frame: Frame,
+    roots: Sequence[Any],
+    outputs: Sequence[Any],
+    *,
+    values: Sequence[Any] = (),
+    signature: Signature | None = None,
     name: str = "graph",
 ) -> Graph:
-    """The graph of a finished frame (full, or linearizing): from ``roots`` (handles of its inputs) to ``outputs`` (settled leaves).
+    """The graph of a finished frame (full, or linearizing): from ``roots`` (handles of its inputs)
+    to ``outputs`` (settled leaves).
 
-    Raises ChangedError when a large constant that a step reads was overwritten later in the recorded program.
-    """
+    Raises ChangedError when a large constant that a step reads was overwritten later in the
+    recorded program."""
     if frame.watched:
         check_watched(frame.watched)
-    known: dict[Node, Operand] = {r.node: input_node(r.node.type, r.node.where, seq=r.node.seq) for r in roots}
-    inputs = tuple(known[r.node] for r in roots)
+    inputs = tuple(input_node(r.node.type, r.node.where, seq=r.node.seq) for r in roots)
+    known: dict[Node, Operand] = {r.node: made for r, made in zip(roots, inputs, strict=True)}
     resolve = _resolver(frame)
     ends = [resolve(Const(o)) for o in outputs]
     asked = [g.node for g in frame.guards]
@@ -40,20 +47,24 @@ def graph_of(
             continue
         known[node] = made = copy_step(node, args)
         steps.append(made)
-    guards = tuple(
-        g.of(known[g.node]) for g in frame.guards if isinstance(known[g.node], Node)
-    )
+    guards = tuple(g.of(known[g.node]) for g in frame.guards if isinstance(known[g.node], Node))
     return Graph(
-        inputs=inputs, outputs=tuple(known[e] if isinstance(e, Node) else e for e in ends), guards=guards,  # type: ignore[arg-type]
-        nodes=tuple(steps), values=tuple(values), signature=signature, name=name,
+        inputs=inputs,
+        outputs=tuple(known[e] if isinstance(e, Node) else e for e in ends),
+        guards=guards,
+        nodes=tuple(steps),
+        values=tuple(values),
+        signature=signature,
+        name=name,
     )
 
 
 def _resolver(frame: Frame) -> Callable[[Operand], Operand]:
-    """Operands as nodes where they belong to this recording: a trace inside it saw them from outside, as free leaves.
+    """Operands as nodes where they belong to this recording: a trace inside it saw them from
+    outside, as free leaves.
 
-    In a linear program what does not depend on the tangents is a residual: a handle where a trace around it watches, else a plain value.
-    """
+    In a linear program what does not depend on the tangents is a residual: a handle where a trace
+    around it watches, else a plain value."""
     linear = frame.kind == LINEARIZE
     watched: dict[Node, bool] = {}
 
@@ -81,7 +92,9 @@ def _is_watched(node: Node, frame: Frame, known: dict[Node, bool]) -> bool:
             stack.pop()
             continue
         parents = [p for p in top.inputs if p is not None]
-        if any(p.seq < frame.start for p in parents) or any(f in (top.tangents or ()) for f in frame.forwards):
+        if any(p.seq < frame.start for p in parents) or any(
+            f in (top.tangents or ()) for f in frame.forwards
+        ):
             known[top] = True
         elif waiting := [p for p in parents if p not in known]:
             stack.extend(waiting)
@@ -92,7 +105,9 @@ def _is_watched(node: Node, frame: Frame, known: dict[Node, bool]) -> bool:
     return known[node]
 
 
-def _needed(ends: Sequence[Node], roots: set[Node], resolve: Callable[[Operand], Operand]) -> list[Node]:
+def _needed(
+    ends: Sequence[Node], roots: set[Node], resolve: Callable[[Operand], Operand]
+) -> list[Node]:
     """The nodes that ``ends`` need, in the order of recording."""
     seen = set(roots)
     order: list[Node] = []
@@ -104,13 +119,13 @@ def _needed(ends: Sequence[Node], roots: set[Node], resolve: Callable[[Operand],
         seen.add(node)
         if node.args is None:
             raise error_at(
-                WengertValueError, f"the step {node.op.name} was not fully recorded",
-                fix="this is a fault of wengert: please report the program that led here", where=node.where,
+                WengertValueError,
+                f"the step {node.op.name} was not fully recorded",
+                fix="this is a fault of wengert: please report the program that led here",
+                where=node.where,
             )
         order.append(node)
-        for arg in map(resolve, node.args):
-            if isinstance(arg, Node) and arg not in seen:
-                stack.append(arg)
+        stack.extend(a for a in map(resolve, node.args) if isinstance(a, Node) and a not in seen)
     order.sort(key=lambda n: n.seq)
     return order
 

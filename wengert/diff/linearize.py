@@ -1,8 +1,9 @@
-"""Linearization: run a function once at a point, and keep the linear program that its derivative there is.
+"""Linearization: run a function once at a point, and keep the linear program that its derivative
+there is.
 
-The forward rules are run on tangents that have a type but no data, and what they record is the linear program: its steps are those that
-depend on the tangents, everything else is a residual. Imports core, ops. Invariant: residuals are values, or handles of the traces around.
-"""
+The forward rules are run on tangents that have a type but no data, and what they record is the
+linear program: its steps are those that depend on the tangents, everything else is a residual.
+Imports core, ops. Invariant: residuals are values, or handles of the traces around."""
 
 from __future__ import annotations
 
@@ -35,19 +36,25 @@ def dummy(kind: ArrayType, where: Any = None) -> Any:
     return handle(stub(kind), node)
 
 
-def linearize(function: Flat, values: Sequence[Any], where: Any = None, name: str = "linear") -> tuple[list[Any], Graph]:
-    """The outputs of ``function`` at ``values`` (raw, or settled handles of traces around), and its derivative there as a graph.
+def linearize(
+    function: Flat, values: Sequence[Any], where: Any = None, name: str = "linear"
+) -> tuple[list[Any], Graph]:
+    """The outputs of ``function`` at ``values`` (raw, or settled handles of traces around), and its
+    derivative there as a graph.
 
-    The graph takes a tangent per value and gives one per output; outputs that are no floating point numbers have the constant None.
-    Its ``memory["watched"]`` has the large arrays among the residuals: ``core.sweep.check_watched`` says whether one was overwritten.
-    """
+    The graph takes a tangent per value and gives one per output; outputs that are no floating point
+    numbers have the constant None. Its ``memory["watched"]`` has the large arrays among the
+    residuals: ``core.sweep.check_watched`` says whether one was overwritten."""
     outer, outer_token = context.enter(LINEARIZE)
     try:
         kinds = [ArrayType.of(v.value if is_handle(v) else v) for v in values]
         tangents = [dummy(kind, where) for kind in kinds]
         inner, inner_token = context.enter(FORWARD)
         try:
-            roots = [root(v, where, frame=inner, tangent=t) for v, t in zip(values, tangents, strict=True)]
+            roots = [
+                root(v, where, frame=inner, tangent=t)
+                for v, t in zip(values, tangents, strict=True)
+            ]
             outputs = [settled(o) for o in function(roots)]
         finally:
             context.leave(inner, inner_token)
@@ -78,9 +85,13 @@ def _tangent(out: Any, frame: Any) -> Any:
 
 
 def tangent_kind(out: Any) -> ArrayType | None:
-    """The type of an output's tangent: that of the output; None for what is no floating point number."""
+    """The type of an output's tangent: that of the output; None for what is no floating point
+    number."""
     plain = out.value if is_handle(out) else out
-    if not isinstance(plain, (np.ndarray, np.generic, float, complex)) or dtype_of(plain).kind not in "fc":
+    if (
+        not isinstance(plain, (np.ndarray, np.generic, float, complex))
+        or dtype_of(plain).kind not in "fc"
+    ):
         return None
     return ArrayType(shape_of(plain), dtype_of(plain))
 

@@ -1,7 +1,8 @@
-"""Both modes on recorded graphs: the program that computes values and tangents, and the one that computes values and cotangents.
+"""Both modes on recorded graphs: the program that computes values and tangents, and the one that
+computes values and cotangents.
 
-Imports core, ops. Invariant: the result is a graph that any of the rooms above may rewrite, plan and run.
-"""
+Imports core, ops. Invariant: the result is a graph that any of the rooms above may rewrite, plan
+and run."""
 
 from __future__ import annotations
 
@@ -27,21 +28,33 @@ def forward(graph: Graph) -> Graph:
     def record(values: list[Any], tangents: list[Any]) -> list[Any]:
         frame, token = context.enter(FORWARD)
         try:
-            roots = [root(v, None, frame=frame, tangent=t) for v, t in zip(values, tangents, strict=True)]
+            roots = [
+                root(v, None, frame=frame, tangent=t) for v, t in zip(values, tangents, strict=True)
+            ]
             outputs = [settled(o) for o in graph.evaluate(roots)]
         finally:
             context.leave(frame, token)
         moved = []
         for o in outputs:
-            found = o.node.tangents.get(frame) if is_handle(o) and o.node is not None and o.node.tangents else None
+            found = (
+                o.node.tangents.get(frame)
+                if is_handle(o) and o.node is not None and o.node.tangents
+                else None
+            )
             moved.append(_zero(o) if found is None else settled(found))
         return [*outputs, *moved]
 
-    return _recorded(graph, [ArrayType.of(_plain(v)) for v in graph.values], record, f"forward mode of {graph.name}")
+    return _recorded(
+        graph,
+        [ArrayType.of(_plain(v)) for v in graph.values],
+        record,
+        f"forward mode of {graph.name}",
+    )
 
 
 def reverse(graph: Graph) -> Graph:
-    """The graph from (values, cotangents of the outputs) to (outputs, cotangents of the values), all flat."""
+    """The graph from (values, cotangents of the outputs) to (outputs, cotangents of the values),
+    all flat."""
     kinds = [ArrayType.of(_plain(o)) for o in graph.evaluate(list(map(_plain, graph.values)))]
 
     def record(values: list[Any], cotangents: list[Any]) -> list[Any]:
@@ -54,7 +67,8 @@ def reverse(graph: Graph) -> Graph:
         try:
             starts = [r.node for r in roots]
             active = [
-                (o.node, ct) for o, ct in zip(outputs, cotangents, strict=True)
+                (o.node, ct)
+                for o, ct in zip(outputs, cotangents, strict=True)
                 if is_handle(o) and o.node is not None and o.node.seq >= frame.start
             ]
             order = sweep.reachable([n for n, _ in active], starts, frame.start)
@@ -66,7 +80,13 @@ def reverse(graph: Graph) -> Graph:
             with np.errstate(all="ignore"):
                 sweep.run_lifted(order, state, inner, outer, frame.start)
             found = [state.cts.get(s) for s in starts]
-            return [*outputs, *(_zero(v) if ct is None else settled(ct) for ct, v in zip(found, values, strict=True))]
+            return [
+                *outputs,
+                *(
+                    _zero(v) if ct is None else settled(ct)
+                    for ct, v in zip(found, values, strict=True)
+                ),
+            ]
         finally:
             context.retire(frame)
 
@@ -74,7 +94,10 @@ def reverse(graph: Graph) -> Graph:
 
 
 def _recorded(
-    graph: Graph, kinds: Sequence[ArrayType], record: Callable[[list[Any], list[Any]], list[Any]], name: str
+    graph: Graph,
+    kinds: Sequence[ArrayType],
+    record: Callable[[list[Any], list[Any]], list[Any]],
+    name: str,
 ) -> Graph:
     """Record ``record(values, seeds)`` in full, the seeds being ones."""
     seeds = [np.ones(k.shape, k.dtype) if k.shape else k.dtype.type(1) for k in kinds]

@@ -1,8 +1,8 @@
 """Transposition: a linear program run backwards, as a linear program.
 
-Every step is pulled on cotangents that have a type but no data, and what the pulls record is the transposed program. Imports core, ops.
-Invariant: the pairing is Re<ct, t>, so for complex values the transpose is the adjoint, and transposing twice gives the same map.
-"""
+Every step is pulled on cotangents that have a type but no data, and what the pulls record is the
+transposed program. Imports core, ops. Invariant: the pairing is Re<ct, t>, so for complex values
+the transpose is the adjoint, and transposing twice gives the same map."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def transpose(graph: Graph) -> Graph:
 def kind_of(operand: Operand) -> ArrayType:
     """The type of an operand of a graph."""
     if not isinstance(operand, Const):
-        return operand.type  # type: ignore[no-any-return]
+        return operand.type
     value = operand.value.value if is_handle(operand.value) else operand.value
     return ArrayType(()) if value is None else ArrayType.of(value)
 

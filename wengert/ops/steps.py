@@ -1,7 +1,8 @@
-"""One recorded step run again: on raw values, or on handles, where it is recorded in the trace that is watching.
+"""One recorded step run again: on raw values, or on handles, where it is recorded in the trace that
+is watching.
 
-Imports core, ``apply``, ``memory``. Invariant: the operands are left as they are unless the caller says that the first one is his to write to.
-"""
+Imports core, ``apply``, ``memory``. Invariant: the operands are left as they are unless the caller
+says that the first one is his to write to."""
 
 from __future__ import annotations
 
@@ -15,12 +16,27 @@ from wengert.core.op import Op
 from wengert.core.record import live_node
 from wengert.core.structure import ITEM
 from wengert.ops.apply import special
-from wengert.ops.memory import ADD_AT, GET, UPDATE, plain_copy, reach, region, settle, sync, write_path
+from wengert.ops.memory import (
+    ADD_AT,
+    GET,
+    UPDATE,
+    plain_copy,
+    reach,
+    region,
+    settle,
+    sync,
+    write_path,
+)
 from wengert.ops.paths import fill
 
 
 def run_step(
-    op: Op, operands: Sequence[Any], params: tuple[Any, ...], evaluate: Callable[..., Any] | None = None, *, owned: bool = False
+    op: Op,
+    operands: Sequence[Any],
+    params: tuple[Any, ...],
+    evaluate: Callable[..., Any] | None = None,
+    *,
+    owned: bool = False,
 ) -> Any:
     """The result of a step; ``owned`` says that a write may hit the first operand's own memory."""
     if op is ITEM:
@@ -54,11 +70,14 @@ def write_raw(op: Op, operands: Sequence[Any], params: tuple[Any, ...], *, owned
 def _write_handle(op: Op, operands: Sequence[Any], params: tuple[Any, ...], *, owned: bool) -> Any:
     old, value, *dynamic = operands
     if is_handle(old) and type(old) is TracedArray:
-        # A handle that is a live base of its own may be written to; a value that others may hold is copied first.
+        # A handle that is a live base of its own may be written to; a value that others may hold is
+        # copied first.
         target = old if owned and old.base is old else plain_copy(old)
     else:
         raw = old.value if is_handle(old) else old
-        target = buffer(raw if owned and type(raw) is np.ndarray else np.array(raw, copy=True, order="K"))
+        target = buffer(
+            raw if owned and type(raw) is np.ndarray else np.array(raw, copy=True, order="K")
+        )
     write_path(target, params[0], *_split(dynamic), value, add=op is ADD_AT)
     return target
 

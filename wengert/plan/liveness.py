@@ -1,7 +1,8 @@
-"""How long values live: the last step that reads each, and which values look into the memory of which others.
+"""How long values live: the last step that reads each, and which values look into the memory of
+which others.
 
-Imports core, ops. Invariant: a value is dead only when nothing that shares its memory is needed any more.
-"""
+Imports core, ops. Invariant: a value is dead only when nothing that shares its memory is needed any
+more."""
 
 from __future__ import annotations
 
@@ -19,7 +20,8 @@ NEVER = -1
 
 
 def last_uses(graph: Graph) -> dict[Node, int]:
-    """The number of the last step that reads each value; ``len(graph)`` for outputs, NEVER for what is not read.
+    """The number of the last step that reads each value; ``len(graph)`` for outputs, NEVER for what
+    is not read.
 
     A guard reads its value right after the step that makes it.
     """
@@ -35,7 +37,8 @@ def last_uses(graph: Graph) -> dict[Node, int]:
 
 
 def looks_into(node: Node) -> Node | Const | None:
-    """The operand whose memory a step's result shares; None when the result has memory of its own."""
+    """The operand whose memory a step's result shares; None when the result has memory of its
+    own."""
     if node.op is ITEM:
         return node.args[0]  # type: ignore[no-any-return]
     if node.op is GET and not _copies(node.params[0], node.type):
@@ -54,7 +57,8 @@ def _copies(path: Any, kind: ArrayType) -> bool:
 
 
 def nbytes(kind: Any) -> int:
-    """The memory of a value of a type (of several: their sum); numbers without an axis count nothing."""
+    """The memory of a value of a type (of several: their sum); numbers without an axis count
+    nothing."""
     if type(kind) is tuple:
         return sum(map(nbytes, kind))
     if kind.shape == ():

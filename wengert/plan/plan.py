@@ -1,7 +1,8 @@
-"""Plans: the steps of a graph with the memory each reads, writes, reuses and frees, and the peak that follows.
+"""Plans: the steps of a graph with the memory each reads, writes, reuses and frees, and the peak
+that follows.
 
-Imports core, ops, ``liveness``. Invariant: memory is written to only by the step that owns it, when every other value in it is dead.
-"""
+Imports core, ops, ``liveness``. Invariant: memory is written to only by the step that owns it, when
+every other value in it is dead."""
 
 from __future__ import annotations
 
@@ -20,17 +21,24 @@ from wengert.ops.memory import ADD_AT, UPDATE
 from wengert.plan.liveness import NEVER, last_uses, looks_into, nbytes
 
 FOREIGN = -1
-"""The buffer of inputs and constants: memory that belongs to somebody else and is never written to."""
+"""The buffer of inputs and constants: memory that belongs to somebody else and is never written
+to."""
 
 _AS_UFUNC: dict[Any, np.ufunc] = {
-    operator.add: np.add, operator.sub: np.subtract, operator.mul: np.multiply, operator.truediv: np.divide,
-    operator.neg: np.negative, operator.pos: np.positive,
+    operator.add: np.add,
+    operator.sub: np.subtract,
+    operator.mul: np.multiply,
+    operator.truediv: np.divide,
+    operator.neg: np.negative,
+    operator.pos: np.positive,
 }
-# Not operator.pow: on arrays ``**`` is sometimes a square or a square root, which np.power is not, bit for bit.
+# Not operator.pow: on arrays ``**`` is sometimes a square or a square root, which np.power is not,
+# bit for bit.
 
 
 def into(node: Node) -> np.ufunc | None:
-    """The ufunc that computes an element-wise step with ``out=``, giving the same bits; None when there is none."""
+    """The ufunc that computes an element-wise step with ``out=``, giving the same bits; None when
+    there is none."""
     function = node.evaluate or node.op.evaluate
     if isinstance(function, np.ufunc):
         return function if function.nout == 1 else None
@@ -39,11 +47,12 @@ def into(node: Node) -> np.ufunc | None:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step: ``reads`` are numbers of values or constants, ``writes`` the number of its own value.
+    """One step: ``reads`` are numbers of values or constants, ``writes`` the number of its own
+    value.
 
-    ``reuses`` is the position among the operands whose memory the result takes over (None: fresh memory); ``frees`` are the values
-    dropped afterwards; ``guards`` are asked afterwards; steps of one ``group`` may be run as one loop by a backend.
-    """
+    ``reuses`` is the position among the operands whose memory the result takes over (None: fresh
+    memory); ``frees`` are the values dropped afterwards; ``guards`` are asked afterwards; steps of
+    one ``group`` may be run as one loop by a backend."""
 
     node: Node
     reads: tuple[int | Const, ...]
@@ -57,12 +66,12 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Steps in order; ``buffers[v]`` is the buffer of value ``v`` (FOREIGN for inputs), ``sizes[b]`` the bytes of buffer ``b``.
+    """Steps in order; ``buffers[v]`` is the buffer of value ``v`` (FOREIGN for inputs),
+    ``sizes[b]`` the bytes of buffer ``b``.
 
-    ``inputs`` and ``outputs`` are numbers of values (or constants); ``copied`` are the outputs that need a copy at the end, because
-    their memory is an input's, a constant's or another output's. ``peak`` predicts the most bytes held at once, outputs included,
-    inputs and constants not.
-    """
+    ``inputs`` and ``outputs`` are numbers of values (or constants); ``copied`` are the outputs that
+    need a copy at the end, because their memory is an input's, a constant's or another output's.
+    ``peak`` predicts the most bytes held at once, outputs included, inputs and constants not."""
 
     graph: Graph
     steps: tuple[Step, ...]
@@ -80,14 +89,14 @@ class Plan:
         return sum(nbytes(s.node.type) for s in self.steps if looks_into(s.node) is None)
 
     def explain(self, longest: int = 60) -> str:
-        """A line per step: what it computes, whose memory it takes over, what it frees, and the bytes held while it runs."""
+        """A line per step: what it computes, whose memory it takes over, what it frees, and the
+        bytes held while it runs."""
         names = names_of(self.graph)
         by_number = [*self.graph.inputs, *self.graph.nodes]
         reused = sum(s.reuses is not None for s in self.steps)
-        out = [
-            f"plan of {self.graph.name}: {len(self.steps)} steps, {len(self.sizes)} buffers, {reused} steps in place; "
-            f"peak {_bytes(self.peak)} (all values together {_bytes(self.total)})"
-        ]
+        size = f"{len(self.steps)} steps, {len(self.sizes)} buffers, {reused} steps in place"
+        memory = f"peak {_bytes(self.peak)} (all values together {_bytes(self.total)})"
+        out = [f"plan of {self.graph.name}: {size}; {memory}"]
         cut = len(self.steps) > longest
         for k, s in enumerate(self.steps):
             if cut and longest // 2 <= k < len(self.steps) - longest // 2:
@@ -117,7 +126,8 @@ def _bytes(count: int) -> str:
 
 
 class _Planner:
-    """The state of planning: which buffer each value is in, and which values in a buffer are still needed."""
+    """The state of planning: which buffer each value is in, and which values in a buffer are still
+    needed."""
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
@@ -129,7 +139,8 @@ class _Planner:
         self.members: list[list[Node]] = []
 
     def place(self, node: Node, at: int) -> int | None:
-        """Give a step's value its buffer; returns the operand whose memory it takes over, if any."""
+        """Give a step's value its buffer; returns the operand whose memory it takes over, if
+        any."""
         source = looks_into(node)
         if source is not None:
             self.buffer[node] = FOREIGN if isinstance(source, Const) else self.buffer[source]
@@ -157,8 +168,12 @@ class _Planner:
         if node.op.kind != ELEMENTWISE or not node.type.shape or into(node) is None:
             return ()
         return tuple(
-            k for k, a in enumerate(node.args) if not isinstance(a, Const) and type(a.type) is type(node.type)
-            and a.type.shape == node.type.shape and a.type.dtype == node.type.dtype
+            k
+            for k, a in enumerate(node.args)
+            if not isinstance(a, Const)
+            and type(a.type) is type(node.type)
+            and a.type.shape == node.type.shape
+            and a.type.dtype == node.type.dtype
         )
 
     def is_free(self, node: Node, k: int, at: int) -> bool:
@@ -179,7 +194,8 @@ class _Planner:
 
 
 def make_plan(graph: Graph) -> Plan:
-    """Plan a graph: keep its order, free every value after its last use, and compute in dead memory where that is exact."""
+    """Plan a graph: keep its order, free every value after its last use, and compute in dead memory
+    where that is exact."""
     state = _Planner(graph)
     asked: dict[Node, list[Guard]] = {}
     for guard in graph.guards:
@@ -205,27 +221,46 @@ def make_plan(graph: Graph) -> Plan:
             if b in live and not state.alive(b, at):
                 live.discard(b)
                 held -= state.sizes[b]
-        steps.append(Step(
-            node, tuple(a if isinstance(a, Const) else state.number[a] for a in node.args), state.number[node],
-            tuple(state.number[n] for n in gone), reuses, tuple(asked.get(node, ())), at, here,
-        ))
+        steps.append(
+            Step(
+                node,
+                tuple(a if isinstance(a, Const) else state.number[a] for a in node.args),
+                state.number[node],
+                tuple(state.number[n] for n in gone),
+                reuses,
+                tuple(asked.get(node, ())),
+                at,
+                here,
+            )
+        )
     copied, extra = _copies_of_outputs(graph, state)
     return Plan(
-        graph=graph, steps=tuple(steps), buffers=tuple(state.buffer[n] for n in (*graph.inputs, *graph.nodes)),
-        sizes=tuple(state.sizes), inputs=tuple(range(len(graph.inputs))),
-        outputs=tuple(o if isinstance(o, Const) else state.number[o] for o in graph.outputs), copied=copied,
-        guards=tuple((k, g) for k, n in enumerate(graph.inputs) for g in asked.get(n, ())), peak=max(peak, held + extra),
+        graph=graph,
+        steps=tuple(steps),
+        buffers=tuple(state.buffer[n] for n in (*graph.inputs, *graph.nodes)),
+        sizes=tuple(state.sizes),
+        inputs=tuple(range(len(graph.inputs))),
+        outputs=tuple(o if isinstance(o, Const) else state.number[o] for o in graph.outputs),
+        copied=copied,
+        guards=tuple((k, g) for k, n in enumerate(graph.inputs) for g in asked.get(n, ())),
+        peak=max(peak, held + extra),
     )
 
 
 def _copies_of_outputs(graph: Graph, state: _Planner) -> tuple[frozenset[int], int]:
-    """Which outputs must be copied so that each has memory of its own, and the bytes of the copies."""
+    """Which outputs must be copied so that each has memory of its own, and the bytes of the
+    copies."""
     taken: set[int] = set()
     copied: set[int] = set()
     extra = 0
     for k, o in enumerate(graph.outputs):
         buffer = FOREIGN if isinstance(o, Const) else state.buffer[o]
-        if not isinstance(o, Const) and buffer != FOREIGN and buffer not in taken and o in state.whole:
+        if (
+            not isinstance(o, Const)
+            and buffer != FOREIGN
+            and buffer not in taken
+            and o in state.whole
+        ):
             taken.add(buffer)
             continue
         copied.add(k)

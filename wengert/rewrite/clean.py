@@ -1,8 +1,8 @@
 """The cleaning that always runs: constants folded, equal steps merged, dead steps removed.
 
-Imports core, ops. Invariant: outputs and guards are the roots, no step moves to an earlier place than one that computes the same, and
-opaque steps (rules and bodies of their own, random numbers) are neither merged nor folded.
-"""
+Imports core, ops. Invariant: outputs and guards are the roots, no step moves to an earlier place
+than one that computes the same, and opaque steps (rules and bodies of their own, random numbers)
+are neither merged nor folded."""
 
 from __future__ import annotations
 
@@ -40,7 +40,9 @@ def simplify(graph: Graph) -> Graph:
 
 def without_dead(graph: Graph) -> Graph:
     """The graph without steps that neither an output nor a guard needs."""
-    needed: set[Node] = {n for n in (*graph.outputs, *(g.node for g in graph.guards)) if not isinstance(n, Const)}
+    needed: set[Node] = {
+        n for n in (*graph.outputs, *(g.node for g in graph.guards)) if not isinstance(n, Const)
+    }
     for node in reversed(graph.nodes):
         if node in needed:
             needed.update(a for a in node.args if not isinstance(a, Const))
@@ -51,7 +53,11 @@ def folded(graph: Graph) -> Graph:
     """The graph with steps on constants alone evaluated; guards on them are asked now."""
 
     def fold(node: Node) -> Operand:
-        if is_opaque(node) or not node.args or not all(isinstance(a, Const) and not is_handle(a.value) for a in node.args):
+        if (
+            is_opaque(node)
+            or not node.args
+            or not all(isinstance(a, Const) and not is_handle(a.value) for a in node.args)
+        ):
             return node
         values = [a.value for a in node.args]
         try:
@@ -59,9 +65,13 @@ def folded(graph: Graph) -> Graph:
                 result = run_step(node.op, values, node.params, node.evaluate)
         except (ArithmeticError, ValueError, np.linalg.LinAlgError):
             return node  # it will raise where the program raises
-        if type(result) is tuple or getattr(result, "nbytes", 0) > max(_FOLD_UP_TO, *(getattr(v, "nbytes", 0) for v in values)):
+        if type(result) is tuple or getattr(result, "nbytes", 0) > max(
+            _FOLD_UP_TO, *(getattr(v, "nbytes", 0) for v in values)
+        ):
             return node
-        return Const(result.copy() if type(result) is np.ndarray and result.base is not None else result)
+        return Const(
+            result.copy() if type(result) is np.ndarray and result.base is not None else result
+        )
 
     return _mapped(graph, fold)
 
@@ -85,7 +95,11 @@ def _mapped(graph: Graph, change: Any) -> Graph:
     steps: list[Node] = []
     for node in graph.nodes:
         args = tuple(a if isinstance(a, Const) else known[a] for a in node.args)
-        current = node if all(p is q for p, q in zip(args, node.args, strict=True)) else copy_step(node, args)
+        current = (
+            node
+            if all(p is q for p, q in zip(args, node.args, strict=True))
+            else copy_step(node, args)
+        )
         made: Operand = change(current)
         if made is current:
             steps.append(current)
@@ -99,7 +113,9 @@ def _mapped(graph: Graph, change: Any) -> Graph:
         elif (target, g.kind) not in asked or g.value is not None:
             asked.add((target, g.kind))
             guards.append(g.of(target))
-    return graph.with_steps(steps, [o if isinstance(o, Const) else known[o] for o in graph.outputs], guards)
+    return graph.with_steps(
+        steps, [o if isinstance(o, Const) else known[o] for o in graph.outputs], guards
+    )
 
 
 def step_key(node: Node) -> Any:
@@ -127,7 +143,9 @@ def _key(value: Any) -> Any:
     kind = type(value)
     if kind in (float, complex) or issubclass(kind, np.generic):
         return kind, np.asarray(value).tobytes()
-    if kind in (int, bool, str, bytes, type(None), type(Ellipsis), type) or isinstance(value, np.dtype):
+    if kind in (int, bool, str, bytes, type(None), type(Ellipsis), type) or isinstance(
+        value, np.dtype
+    ):
         return kind, value
     if kind is tuple or kind is list:
         return kind, tuple(map(_key, value))

@@ -1,7 +1,8 @@
-"""Applies rules to a graph: one pass in the order of the steps, each step rewritten until no rule fits.
+"""Applies rules to a graph: one pass in the order of the steps, each step rewritten until no rule
+fits.
 
-Imports core, ops, ``pattern``. Invariant: a replacement has the type of what it replaces, and opaque steps are never looked into.
-"""
+Imports core, ops, ``pattern``. Invariant: a replacement has the type of what it replaces, and
+opaque steps are never looked into."""
 
 from __future__ import annotations
 
@@ -13,7 +14,8 @@ from wengert.core.node import Const, Node
 from wengert.rewrite.pattern import Bindings, Rule, build, kind_of, match
 
 _ENOUGH = 16
-"""How often one step may be rewritten in a row: no table leads in circles, this is for tables of others."""
+"""How often one step may be rewritten in a row: no table leads in circles, this is for tables of
+others."""
 
 
 def rewrite(graph: Graph, rules: Sequence[Rule], counts: Counter[str] | None = None) -> Graph:
@@ -23,12 +25,16 @@ def rewrite(graph: Graph, rules: Sequence[Rule], counts: Counter[str] | None = N
     """
     by_op: dict[str, list[Rule]] = {}
     for rule in rules:
-        by_op.setdefault(rule.pattern.name, []).append(rule)
+        by_op.setdefault(rule.operation, []).append(rule)
     known: dict[Node, Operand] = {n: n for n in graph.inputs}
     steps: list[Node] = []
     for node in graph.nodes:
         args = tuple(a if isinstance(a, Const) else known[a] for a in node.args)
-        start = node if all(a is b for a, b in zip(args, node.args, strict=True)) else copy_step(node, args)
+        start = (
+            node
+            if all(a is b for a, b in zip(args, node.args, strict=True))
+            else copy_step(node, args)
+        )
         current: Operand = start
         for _ in range(_ENOUGH):
             if isinstance(current, Const) or is_opaque(current):
@@ -51,10 +57,14 @@ def rewrite(graph: Graph, rules: Sequence[Rule], counts: Counter[str] | None = N
     return graph.with_steps(steps, outputs, guards)
 
 
-def _apply(node: Node, rules: Sequence[Rule], made: list[Node], counts: Counter[str] | None) -> Operand | None:
+def _apply(
+    node: Node, rules: Sequence[Rule], made: list[Node], counts: Counter[str] | None
+) -> Operand | None:
     for rule in rules:
         found: Bindings = {}
-        if not match(rule.pattern, node, found) or (rule.when is not None and not rule.when(found, node)):
+        if not match(rule.pattern, node, found) or (
+            rule.when is not None and not rule.when(found, node)
+        ):
             continue
         fresh: list[Node] = []
         result = build(rule.replacement, found, node.where, fresh)

@@ -1,4 +1,5 @@
-"""Patterns: expressions in variables, written with Python's operators, matched against steps and built again as steps.
+"""Patterns: expressions in variables, written with Python's operators, matched against steps and
+built again as steps.
 
 Imports core, ops. Invariant: a variable that stands twice matches only one and the same value.
 """
@@ -13,14 +14,15 @@ import numpy as np
 from wengert.core.graph import Operand, step
 from wengert.core.handle import is_handle
 from wengert.core.node import Const, Node
-from wengert.core.op import OPS, Op
+from wengert.core.op import OPS
 from wengert.core.types import ArrayType
 
 Bindings = dict[str, Operand]
 
 
 class Pattern:
-    """An expression to match: a variable, a number, or an operation on patterns. Operators build larger ones."""
+    """An expression to match: a variable, a number, or an operation on patterns. Operators build
+    larger ones."""
 
     def __add__(self, other: Any) -> Pattern:
         return call("add", self, other)
@@ -106,32 +108,48 @@ def call(name: str, *args: Any, params: Any = None) -> Call:
 
 
 class Rule(NamedTuple):
-    """One rewriting: ``pattern`` becomes ``replacement`` where ``when(bindings, node)`` holds, because ``why``.
+    """One rewriting: ``pattern`` becomes ``replacement`` where ``when(bindings, node)`` holds,
+    because ``why``.
 
-    ``exact``: the same bits (NaN counts as NaN). Otherwise the same up to rounding wherever the result is finite.
-    """
+    ``exact``: the same bits (NaN counts as NaN). Otherwise the same up to rounding wherever the
+    result is finite."""
 
     name: str
-    pattern: Call
+    pattern: Pattern
     replacement: Pattern
     why: str
     when: Callable[[Bindings, Node], bool] | None = None
     exact: bool = True
+
+    @property
+    def operation(self) -> str:
+        """The operation whose steps the rule rewrites."""
+        assert isinstance(self.pattern, Call)
+        return self.pattern.name
 
 
 _COMMUTES = frozenset({"add", "multiply", "maximum", "minimum"})
 
 
 def match(pattern: Pattern, operand: Operand, found: Bindings) -> bool:
-    """Whether an operand has the form of a pattern; ``found`` gets the variables (garbage when it does not match)."""
+    """Whether an operand has the form of a pattern; ``found`` gets the variables (garbage when it
+    does not match)."""
     if isinstance(pattern, Variable):
         if pattern.constant and not (isinstance(operand, Const) and not is_handle(operand.value)):
             return False
         known = found.setdefault(pattern.name, operand)
-        return known is operand or (isinstance(known, Const) and isinstance(operand, Const) and same_constant(known, operand))
+        return known is operand or (
+            isinstance(known, Const)
+            and isinstance(operand, Const)
+            and same_constant(known, operand)
+        )
     if isinstance(pattern, Number):
         return isinstance(operand, Const) and is_number(operand.value, pattern.value)
-    if not isinstance(pattern, Call) or isinstance(operand, Const) or operand.op.name != pattern.name:
+    if (
+        not isinstance(pattern, Call)
+        or isinstance(operand, Const)
+        or operand.op.name != pattern.name
+    ):
         return False
     if pattern.params is not None and operand.params != pattern.params:
         return False
@@ -140,7 +158,9 @@ def match(pattern: Pattern, operand: Operand, found: Bindings) -> bool:
         orders.append(operand.args[::-1])
     for args in orders:
         trial = dict(found)
-        if len(args) == len(pattern.args) and all(match(p, a, trial) for p, a in zip(pattern.args, args, strict=True)):
+        if len(args) == len(pattern.args) and all(
+            match(p, a, trial) for p, a in zip(pattern.args, args, strict=True)
+        ):
             found.clear()
             found.update(trial)
             return True
@@ -154,7 +174,11 @@ def is_number(value: Any, wanted: float) -> bool:
     if isinstance(value, np.ndarray) and (value.dtype.kind not in "fciu" or value.size == 0):
         return False
     same = bool(np.all(value == wanted))
-    return same and (wanted != 0 or np.iscomplexobj(value) or bool(np.all(np.signbit(value) == np.signbit(wanted))))
+    return same and (
+        wanted != 0
+        or np.iscomplexobj(value)
+        or bool(np.all(np.signbit(value) == np.signbit(wanted)))
+    )
 
 
 def same_constant(left: Const, right: Const) -> bool:
@@ -162,7 +186,12 @@ def same_constant(left: Const, right: Const) -> bool:
     a, b = left.value, right.value
     if a is b:
         return True
-    if is_handle(a) or is_handle(b) or type(a) is not type(b) or not isinstance(a, (int, float, complex, np.generic)):
+    if (
+        is_handle(a)
+        or is_handle(b)
+        or type(a) is not type(b)
+        or not isinstance(a, (int, float, complex, np.generic))
+    ):
         return False
     return bool(np.asarray(a).tobytes() == np.asarray(b).tobytes())
 
@@ -174,9 +203,11 @@ def build(pattern: Pattern, found: Bindings, where: Any, made: list[Node]) -> Op
     if isinstance(pattern, Number):
         return Const(pattern.value)
     if isinstance(pattern, Computed):
-        return Const(pattern.function({k: v.value for k, v in found.items() if isinstance(v, Const)}))
+        return Const(
+            pattern.function({k: v.value for k, v in found.items() if isinstance(v, Const)})
+        )
     assert isinstance(pattern, Call)
-    op: Op = OPS[pattern.name]
+    op: Any = OPS[pattern.name]
     args = [build(p, found, where, made) for p in pattern.args]
     params = tuple(op.params.values()) if pattern.params is None else pattern.params
     node = step(op, args, params, op.infer(kinds_of(args), params), where)
@@ -187,12 +218,13 @@ def build(pattern: Pattern, found: Bindings, where: Any, made: list[Node]) -> Op
 def kind_of(operand: Operand) -> ArrayType:
     """The type of an operand."""
     if not isinstance(operand, Const):
-        return operand.type  # type: ignore[no-any-return]
+        return operand.type
     return ArrayType.of(operand.value.value if is_handle(operand.value) else operand.value)
 
 
 def kinds_of(operands: Sequence[Operand]) -> list[ArrayType]:
-    """The types of the operands of one step; a Python number takes the precision of the others, as in NumPy."""
+    """The types of the operands of one step; a Python number takes the precision of the others, as
+    in NumPy."""
     kinds = [kind_of(o) for o in operands]
     weak = [isinstance(o, Const) and type(o.value) in (float, int, complex) for o in operands]
     strong = [k.dtype for k, w in zip(kinds, weak, strict=True) if not w]
@@ -206,6 +238,18 @@ def kinds_of(operands: Sequence[Operand]) -> list[ArrayType]:
 
 
 __all__ = [
-    "Bindings", "Call", "Computed", "Number", "Pattern", "Rule", "Variable", "build", "call", "is_number", "kind_of", "kinds_of", "match",
+    "Bindings",
+    "Call",
+    "Computed",
+    "Number",
+    "Pattern",
+    "Rule",
+    "Variable",
+    "build",
+    "call",
+    "is_number",
+    "kind_of",
+    "kinds_of",
+    "match",
     "same_constant",
 ]

@@ -1,8 +1,8 @@
-"""Runs a plan with NumPy: on raw values in the planned memory, on handles through the operations' own recording.
+"""Runs a plan with NumPy: on raw values in the planned memory, on handles through the operations'
+own recording.
 
-Imports core, ops, plan. Invariant: outputs are fresh memory, inputs and constants are never written to, guards are asked as soon as
-their value is there.
-"""
+Imports core, ops, plan. Invariant: outputs are fresh memory, inputs and constants are never written
+to, guards are asked as soon as their value is there."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ def plan_of(graph: Graph) -> Plan:
 def run(plan: Plan, values: Sequence[Any], *, careful: bool = False) -> list[Any]:
     """Execute a plan; returns the outputs.
 
-    ``careful`` is for linear programs: an element-wise step all of whose moving operands are exactly zero gives exactly zero, whatever
-    infinities it multiplies by. Raises WengertValueError where a guard answers otherwise than at recording.
-    """
+    ``careful`` is for linear programs: an element-wise step all of whose moving operands are
+    exactly zero gives exactly zero, whatever infinities it multiplies by. Raises WengertValueError
+    where a guard answers otherwise than at recording."""
     env: list[Any] = [None] * len(plan.buffers)
     env[: len(values)] = values
     for number, guard in plan.guards:
@@ -48,13 +48,16 @@ def run(plan: Plan, values: Sequence[Any], *, careful: bool = False) -> list[Any
     before = SWITCH.where
     watching = tracing.get() is not None
     try:
-        # Steps that the program ran masked (np.log with where=) are here whole steps and a choice: their warnings mean nothing.
+        # Steps that the program ran masked (np.log with where=) are here whole steps and a choice:
+        # their warnings mean nothing.
         with np.errstate(all="ignore"):
             for step in plan.steps:
-                operands = [r.value if type(r) is Const else env[r] for r in step.reads]
+                operands = [r.value if isinstance(r, Const) else env[r] for r in step.reads]
                 if watching:
                     SWITCH.where = step.node.where
-                zero = _zeros(step, operands) if careful and step.node.op.kind == ELEMENTWISE else None
+                zero = (
+                    _zeros(step, operands) if careful and step.node.op.kind == ELEMENTWISE else None
+                )
                 y = _execute(step, operands)
                 env[step.writes] = y if zero is None else where(zero, 0.0, y)
                 for guard in step.guards:
@@ -81,13 +84,19 @@ def _execute(step: Step, operands: list[Any]) -> Any:
             return function(*operands, out=operands[reuses])
         reuses = None
     y = run_step(node.op, operands, node.params, node.evaluate, owned=reuses is not None)
-    if type(y) is np.ndarray and node.op is not GET and node.op is not UPDATE and node.op is not ADD_AT:
+    if (
+        type(y) is np.ndarray
+        and node.op is not GET
+        and node.op is not UPDATE
+        and node.op is not ADD_AT
+    ):
         return _own(y, operands)
     return tuple(_own(part, operands) for part in y) if type(y) is tuple else y
 
 
 def _same_layout(operands: list[Any], target: Any) -> bool:
-    """Whether computing into ``target`` gives the layout a fresh result would have (sums depend on it in their last bits)."""
+    """Whether computing into ``target`` gives the layout a fresh result would have (sums depend on
+    it in their last bits)."""
     if type(target) is not np.ndarray or not target.flags.writeable:
         return False
     for x in operands:
@@ -107,7 +116,8 @@ def _own(y: Any, operands: list[Any]) -> Any:
 
 
 def _zeros(step: Step, operands: list[Any]) -> Any:
-    """Where all moving operands are exactly zero; None when that is nowhere. (Asked before the step, which may reuse their memory.)"""
+    """Where all moving operands are exactly zero; None when that is nowhere. (Asked before the
+    step, which may reuse their memory.)"""
     zero: Any = None
     for read, x in zip(step.reads, operands, strict=True):
         if type(read) is not Const:
