@@ -92,13 +92,17 @@ entries(
     write_setfield=written(floats, lambda y, v, s: y.setfield(v, float)),
     write_itemset=written(floats, lambda y, v, s: operator.setitem(y, (0,), s)),
     write_add_item=written(floats, lambda y, v, s: operator.setitem(y, 0, y[0] + s)),
-    write_structured=written(lambda: floats().view([("a", float)]), lambda y, v, s: y.__setitem__("a", v)),
+    write_structured=written(
+        lambda: floats().view([("a", float)]), lambda y, v, s: y.__setitem__("a", v)
+    ),
     write_masked=written(lambda: np.ma.masked_array(floats()), lambda y, v, s: y.__setitem__(0, s)),
     write_copyto=written(floats, lambda y, v, s: np.copyto(y, v)),
     write_np_put=written(floats, lambda y, v, s: np.put(y, [0], s)),
     write_place=written(floats, lambda y, v, s: np.place(y, [True, False, True], v)),
     write_putmask=written(floats, lambda y, v, s: np.putmask(y, [True, False, True], v)),
-    write_put_along=written(floats, lambda y, v, s: np.put_along_axis(y, np.array([0, 1]), v[:2], 0)),
+    write_put_along=written(
+        floats, lambda y, v, s: np.put_along_axis(y, np.array([0, 1]), v[:2], 0)
+    ),
     write_fill_diagonal=written(lambda: plain(size=(3, 3)), lambda y, v, s: np.fill_diagonal(y, s)),
     write_add_at=written(floats, lambda y, v, s: np.add.at(y, [0, 1], v[:2])),
     write_out=written(floats, lambda y, v, s: np.multiply(v, v, out=y)),
@@ -298,6 +302,7 @@ entries(
     shape_of=lambda v, s: np.zeros(s),
 )
 
+
 def scipy_consumers() -> dict[str, Consumer]:
     """The roads into SciPy's compiled code."""
     import scipy.interpolate
@@ -326,7 +331,9 @@ def scipy_consumers() -> dict[str, Consumer]:
         "matmul_sparse": lambda v, s: v @ sparse,
         "kdtree": lambda v, s: scipy.spatial.cKDTree(v[:, None]).query([0.3])[0],
         "hull_distance": lambda v, s: scipy.spatial.distance.pdist(v[:, None]),
-        "minimize": lambda v, s: scipy.optimize.minimize(lambda p: ((p - v) ** 2).sum(), np.zeros(3)).x,
+        "minimize": lambda v, s: (
+            scipy.optimize.minimize(lambda p: ((p - v) ** 2).sum(), np.zeros(3)).x
+        ),
         "least_squares": lambda v, s: scipy.optimize.least_squares(lambda p: p - v, np.zeros(3)).x,
         "linear_sum": lambda v, s: scipy.optimize.linear_sum_assignment(G * s)[0],
     }

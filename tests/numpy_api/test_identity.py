@@ -29,7 +29,9 @@ def is_traced(value: Any) -> bool:
 
 def numbers_in(value: Any) -> list[float]:
     """All floating-point numbers of a result that are not behind a handle."""
-    if is_traced(value) or isinstance(value, (str, bytes, bool, int, type(None), np.integer, np.bool_)):
+    if is_traced(value) or isinstance(
+        value, (str, bytes, bool, int, type(None), np.integer, np.bool_)
+    ):
         return []
     if isinstance(value, (float, complex, np.inexact)):
         return [complex(value)]

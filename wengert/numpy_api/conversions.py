@@ -135,7 +135,7 @@ def _number(name: str, convert: Any) -> Any:
                 return guard(t, "float", convert(value))
             raise error_at(
                 CutError, f"{name}() of a traced value would cut the derivative",
-                fix="leave the conversion away, or write np.asarray-free NumPy: y = np.zeros(n); y[i] = t; use "
+                fix="leave the conversion away; to store the value, make the array inside the function (y = np.zeros(n); y[i] = t); "
                 "wengert.stop_gradient(t) where a constant is meant",
             )
         return convert(value)

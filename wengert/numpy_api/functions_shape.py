@@ -1,21 +1,21 @@
-"""Shapes: reshape, transpose, flip, roll, tile, pad, broadcast, split, and the questions about shapes and types.
+"""Shapes by name: reshape, transpose, flip, roll, tile, broadcast, split.
 
-Imports core, ops, ``table``. Invariant: views where NumPy gives views, through the methods of handles.
+Imports core, ops, ``table``. Invariant: views where NumPy gives views, through the methods of
+handles.
 """
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from wengert.core.errors import NoRuleError, error_at
-from wengert.core.handle import TracedArray, is_handle
-from wengert.core.types import dtype_of
+from wengert.core.handle import is_handle
 from wengert.numpy_api.exact import array, looked, owned, rank, shape, values_of, whole_axis
 from wengert.numpy_api.table import implements, method
 from wengert.ops.memory import read
-from wengert.ops.paths import apply
 from wengert.ops.scan import along
 
 
@@ -63,7 +63,9 @@ def moveaxis(a: Any, source: Any, destination: Any) -> Any:
     sources = [whole_axis(k, ndim) for k in np.atleast_1d(source)]
     targets = [whole_axis(k, ndim) for k in np.atleast_1d(destination)]
     if len(sources) != len(targets):
-        raise ValueError("`source` and `destination` arguments must have the same number of elements")
+        raise ValueError(
+            "`source` and `destination` arguments must have the same number of elements"
+        )
     order = [k for k in range(ndim) if k not in sources]
     for target, origin in sorted(zip(targets, sources, strict=True)):
         order.insert(target, origin)
@@ -144,7 +146,11 @@ def rot90(m: Any, k: int = 1, axes: Any = (0, 1)) -> Any:
         return m[:]
     if k == 2:
         return flip(flip(m, first), second)
-    return flip(m, second).swapaxes(first, second) if k == 1 else flip(m.swapaxes(first, second), second)
+    return (
+        flip(m, second).swapaxes(first, second)
+        if k == 1
+        else flip(m.swapaxes(first, second), second)
+    )
 
 
 @implements(np.roll)
@@ -182,7 +188,9 @@ def tile(A: Any, reps: Any) -> Any:
     counts = (1,) * (ndim - len(counts)) + counts
     sizes = (1,) * (ndim - rank(a)) + tuple(a.shape)
     apart = a.reshape(tuple(m for n in sizes for m in (1, n)))
-    whole = np.broadcast_to(apart, tuple(m for c, n in zip(counts, sizes, strict=True) for m in (c, n)))
+    whole = np.broadcast_to(
+        apart, tuple(m for c, n in zip(counts, sizes, strict=True) for m in (c, n))
+    )
     return owned(whole.reshape(tuple(c * n for c, n in zip(counts, sizes, strict=True))))
 
 
@@ -205,7 +213,11 @@ def resize(a: Any, new_shape: Any) -> Any:
 def broadcast_to(array_: Any, shape: Any, subok: bool = False) -> Any:
     a = array(array_)
     target = tuple(shape) if np.iterable(shape) else (shape,)
-    return read(a, ("broadcast", tuple(map(int, target)))) if is_handle(a) else np.broadcast_to(a, target)
+    return (
+        read(a, ("broadcast", tuple(map(int, target))))
+        if is_handle(a)
+        else np.broadcast_to(a, target)
+    )
 
 
 @implements(np.broadcast_arrays)
@@ -224,22 +236,32 @@ def meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str = 
     place = list(range(ndim))
     if indexing == "xy" and ndim > 1:
         place[0], place[1] = 1, 0
-    out = [x.reshape(tuple(-1 if k == place[n] else 1 for k in range(ndim))) for n, x in enumerate(flat)]
+    out = [
+        x.reshape(tuple(-1 if k == place[n] else 1 for k in range(ndim)))
+        for n, x in enumerate(flat)
+    ]
     if not sparse:
         out = list(broadcast_arrays(*out))
     return tuple(owned(x) for x in out) if copy else tuple(out)
 
 
 @implements(np.lib.stride_tricks.sliding_window_view)
-def sliding_window_view(x: Any, window_shape: Any, axis: Any = None, *, subok: bool = False, writeable: bool = False) -> Any:
+def sliding_window_view(
+    x: Any, window_shape: Any, axis: Any = None, *, subok: bool = False, writeable: bool = False
+) -> Any:
     x = array(x)
     if writeable:
         raise error_at(
-            NoRuleError, "writing into windows of a traced array writes several times to one place",
+            NoRuleError,
+            "writing into windows of a traced array writes several times to one place",
             fix="write to the array itself, and read windows of it",
         )
     windows = tuple(map(int, np.atleast_1d(window_shape)))
-    axes = tuple(range(rank(x))) if axis is None else tuple(whole_axis(k, rank(x)) for k in np.atleast_1d(axis))
+    axes = (
+        tuple(range(rank(x)))
+        if axis is None
+        else tuple(whole_axis(k, rank(x)) for k in np.atleast_1d(axis))
+    )
     if len(windows) != len(axes):
         raise ValueError("Must provide matching length window_shape and axis")
     for k, size in zip(axes, windows, strict=True):
@@ -263,7 +285,7 @@ def array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> Any:
             raise ValueError("number sections must be larger than 0.")
         each, extra = divmod(n, sections)
         cuts = [0, *np.cumsum([each + 1] * extra + [each] * (sections - extra)).tolist()]
-    return [a[along(axis, slice(start, stop))] for start, stop in zip(cuts[:-1], cuts[1:], strict=True)]
+    return [a[along(axis, slice(start, stop))] for start, stop in pairwise(cuts)]
 
 
 @implements(np.split)
@@ -317,69 +339,3 @@ def trim_zeros(filt: Any, trim: str = "fb", axis: Any = None) -> Any:
         start = int(places[:, k].min()) if "f" in trim.lower() else None
         cuts[k] = slice(start, int(places[:, k].max()) + 1 if "b" in trim.lower() else None)
     return a[tuple(cuts)]
-
-
-# ---------------------------------------------------------------- questions
-
-
-@implements(np.shape)
-def shape_of_array(a: Any) -> Any:
-    return shape(array(a))
-
-
-@implements(np.ndim)
-def ndim(a: Any) -> int:
-    return rank(array(a))
-
-
-@implements(np.size)
-def size(a: Any, axis: Any = None) -> int:
-    return int(np.size(values_of(array(a)), axis))
-
-
-def _sharing(original: Any) -> None:
-    def share(a: Any, b: Any, /, max_work: Any = None) -> bool:
-        if type(a) is not TracedArray or type(b) is not TracedArray:
-            return False
-        root = a if a.base is None else a.base
-        if root is not (b if b.base is None else b.base):
-            return False
-        # A handle's own value may be a copy: what counts is where both look in their common base.
-        first, second = (apply(() if t is root else t.path, root.value) for t in (a, b))
-        return bool(original(first, second))
-
-    implements(original)(share)
-
-
-_sharing(np.may_share_memory)
-_sharing(np.shares_memory)
-
-
-@implements(np.iscomplexobj)
-def iscomplexobj(x: Any) -> bool:
-    return dtype_of(values_of(array(x))).kind == "c"
-
-
-@implements(np.isrealobj)
-def isrealobj(x: Any) -> bool:
-    return not iscomplexobj(x)
-
-
-def _asking(*originals: Any) -> None:
-    """Functions that only look: their answer is plain."""
-    for original in originals:
-        def look(*args: Any, _original: Any = original, **options: Any) -> Any:
-            answer = _original(*values_of(args), **values_of(options))
-            for a in args:
-                looked(a, _original.__name__, answer)
-            return answer
-
-        look.__name__ = original.__name__
-        implements(original)(look)
-
-
-_asking(
-    np.iscomplex, np.isreal, np.isclose, np.allclose, np.array_equal, np.array_equiv, np.result_type,
-    np.can_cast, np.min_scalar_type, np.common_type, np.array2string, np.array_repr, np.array_str, np.tril_indices_from,
-    np.triu_indices_from, np.diag_indices_from, np.unravel_index, np.ravel_multi_index,
-)

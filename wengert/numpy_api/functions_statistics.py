@@ -1,6 +1,7 @@
 """Statistics of data: cov, corrcoef, histograms, bincount.
 
-Imports core, ops, ``table``. Invariant: counts are constants; weights and densities carry derivatives.
+Imports core, ops, ``table``. Invariant: counts are constants; weights and densities carry
+derivatives.
 """
 
 from __future__ import annotations
@@ -18,7 +19,14 @@ from wengert.ops.memory import write
 
 @implements(np.cov)
 def cov(
-    m: Any, y: Any = None, rowvar: bool = True, bias: bool = False, ddof: Any = None, fweights: Any = None, aweights: Any = None, *,
+    m: Any,
+    y: Any = None,
+    rowvar: bool = True,
+    bias: bool = False,
+    ddof: Any = None,
+    fweights: Any = None,
+    aweights: Any = None,
+    *,
     dtype: Any = None,
 ) -> Any:
     if rank(m) > 2 or (y is not None and rank(y) > 2):
@@ -28,7 +36,9 @@ def cov(
         data = data.T
     if y is not None:
         other = np.atleast_2d(array(y))
-        data = np.concatenate((data, other.T if not rowvar and other.shape[0] != 1 else other), axis=0)
+        data = np.concatenate(
+            (data, other.T if not rowvar and other.shape[0] != 1 else other), axis=0
+        )
     freedom = (0 if bias else 1) if ddof is None else ddof
     w: Any = None
     if fweights is not None:
@@ -54,7 +64,15 @@ def cov(
 
 
 @implements(np.corrcoef)
-def corrcoef(x: Any, y: Any = None, rowvar: bool = True, bias: Any = MISSING, ddof: Any = MISSING, *, dtype: Any = None) -> Any:
+def corrcoef(
+    x: Any,
+    y: Any = None,
+    rowvar: bool = True,
+    bias: Any = MISSING,
+    ddof: Any = MISSING,
+    *,
+    dtype: Any = None,
+) -> Any:
     c = cov(x, y, rowvar, dtype=dtype)
     del bias, ddof
     if rank(c) == 0:
@@ -69,7 +87,9 @@ def bincount(x: Any, /, weights: Any = None, minlength: int = 0) -> Any:
     if weights is None:
         return looked(x, "bincount", np.bincount(places, minlength=minlength))
     plain = np.bincount(places, values_of(weights), minlength)
-    return exactly(_scattered(places, array(weights), len(plain)), np.bincount, x, weights, minlength)
+    return exactly(
+        _scattered(places, array(weights), len(plain)), np.bincount, x, weights, minlength
+    )
 
 
 def _scattered(places: Any, values: Any, count: int) -> Any:
@@ -80,7 +100,9 @@ def _scattered(places: Any, values: Any, count: int) -> Any:
 
 
 def _edges(a: Any, bins: Any, range: Any, plain: Any) -> Any:
-    """The edges of bins as they follow traced edges, a traced range, or the least and the largest of traced data."""
+    """The edges of bins as they follow traced edges, a traced range, or the least and the largest
+    of traced data.
+    """
     if looks_traced(bins):
         return array(bins)
     if np.ndim(bins) > 0 or not (looks_traced(a) if range is None else looks_traced(range)):
@@ -97,18 +119,28 @@ def _edges_of_all(columns: Any, bins: Any, range: Any, plain: Any) -> list[Any]:
 
 
 def _len(bins: Any) -> int:
-    return len(bins) if isinstance(bins, (list, tuple)) or (not isinstance(bins, (int, str)) and rank(bins) > 0) else -1
+    return (
+        len(bins)
+        if isinstance(bins, (list, tuple)) or (not isinstance(bins, (int, str)) and rank(bins) > 0)
+        else -1
+    )
 
 
 @implements(np.histogram_bin_edges)
 def histogram_bin_edges(a: Any, bins: Any = 10, range: Any = None, weights: Any = None) -> Any:
-    plain = np.histogram_bin_edges(values_of(a), values_of(bins), values_of(range), values_of(weights))
+    plain = np.histogram_bin_edges(
+        values_of(a), values_of(bins), values_of(range), values_of(weights)
+    )
     return _edges(a, bins, range, plain)
 
 
 @implements(np.histogram)
-def histogram(a: Any, bins: Any = 10, range: Any = None, density: Any = None, weights: Any = None) -> Any:
-    plain, edges = np.histogram(values_of(a), values_of(bins), values_of(range), density, values_of(weights))
+def histogram(
+    a: Any, bins: Any = 10, range: Any = None, density: Any = None, weights: Any = None
+) -> Any:
+    plain, edges = np.histogram(
+        values_of(a), values_of(bins), values_of(range), density, values_of(weights)
+    )
     kept = _edges(a, bins, range, edges)
     counts = _weighted(_bins([np.ravel(values_of(a))], [edges]), weights, (len(edges) - 1,))
     if counts is None and not (density and looks_traced(kept)):
@@ -119,18 +151,30 @@ def histogram(a: Any, bins: Any = 10, range: Any = None, density: Any = None, we
 
 
 @implements(np.histogram2d)
-def histogram2d(x: Any, y: Any, bins: Any = 10, range: Any = None, density: Any = None, weights: Any = None) -> Any:
-    plain, *edges = np.histogram2d(values_of(x), values_of(y), values_of(bins), values_of(range), density, values_of(weights))
+def histogram2d(
+    x: Any, y: Any, bins: Any = 10, range: Any = None, density: Any = None, weights: Any = None
+) -> Any:
+    plain, *edges = np.histogram2d(
+        values_of(x), values_of(y), values_of(bins), values_of(range), density, values_of(weights)
+    )
     found = _bins([np.ravel(values_of(x)), np.ravel(values_of(y))], edges)
     kept = _edges_of_all([x, y], bins, range, edges)
     return _density(plain, found, kept, density, weights, x), *kept
 
 
 @implements(np.histogramdd)
-def histogramdd(sample: Any, bins: Any = 10, range: Any = None, density: Any = None, weights: Any = None) -> Any:
+def histogramdd(
+    sample: Any, bins: Any = 10, range: Any = None, density: Any = None, weights: Any = None
+) -> Any:
     seen = values_of(sample)
-    plain, edges = np.histogramdd(seen, values_of(bins), values_of(range), density, values_of(weights))
-    columns = list(np.atleast_2d(seen).T if isinstance(seen, np.ndarray) and seen.ndim == 2 else map(np.ravel, np.atleast_2d(seen)))
+    plain, edges = np.histogramdd(
+        seen, values_of(bins), values_of(range), density, values_of(weights)
+    )
+    columns = list(
+        np.atleast_2d(seen).T
+        if isinstance(seen, np.ndarray) and seen.ndim == 2
+        else map(np.ravel, np.atleast_2d(seen))
+    )
     if isinstance(sample, (list, tuple)):
         sources = list(sample)
     else:
@@ -139,7 +183,9 @@ def histogramdd(sample: Any, bins: Any = 10, range: Any = None, density: Any = N
     return _density(plain, _bins(columns, list(edges)), kept, density, weights, sample), kept
 
 
-def _density(plain: Any, found: Any, edges: list[Any], density: Any, weights: Any, source: Any) -> Any:
+def _density(
+    plain: Any, found: Any, edges: list[Any], density: Any, weights: Any, source: Any
+) -> Any:
     counts = _weighted(found, weights, plain.shape)
     if counts is None and density and looks_traced(*edges):
         there = found >= 0
@@ -150,7 +196,9 @@ def _density(plain: Any, found: Any, edges: list[Any], density: Any, weights: An
     if density:
         total = counts.sum()
         for k, edge in enumerate(edges):
-            counts = counts / np.diff(edge).reshape(tuple(-1 if k == j else 1 for j in np.arange(len(edges))))
+            counts = counts / np.diff(edge).reshape(
+                tuple(-1 if k == j else 1 for j in np.arange(len(edges)))
+            )
         counts = counts / total
     return exactly(counts, lambda: plain)
 
@@ -170,4 +218,6 @@ def _weighted(found: Any, weights: Any, shape: tuple[int, ...]) -> Any:
     if not looks_traced(weights):
         return None
     there = np.flatnonzero(found >= 0)
-    return _scattered(found[there], array(weights).ravel()[there], int(np.prod(shape))).reshape(shape)
+    return _scattered(found[there], array(weights).ravel()[there], int(np.prod(shape))).reshape(
+        shape
+    )

@@ -1,7 +1,8 @@
 """``y += t`` and ``out=y`` where ``y`` is a plain array made outside the trace's sight.
 
-Imports core. Invariant: a traced value never enters plain memory; a handle takes the place of the plain array only where Python is about to
-bind it to the one name that held the array, and nobody else can see that array.
+Imports core. Invariant: a traced value never enters plain memory; a handle takes the place of the
+plain array only where Python is about to bind it to the one name that held the array, and nobody
+else can see that array.
 """
 
 from __future__ import annotations
@@ -17,14 +18,17 @@ from wengert.core.errors import CutError, error_at
 from wengert.core.handle import TracedArray, buffer, is_handle
 from wengert.core.node import is_user_file
 
-_INPLACE = frozenset(k for k, (_, symbol) in enumerate(dis._nb_ops) if symbol.endswith("="))  # type: ignore[attr-defined]
+_OPERATORS: list[tuple[str, str]] = dis._nb_ops  # type: ignore[attr-defined]
+_INPLACE = frozenset(k for k, (_, symbol) in enumerate(_OPERATORS) if symbol.endswith("="))
 _BINARY_OP = dis.opmap["BINARY_OP"]
 _baseline: int | None = None
 _probing: list[int] | None = None
 
 
 def references(out: Any) -> int:
-    """How many refer to the array that an operation is about to write; asked before the operation keeps anything of it."""
+    """How many refer to the array that an operation is about to write; asked before the operation
+    keeps anything of it.
+    """
     count = sys.getrefcount(out)
     if _probing is not None:
         _probing.append(count)
@@ -32,7 +36,8 @@ def references(out: Any) -> int:
 
 
 def bind(result: Any, out: Any, held: int = 0) -> Any:
-    """What an operation with ``out`` returns: the result itself after ``y += t`` on an array nobody else sees; else this raises.
+    """What an operation with ``out`` returns: the result itself after ``y += t`` on an array nobody
+    else sees; else this raises.
 
     ``held`` is what ``references`` said.
     """
@@ -42,20 +47,28 @@ def bind(result: Any, out: Any, held: int = 0) -> Any:
     if held and _is_sole(result, out) and _is_inplace(_caller()) and held == _sole_count():
         return result
     raise error_at(
-        CutError, f"a traced value is written into a plain array of shape {getattr(out, 'shape', None)} made outside the trace",
+        CutError,
+        f"a traced value is written into a plain array of shape {getattr(out, 'shape', None)} "
+        "made outside the trace",
         fix="make it inside the function with np.zeros, or copy it there: y = np.array(y)",
     )
 
 
 def _is_sole(result: Any, out: Any) -> bool:
     return (
-        type(out) is np.ndarray and type(result) is TracedArray and out.base is None and out.flags.owndata
-        and out.dtype == result.value.dtype and out.shape == result.value.shape
+        type(out) is np.ndarray
+        and type(result) is TracedArray
+        and out.base is None
+        and out.flags.owndata
+        and out.dtype == result.value.dtype
+        and out.shape == result.value.shape
     )
 
 
 def _caller() -> FrameType | None:
-    """The first frame outside wengert: NumPy calls the protocol straight from the instruction that stands there."""
+    """The first frame outside wengert: NumPy calls the protocol straight from the instruction that
+    stands there.
+    """
     frame: FrameType | None = sys._getframe(2)
     while frame is not None and not is_user_file(frame.f_code.co_filename):
         frame = frame.f_back
@@ -63,7 +76,9 @@ def _caller() -> FrameType | None:
 
 
 def _is_inplace(frame: FrameType | None) -> bool:
-    """Whether the caller's instruction is ``+=`` and its like: only those bind what the protocol returns to the same name."""
+    """Whether the caller's instruction is ``+=`` and its like: only those bind what the protocol
+    returns to the same name.
+    """
     if frame is None or frame.f_lasti < 0:
         return False
     code = frame.f_code.co_code
@@ -71,8 +86,10 @@ def _is_inplace(frame: FrameType | None) -> bool:
 
 
 def _sole_count() -> int:
-    """What ``references`` says of an array that one local variable alone holds: measured once, through ``y += t`` itself."""
-    global _baseline, _probing
+    """What ``references`` says of an array that one local variable alone holds: measured once,
+    through ``y += t`` itself.
+    """
+    global _baseline, _probing  # noqa: PLW0603
     if _baseline is None:
         _probing = []
         try:

@@ -1,7 +1,9 @@
-"""Traced scalars as keys of dictionaries, sets and caches: by value, as numbers are, but never another quantity's entry.
+"""Traced scalars as keys of dictionaries, sets and caches: by value, as numbers are, but never
+another quantity's entry.
 
-Imports core and ``conversions``. Invariant: a look-up that would answer a traced value with what is stored for another quantity of equal
-value raises; what it gave away would have the other's derivative, or none.
+Imports core and ``conversions``. Invariant: a look-up that would answer a traced value with what is
+stored for another quantity of equal value raises; what it gave away would have the other's
+derivative, or none.
 """
 
 from __future__ import annotations
@@ -19,12 +21,13 @@ from wengert.core.node import is_user_file
 from wengert.numpy_api.conversions import is_cut, is_flat, peek
 
 _COMPARE_OP = dis.opmap["COMPARE_OP"]
-_last = 0  # the number of the step whose value was hashed last: a look-up hashes first and compares then
+# The number of the step whose value was hashed last: a look-up hashes first and compares then.
+_last = 0
 
 
 def hashed(t: Any) -> int:
     """``hash(t)``: that of the number."""
-    global _last
+    global _last  # noqa: PLW0603
     if type(t) is not TracedScalar:
         raise TypeError("unhashable type: 'numpy.ndarray'")
     if t.node is not None:
@@ -35,8 +38,13 @@ def hashed(t: Any) -> int:
 def comparing(equal: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
     """``==`` of handles, which looks closer when it is asked by a dictionary."""
 
-    def __eq__(self: Any, other: Any) -> Any:
-        if _last and type(self) is TracedScalar and _last in (_number(self), _number(other)) and _is_lookup(sys._getframe(1)):
+    def compared(self: Any, other: Any) -> Any:
+        if (
+            _last
+            and type(self) is TracedScalar
+            and _last in (_number(self), _number(other))
+            and _is_lookup(sys._getframe(1))
+        ):
             return _found(self, other)
         result = equal(self, other)
         cut = SWITCH.cut
@@ -45,7 +53,7 @@ def comparing(equal: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
             SWITCH.cut = (cut[0], frame.f_code, frame.f_lasti)
         return result
 
-    return __eq__
+    return compared
 
 
 def _number(x: Any) -> int:
@@ -72,8 +80,11 @@ def _found(self: Any, other: Any) -> Any:
     if not any(is_cut(t) for t in (self, other)):
         return True
     raise error_at(
-        CutError, f"a traced value was looked up in a dictionary, set or cache and met another entry of equal value ({peek(self)}), "
+        CutError,
+        "a traced value was looked up in a dictionary, set or cache and met another entry of "
+        f"equal value ({peek(self)}), "
         "whose derivative is another",
-        fix="key by something else than the number (an index, a name); call a cached function without its cache "
+        fix="key by something else than the number (an index, a name); call a cached function "
+        "without its cache "
         "(fun.__wrapped__(t)); or look up wengert.stop_gradient(t)",
     )

@@ -18,8 +18,8 @@ from wengert.numpy_api import inplace
 from wengert.numpy_api.gufuncs import with_axes
 from wengert.numpy_api.table import FUNCTIONS, UFUNCS
 from wengert.numpy_api.ufunc_methods import METHODS_OF_UFUNCS
-from wengert.numpy_api.conversions import as_objects
-from wengert.ops.join import holds_handle, nested, objects
+from wengert.numpy_api.untraced import by_objects, call_plain, is_untraced
+from wengert.ops.join import holds_handle, nested
 from wengert.ops.memory import write
 from wengert.ops.select import where as choose
 
@@ -30,6 +30,8 @@ def array_ufunc(self: Any, ufunc: Any, method: str, *inputs: Any, **kwargs: Any)
     if record is None:
         if method == "__call__" and not kwargs and all(set(types) <= {"O", "-", ">"} for types in ufunc.types):
             return by_objects(ufunc, inputs)
+        if is_untraced(*inputs, kwargs):
+            return call_plain(getattr(ufunc, method), inputs, kwargs)
         raise error_at(
             NoRuleError, f"numpy ufunc {ufunc.__name__!r} has no derivative rule",
             fix="write it with other functions, or give it a rule with wengert.custom_jvp",
@@ -39,23 +41,6 @@ def array_ufunc(self: Any, ufunc: Any, method: str, *inputs: Any, **kwargs: Any)
     if kwargs:
         return _call_with_options(ufunc, record, inputs, **kwargs)
     return record(*inputs)
-
-
-def by_objects(ufunc: Any, inputs: tuple[Any, ...]) -> Any:
-    """A ufunc made of a Python function (``np.frompyfunc``) runs on the scalar handles; its numbers come back stacked."""
-    made = ufunc(*map(_objects, inputs))
-    return tuple(map(numbers, made)) if isinstance(made, tuple) else numbers(made)
-
-
-def _objects(x: Any) -> Any:
-    if is_handle(x):
-        return as_objects(x)
-    return objects(x) if isinstance(x, (list, tuple)) and holds_handle(x) else x
-
-
-def numbers(made: Any) -> Any:
-    """An object array as a handle, when it holds handles and otherwise numbers only."""
-    return nested(made) if type(made) is np.ndarray and made.dtype == object and holds_handle(made) else made
 
 
 def _call_with_options(ufunc: Any, record: Any, inputs: tuple[Any, ...], **kwargs: Any) -> Any:
@@ -116,6 +101,8 @@ def array_function(self: Any, func: Any, types: Any, args: Any, kwargs: Any) -> 
         return implementation(*args, **kwargs)
     source = getattr(func, "_implementation", None)
     name = f"{func.__module__}.{func.__name__}"
+    if is_untraced(*args, kwargs):
+        return call_plain(func, args, kwargs)
     if source is None or not hasattr(source, "__code__"):
         raise error_at(NoRuleError, f"{name} has no derivative rule", fix=_ADVICE)
     if kwargs.get("out") is not None and not is_handle(kwargs["out"]):

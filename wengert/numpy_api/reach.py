@@ -1,6 +1,8 @@
-"""The names a running trace serves: one set of bindings for the process, made from the table of twins on first use.
+"""The names a running trace serves: one set of bindings for the process, made from the table of
+twins on first use.
 
-Imports the other files of this room. Invariant: entering and leaving are paired by the caller in a ``finally``.
+Imports the other files of this room. Invariant: entering and leaving are paired by the caller in a
+``finally``.
 """
 
 from __future__ import annotations
@@ -37,24 +39,38 @@ def _fft() -> Pairs:
     return [pair for pair in list_twins(sys.modules["numpy.fft"]).items() if pair[0] not in known]
 
 
-_PROVIDERS: dict[str, Callable[[], Pairs]] = {"numpy.random": _random, "numpy.fft": _fft, "statistics": _statistics}
+_PROVIDERS: dict[str, Callable[[], Pairs]] = {
+    "numpy.random": _random,
+    "numpy.fft": _fft,
+    "statistics": _statistics,
+}
 """Modules that are loaded only by those who use them, and what they get then."""
 
 
 def bindings() -> Bindings:
     """The process's bindings."""
-    global _bindings
+    global _bindings  # noqa: PLW0603
     with _making:
         if _bindings is None:
-            twins = {**list_twins(sys.modules["numpy"]), **list_twins(sys.modules["numpy.linalg"]), **TWINS}
-            _bindings = Bindings(_made(list(twins.items())), _NAMESPACES, {n: _later(p) for n, p in _PROVIDERS.items()})
+            twins = {
+                **list_twins(sys.modules["numpy"]),
+                **list_twins(sys.modules["numpy.linalg"]),
+                **TWINS,
+            }
+            _bindings = Bindings(
+                _made(list(twins.items())),
+                _NAMESPACES,
+                {n: _later(p) for n, p in _PROVIDERS.items()},
+            )
     return _bindings
 
 
 def trace_into(package: str) -> None:
-    """Count a package among the user's own code: its ``np.zeros``, ``math.sin`` and so on are served while a trace runs.
+    """Count a package among the user's own code: its ``np.zeros``, ``math.sin`` and so on are
+    served while a trace runs.
 
-    Needed for pure-Python code inside packages that also have compiled parts, which are left alone otherwise.
+    Needed for pure-Python code inside packages that also have compiled parts, which are left alone
+    otherwise.
 
     >>> trace_into("some_package")
     """

@@ -1,7 +1,9 @@
-"""Converters: ``np.array`` and the ``asarray`` family. Lists and object arrays that hold handles are stacked, handles pass, data stays data.
+"""Converters: ``np.array`` and the ``asarray`` family. Lists and object arrays that hold handles
+are stacked, handles pass, data stays data.
 
-Imports core, ops, ``table``. Invariant: what holds a traced value becomes a handle or (``dtype=object``) an array of handles, never numbers;
-an integer dtype cuts as NumPy's truncation does and leaves a guard.
+Imports core, ops, ``table``. Invariant: what holds a traced value becomes a handle or
+(``dtype=object``) an array of handles, never numbers; an integer dtype cuts as NumPy's truncation
+does and leaves a guard.
 """
 
 from __future__ import annotations
@@ -24,17 +26,32 @@ _FRESH = frozenset({list, tuple}) | SCALARS
 
 @twin(np.array)
 def array(
-    object: Any, dtype: Any = None, *, copy: Any = True, order: Any = "K", subok: bool = False, ndmin: int = 0, like: Any = None,
+    object: Any,
+    dtype: Any = None,
+    *,
+    copy: Any = True,
+    order: Any = "K",
+    subok: bool = False,
+    ndmin: int = 0,
+    like: Any = None,
     ndmax: int = 0,
 ) -> Any:
+    """``np.array``: a copy in memory of its own, of a handle a handle."""
     kind = type(object)
-    if kind in HANDLES or ((kind is list or kind is tuple or kind is np.ndarray) and holds_handle(object)):
+    if kind in HANDLES or (
+        (kind is list or kind is tuple or kind is np.ndarray) and holds_handle(object)
+    ):
         return _traced(object, dtype, copy is True, ndmin)
     options: dict[str, Any] = {} if like is None or type(like) in HANDLES else {"like": like}
     if ndmax:
         options["ndmax"] = ndmax
     made = _array(object, dtype, copy=copy, order=order, subok=subok, ndmin=ndmin, **options)
-    if type(made) is np.ndarray and made.dtype.kind in "fc" and (copy is True or kind in _FRESH) and made is not object:
+    if (
+        type(made) is np.ndarray
+        and made.dtype.kind in "fc"
+        and (copy is True or kind in _FRESH)
+        and made is not object
+    ):
         return buffer(made)
     return made
 
@@ -72,13 +89,19 @@ def _at_least(made: Any, ndmin: int) -> Any:
 def _converter(original: Callable[..., Any], ndmin: int = 0) -> Callable[..., Any]:
     def convert(a: Any, dtype: Any = None, *args: Any, **kwargs: Any) -> Any:
         kind = type(a)
-        if kind in HANDLES or ((kind is list or kind is tuple or kind is np.ndarray) and holds_handle(a)):
+        if kind in HANDLES or (
+            (kind is list or kind is tuple or kind is np.ndarray) and holds_handle(a)
+        ):
             return _traced(a, dtype, kwargs.get("copy") is True, ndmin)
         if type(kwargs.get("like")) in HANDLES:
             del kwargs["like"]
         made = original(a, dtype, *args, **kwargs)
         # New memory may be written into; an array that is the caller's stays the caller's.
-        return buffer(made) if kind in _FRESH and type(made) is np.ndarray and made.dtype.kind in "fc" else made
+        return (
+            buffer(made)
+            if kind in _FRESH and type(made) is np.ndarray and made.dtype.kind in "fc"
+            else made
+        )
 
     return convert
 
@@ -91,6 +114,7 @@ asfortranarray = twin(np.asfortranarray)(_converter(np.asfortranarray))
 
 @twin(np.asarray_chkfinite)
 def asarray_chkfinite(a: Any, dtype: Any = None, order: Any = None) -> Any:
+    """``np.asarray_chkfinite``: as ``asarray``, and every number is finite."""
     made = asarray(a, dtype, order)
     if made.dtype.kind in "fc" and not np.all(np.isfinite(made)):
         raise ValueError("array must not contain infs or NaNs")
@@ -99,17 +123,24 @@ def asarray_chkfinite(a: Any, dtype: Any = None, order: Any = None) -> Any:
 
 @twin(np.require)
 def require(a: Any, dtype: Any = None, requirements: Any = None, *, like: Any = None) -> Any:
+    """``np.require``: requirements on memory are met by a handle as it is."""
     if type(a) not in HANDLES and not holds_handle(a):
         return np.require(a, dtype, requirements)
     # Layout and ownership are the memory's business, and a handle always has its own.
     return asanyarray(a, dtype)
 
 
-@implements(np.asarray, np.asanyarray, np.array, np.ascontiguousarray, np.asfortranarray, np.require)
+@implements(
+    np.asarray, np.asanyarray, np.array, np.ascontiguousarray, np.asfortranarray, np.require
+)
 def with_like(a: Any, dtype: Any = None, *args: Any, **kwargs: Any) -> Any:
     """``np.asarray(x, like=t)``: NumPy hands the call over because of ``like``."""
     kwargs.pop("like", None)
-    return array(a, dtype, copy=None) if type(a) is not TracedArray else array(a, dtype, copy=kwargs.get("copy"))
+    return (
+        array(a, dtype, copy=None)
+        if type(a) is not TracedArray
+        else array(a, dtype, copy=kwargs.get("copy"))
+    )
 
 
 def _promoted_rank(rank: int) -> Callable[..., Any]:
@@ -137,4 +168,13 @@ def _raised(original: Any, a: Any, rank: int) -> Any:
 
 atleast_1d, atleast_2d, atleast_3d = map(_promoted_rank, (1, 2, 3))
 
-__all__ = ["array", "asanyarray", "asarray", "asarray_chkfinite", "atleast_1d", "atleast_2d", "atleast_3d", "require"]
+__all__ = [
+    "array",
+    "asanyarray",
+    "asarray",
+    "asarray_chkfinite",
+    "atleast_1d",
+    "atleast_2d",
+    "atleast_3d",
+    "require",
+]

@@ -1,6 +1,8 @@
-"""Functions that take lists: ``np.sum([t, t])`` reaches no protocol, because a list is not a handle.
+"""Functions that take lists: ``np.sum([t, t])`` reaches no protocol, because a list is not a
+handle.
 
-Imports ops and ``table``. Invariant: a list that holds a handle is stacked before NumPy sees it; every other call goes on unchanged.
+Imports ops and ``table``. Invariant: a list that holds a handle is stacked before NumPy sees it;
+every other call goes on unchanged.
 """
 
 from __future__ import annotations
@@ -16,11 +18,39 @@ from wengert.numpy_api.table import FUNCTIONS, TWINS
 from wengert.ops.join import holds_handle, nested
 
 # These look into their lists themselves: an argument is a list of arrays, not an array.
-_LISTS_MEANT = frozenset({
-    "concatenate", "concat", "stack", "hstack", "vstack", "dstack", "column_stack", "block", "einsum", "einsum_path", "meshgrid",
-    "broadcast_arrays", "select", "piecewise", "ix_", "multi_dot", "histogramdd", "save", "savez", "savez_compressed", "atleast_1d",
-    "atleast_2d", "atleast_3d", "choose", "lexsort", "result_type", "shape", "ndim", "size",
-})
+_LISTS_MEANT = frozenset(
+    {
+        "concatenate",
+        "concat",
+        "stack",
+        "hstack",
+        "vstack",
+        "dstack",
+        "column_stack",
+        "block",
+        "einsum",
+        "einsum_path",
+        "meshgrid",
+        "broadcast_arrays",
+        "select",
+        "piecewise",
+        "ix_",
+        "multi_dot",
+        "histogramdd",
+        "save",
+        "savez",
+        "savez_compressed",
+        "atleast_1d",
+        "atleast_2d",
+        "atleast_3d",
+        "choose",
+        "lexsort",
+        "result_type",
+        "shape",
+        "ndim",
+        "size",
+    }
+)
 
 
 def list_twins(module: ModuleType) -> dict[Any, Callable[..., Any]]:
@@ -29,7 +59,9 @@ def list_twins(module: ModuleType) -> dict[Any, Callable[..., Any]]:
     return {
         original: _stacking(original)
         for original in vars(module).values()
-        if type(original) is dispatcher and original not in TWINS and original.__name__ not in _LISTS_MEANT
+        if type(original) is dispatcher
+        and original not in TWINS
+        and original.__name__ not in _LISTS_MEANT
     }
 
 

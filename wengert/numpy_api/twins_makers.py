@@ -1,7 +1,8 @@
-"""Makers: functions that make arrays. In a trace their floating arrays are buffers, which traced values may be written into later.
+"""Makers: functions that make arrays. In a trace their floating arrays are buffers, which traced
+values may be written into later.
 
-Imports core, ops, ``table``. Invariant: without traced arguments the memory holds NumPy's own result, bit for bit; integer, boolean and
-object arrays stay plain.
+Imports core, ops, ``table``. Invariant: without traced arguments the memory holds NumPy's own
+result, bit for bit; integer, boolean and object arrays stay plain.
 """
 
 from __future__ import annotations
@@ -39,8 +40,21 @@ def _maker(original: Callable[..., Any]) -> Callable[..., Any]:
 
 # Their arguments are sizes and options: a traced one is asked for an integer, or refused.
 for _original in (
-    np.zeros, np.ones, np.empty, np.eye, np.identity, np.tri, np.loadtxt, np.genfromtxt, np.fromfile, np.fromstring,
-    np.bartlett, np.blackman, np.hamming, np.hanning, np.kaiser,
+    np.zeros,
+    np.ones,
+    np.empty,
+    np.eye,
+    np.identity,
+    np.tri,
+    np.loadtxt,
+    np.genfromtxt,
+    np.fromfile,
+    np.fromstring,
+    np.bartlett,
+    np.blackman,
+    np.hamming,
+    np.hanning,
+    np.kaiser,
 ):
     TWINS[_original] = _maker(_original)
 
@@ -56,40 +70,50 @@ def _dispatching_maker(original: Any) -> Callable[..., Any]:
     return make
 
 
-# These dispatch when an argument is a handle; the twin is for plain arguments. Views (np.diag of a matrix) stay plain.
+# These dispatch when an argument is a handle; the twin is for plain arguments. Views (np.diag of a
+# matrix) stay plain.
 for _original in (
-    np.zeros_like, np.ones_like, np.empty_like, np.copy, np.linspace, np.logspace, np.geomspace, np.tile, np.repeat,
-    np.diagflat, np.tril, np.triu, np.vander,
+    np.zeros_like,
+    np.ones_like,
+    np.empty_like,
+    np.copy,
+    np.linspace,
+    np.logspace,
+    np.geomspace,
+    np.tile,
+    np.repeat,
+    np.diagflat,
+    np.tril,
+    np.triu,
+    np.vander,
 ):
     TWINS[_original] = _dispatching_maker(_original)
 
 
 @twin(np.diag)
 def diag(v: Any, k: int = 0) -> Any:
+    """``np.diag`` of a list or a plain array."""
     made = np.diag(stacked(v), k)
     return made if type(made) is not np.ndarray or made.base is not None else owned(made)
 
 
 @twin(np.meshgrid)
 def meshgrid(*xi: Any, **options: Any) -> Any:
+    """``np.meshgrid``: buffers, unless views are asked for."""
     parts = np.meshgrid(*map(stacked, xi), **options)
     return type(parts)(map(owned, parts)) if options.get("copy", True) else parts
 
 
 @twin(np.indices)
 def indices(dimensions: Any, dtype: Any = int, sparse: bool = False) -> Any:
+    """``np.indices``."""
     made = np.indices(dimensions, dtype, sparse)
     return tuple(map(owned, made)) if sparse else owned(made)
 
 
-@twin(np.frombuffer)
-def frombuffer(*args: Any, **kwargs: Any) -> Any:
-    made = np.frombuffer(*args, **kwargs)
-    return made if made.flags.writeable or made.dtype.kind not in "fc" else buffer(made.copy())
-
-
 @twin(np.full)
 def full(shape: Any, fill_value: Any, dtype: Any = None, order: str = "C", **more: Any) -> Any:
+    """``np.full``: a traced value fills the array by one write."""
     value = stacked(fill_value)
     if not is_handle(value):
         return owned(np.full(shape, fill_value, dtype, order, **more))
@@ -121,24 +145,59 @@ def _model(a: Any) -> Any:
 
 
 @implements(np.zeros_like)
-def zeros_like(a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, *, device: Any = None) -> Any:
+def zeros_like(
+    a: Any,
+    dtype: Any = None,
+    order: str = "K",
+    subok: bool = True,
+    shape: Any = None,
+    *,
+    device: Any = None,
+) -> Any:
+    """``np.zeros_like`` of a handle: a buffer."""
     return _like(a, dtype, order, shape, np.zeros_like)
 
 
 @implements(np.ones_like)
-def ones_like(a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, *, device: Any = None) -> Any:
+def ones_like(
+    a: Any,
+    dtype: Any = None,
+    order: str = "K",
+    subok: bool = True,
+    shape: Any = None,
+    *,
+    device: Any = None,
+) -> Any:
+    """``np.ones_like`` of a handle: a buffer."""
     return _like(a, dtype, order, shape, np.ones_like)
 
 
 @implements(np.empty_like)
-def empty_like(a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, *, device: Any = None) -> Any:
+def empty_like(
+    a: Any,
+    dtype: Any = None,
+    order: str = "K",
+    subok: bool = True,
+    shape: Any = None,
+    *,
+    device: Any = None,
+) -> Any:
+    """``np.empty_like`` of a handle: a buffer."""
     return _like(a, dtype, order, shape, np.empty_like)
 
 
 @implements(np.full_like)
 def full_like(
-    a: Any, fill_value: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, *, device: Any = None
+    a: Any,
+    fill_value: Any,
+    dtype: Any = None,
+    order: str = "K",
+    subok: bool = True,
+    shape: Any = None,
+    *,
+    device: Any = None,
 ) -> Any:
+    """``np.full_like`` with a traced model or value."""
     value = stacked(fill_value)
     if not is_handle(value):
         return owned(np.full_like(_model(a), value, dtype=dtype, order=order, shape=shape))
@@ -150,6 +209,7 @@ TWINS[np.full_like] = full_like  # NumPy does not look at the value to fill in
 
 @twin(np.ndenumerate)
 def ndenumerate(arr: Any) -> Any:
+    """``np.ndenumerate`` of a handle."""
     arr = stacked(arr)
     if not is_handle(arr):
         return np.ndenumerate(arr)
@@ -161,13 +221,23 @@ def ndenumerate(arr: Any) -> Any:
 
 @twin(np.arange)
 def arange(*args: Any, dtype: Any = None, **more: Any) -> Any:
-    if not any(type(a) in HANDLES for a in args) and not any(type(a) in HANDLES for a in more.values()):
+    """``np.arange`` with a traced bound or step; its length is a guard."""
+    if not any(type(a) in HANDLES for a in args) and not any(
+        type(a) in HANDLES for a in more.values()
+    ):
         return owned(np.arange(*args, dtype=dtype, **more))
-    start, stop, step = _bounds(*args, **{k: v for k, v in more.items() if k in {"start", "stop", "step"}})
+    start, stop, step = _bounds(
+        *args, **{k: v for k, v in more.items() if k in {"start", "stop", "step"}}
+    )
     # The length is what Python learns from the values: a guard, like any other int().
     count = max(int(compare.ceil(arithmetic.divide(arithmetic.subtract(stop, start), step))), 0)
-    kind = np.result_type(*(_weak(a) for a in (start, stop, step)), np.float64) if dtype is None else np.dtype(dtype)
-    # NumPy's own filling: the second element is start + step, the distance of the first two is then repeated.
+    kind = (
+        np.result_type(*(_weak(a) for a in (start, stop, step)), np.float64)
+        if dtype is None
+        else np.dtype(dtype)
+    )
+    # NumPy's own filling: the second element is start + step, the distance of the first two is then
+    # repeated.
     second = start + step
     out = start + (second - start) * np.arange(count, dtype=np.result_type(kind, np.float64))
     if count > 1:
@@ -195,9 +265,17 @@ def _number(x: Any) -> Any:
 
 @implements(np.linspace)
 def linspace(
-    start: Any, stop: Any, num: Any = 50, endpoint: bool = True, retstep: bool = False, dtype: Any = None, axis: int = 0, *,
+    start: Any,
+    stop: Any,
+    num: Any = 50,
+    endpoint: bool = True,
+    retstep: bool = False,
+    dtype: Any = None,
+    axis: int = 0,
+    *,
     device: Any = None,
 ) -> Any:
+    """``np.linspace`` between traced bounds."""
     num = operator.index(num)
     if num < 0:
         raise ValueError(f"Number of samples, {num}, must be non-negative.")
@@ -225,8 +303,15 @@ def linspace(
 
 @implements(np.logspace)
 def logspace(
-    start: Any, stop: Any, num: Any = 50, endpoint: bool = True, base: Any = 10.0, dtype: Any = None, axis: int = 0
+    start: Any,
+    stop: Any,
+    num: Any = 50,
+    endpoint: bool = True,
+    base: Any = 10.0,
+    dtype: Any = None,
+    axis: int = 0,
 ) -> Any:
+    """``np.logspace`` between traced bounds."""
     base = stacked(base)
     if getattr(base, "shape", ()) != ():
         raise NotImplementedError("np.logspace with an array of bases")
@@ -235,7 +320,10 @@ def logspace(
 
 
 @implements(np.geomspace)
-def geomspace(start: Any, stop: Any, num: Any = 50, endpoint: bool = True, dtype: Any = None, axis: int = 0) -> Any:
+def geomspace(
+    start: Any, stop: Any, num: Any = 50, endpoint: bool = True, dtype: Any = None, axis: int = 0
+) -> Any:
+    """``np.geomspace`` between traced bounds."""
     start, stop = _number(start), _number(stop)
     if np.any(np.equal(start, 0)) or np.any(np.equal(stop, 0)):
         raise ValueError("Geometric sequence cannot include zero")
@@ -258,22 +346,31 @@ def geomspace(start: Any, stop: Any, num: Any = 50, endpoint: bool = True, dtype
 
 
 @twin(np.fromfunction)
-def fromfunction(function: Callable[..., Any], shape: Any, *, dtype: Any = float, like: Any = None, **kwargs: Any) -> Any:
+def fromfunction(
+    function: Callable[..., Any], shape: Any, *, dtype: Any = float, like: Any = None, **kwargs: Any
+) -> Any:
+    """``np.fromfunction``: one call of the function on the grids of indices."""
     return function(*np.indices(shape, dtype=dtype), **kwargs)
 
 
 @twin(np.fromiter)
 def fromiter(iterable: Any, dtype: Any, count: int = -1, *, like: Any = None) -> Any:
-    values = list(iterable) if count < 0 else [v for _, v in zip(range(count), iterable, strict=False)]
+    """``np.fromiter`` of traced numbers."""
+    values = (
+        list(iterable) if count < 0 else [v for _, v in zip(range(count), iterable, strict=False)]
+    )
     if not holds_handle(values):
         return owned(np.fromiter(values, dtype, count))
     if len(values) < count:
-        raise ValueError(f"iterator too short: Expected {count} but iterator had only {len(values)} items.")
+        raise ValueError(
+            f"iterator too short: Expected {count} but iterator had only {len(values)} items."
+        )
     return nested(values).astype(dtype)
 
 
 @implements(np.copy)
 def copy(a: Any, order: str = "K", subok: bool = False) -> Any:
+    """``np.copy`` of a handle."""
     a = stacked(a)
     if type(a) is TracedScalar:
         return zero_dimensional(a)

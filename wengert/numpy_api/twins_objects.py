@@ -1,7 +1,8 @@
-"""Objects that are asked like functions: ``np.vectorize``, ``np.r_`` and ``np.c_``, ``np.mgrid`` and ``np.ogrid``.
+"""Objects that are asked like functions: ``np.vectorize``, ``np.r_`` and ``np.c_``, ``np.mgrid``
+and ``np.ogrid``.
 
-Imports core, ops, ``table`` and the makers. Invariant: a function given to ``np.vectorize`` sees scalar handles where NumPy would show it
-numbers, and its results are stacked, never converted.
+Imports core, ops, ``table`` and the makers. Invariant: a function given to ``np.vectorize`` sees
+scalar handles where NumPy would show it numbers, and its results are stacked, never converted.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ class Vectorize(np.vectorize, metaclass=_SameAs):
     """``np.vectorize`` whose loop runs on scalar handles while a trace is running."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the function element by element."""
         if tracing.get() is None or self.pyfunc is np._NoValue:  # type: ignore[attr-defined]
             return super().__call__(*args, **kwargs)
         function, arrays = self._positional(args, kwargs)
@@ -55,7 +57,9 @@ class Vectorize(np.vectorize, metaclass=_SameAs):
         columns = [_elements(spread(a, shape), shape) for a in arrays]
         return self._gather([function(*row) for row in zip(*columns, strict=True)], shape)
 
-    def _positional(self, args: Sequence[Any], kwargs: dict[str, Any]) -> tuple[Callable[..., Any], list[Any]]:
+    def _positional(
+        self, args: Sequence[Any], kwargs: dict[str, Any]
+    ) -> tuple[Callable[..., Any], list[Any]]:
         """The function of the looped arguments alone, and these arguments as arrays."""
         function, excluded = self.pyfunc, self.excluded  # type: ignore[attr-defined]
         if not kwargs and not excluded:
@@ -67,7 +71,7 @@ class Vectorize(np.vectorize, metaclass=_SameAs):
         def call(*looped: Any) -> Any:
             for k, place in enumerate(places):
                 given[place] = looped[k]
-            kwargs.update(zip(names, looped[len(places):], strict=True))
+            kwargs.update(zip(names, looped[len(places) :], strict=True))
             return function(*given, **kwargs)
 
         return call, [asarray(args[k]) for k in places] + [asarray(kwargs[name]) for name in names]
@@ -83,9 +87,16 @@ class Vectorize(np.vectorize, metaclass=_SameAs):
     def _column(self, results: list[Any], shape: tuple[int, ...], k: int) -> Any:
         declared = self.otypes  # type: ignore[attr-defined]
         first = results[0]
-        # NumPy takes the type of the first result for all, and so truncates the others when that is an integer.
-        dtype = np.dtype(declared[k]) if declared else dtype_of(first.value) if is_handle(first) else np.asarray(first).dtype
-        if dtype == object:
+        # NumPy takes the type of the first result for all, and so truncates the others when that is
+        # an integer.
+        dtype = (
+            np.dtype(declared[k])
+            if declared
+            else dtype_of(first.value)
+            if is_handle(first)
+            else np.asarray(first).dtype
+        )
+        if dtype.kind == "O":
             out = np.empty(len(results), dtype=object)
             out[:] = results
             return out.reshape(shape)
@@ -98,20 +109,32 @@ class Vectorize(np.vectorize, metaclass=_SameAs):
 
     def _by_signature(self, function: Callable[..., Any], arrays: list[Any]) -> Any:
         inputs = str(self.signature).replace(" ", "").split("->")[0]  # type: ignore[attr-defined]
-        ranks = [len([d for d in part.split(",") if d]) for part in re.findall(r"\(([^)]*)\)", inputs)]
+        ranks = [
+            len([d for d in part.split(",") if d]) for part in re.findall(r"\(([^)]*)\)", inputs)
+        ]
         if len(ranks) != len(arrays):
-            raise TypeError(f"wrong number of positional arguments: expected {len(ranks)}, got {len(arrays)}")
+            raise TypeError(
+                f"wrong number of positional arguments: expected {len(ranks)}, got {len(arrays)}"
+            )
         loops = [a.shape[: a.ndim - rank] for a, rank in zip(arrays, ranks, strict=True)]
         shape = np.broadcast_shapes(*loops)
-        wide = [spread(a, (*shape, *a.shape[a.ndim - rank:])) for a, rank in zip(arrays, ranks, strict=True)]
+        wide = [
+            spread(a, (*shape, *a.shape[a.ndim - rank :]))
+            for a, rank in zip(arrays, ranks, strict=True)
+        ]
         results = [function(*(a[index] for a in wide)) for index in np.ndindex(shape)]
         if not results:
-            raise ValueError("cannot call `vectorize` with a signature including new output dimensions on size 0 inputs")
+            raise ValueError(
+                "cannot call `vectorize` with a signature including new output dimensions on size "
+                "0 inputs"
+            )
         return self._gather(results, shape)
 
 
 def _elements(a: Any, shape: tuple[int, ...]) -> list[Any]:
-    """The elements one by one, as NumPy shows them to Python: scalar handles, or Python's own numbers."""
+    """The elements one by one, as NumPy shows them to Python: scalar handles, or Python's own
+    numbers.
+    """
     if is_handle(a):
         return [a[index] for index in np.ndindex(shape)]
     return a.astype(object).ravel().tolist()  # type: ignore[no-any-return]
@@ -136,14 +159,22 @@ def _laid_out(item: Any, ndmin: int, trans1d: int) -> Any:
     missing = ndmin - rank
     start = trans1d + missing + 1 if trans1d < 0 else trans1d
     axes = list(range(ndmin))
-    return made.transpose(axes[:start] + axes[missing:] + axes[start:missing]) if trans1d != -1 else made
+    return (
+        made.transpose(axes[:start] + axes[missing:] + axes[start:missing])
+        if trans1d != -1
+        else made
+    )
 
 
 def _range(item: slice) -> Any:
     start = 0 if item.start is None else item.start
     step = 1 if item.step is None else item.step
     if isinstance(step, complex) and not is_handle(step):
-        return np.linspace(start, item.stop, int(abs(step))) if not _traced_item(item) else linspace(start, item.stop, int(abs(step)))
+        return (
+            np.linspace(start, item.stop, int(abs(step)))
+            if not _traced_item(item)
+            else linspace(start, item.stop, int(abs(step)))
+        )
     return arange(start, item.stop, step)
 
 
@@ -162,7 +193,7 @@ class _Concatenation:
         axis, ndmin, trans1d = original.axis, original.ndmin, original.trans1d
         if isinstance(items[0], str):
             numbers = [int(part) for part in items[0].split(",")]
-            axis, ndmin, trans1d = (*numbers, *(axis, ndmin, trans1d)[len(numbers):])
+            axis, ndmin, trans1d = (*numbers, *(axis, ndmin, trans1d)[len(numbers) :])
             items = items[1:]
         parts = [_laid_out(item, max(ndmin, 1), trans1d) for item in items]
         return np.concatenate(parts, axis=axis)
@@ -197,7 +228,9 @@ class _Grid:
         if not isinstance(key, tuple):
             return axes[0]
         rank = len(axes)
-        open_axes = [a[(None,) * k + (slice(None),) + (None,) * (rank - k - 1)] for k, a in enumerate(axes)]
+        open_axes = [
+            a[(None,) * k + (slice(None),) + (None,) * (rank - k - 1)] for k, a in enumerate(axes)
+        ]
         if self._original.sparse:
             return tuple(open_axes)
         shape = tuple(len(a) for a in axes)

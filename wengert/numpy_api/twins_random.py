@@ -1,7 +1,9 @@
-"""Random numbers with traced parameters: drawn from a standard distribution and moved there (``loc + scale * z``).
+"""Random numbers with traced parameters: drawn from a standard distribution and moved there (``loc
++ scale * z``).
 
-Imports core, ops, ``table``; loaded when ``numpy.random`` is. Invariant: a draw has the value it has without a trace, from the same stream,
-and leaves the generator in the same state; what has no such formula raises.
+Imports core, ops, ``table``; loaded when ``numpy.random`` is. Invariant: a draw has the value it
+has without a trace, from the same stream, and leaves the generator in the same state; what has no
+such formula raises.
 """
 
 from __future__ import annotations
@@ -24,13 +26,21 @@ Formula = Callable[..., Any]
 
 # name -> (parameters with defaults, the standard draw, the formula on the draw and the parameters)
 _FORMULAS: dict[str, tuple[dict[str, Any], str, Formula]] = {
-    "normal": ({"loc": 0.0, "scale": 1.0}, "standard_normal", lambda z, loc, scale: loc + scale * z),
+    "normal": (
+        {"loc": 0.0, "scale": 1.0},
+        "standard_normal",
+        lambda z, loc, scale: loc + scale * z,
+    ),
     "uniform": ({"low": 0.0, "high": 1.0}, "random", lambda z, low, high: low + (high - low) * z),
     "exponential": ({"scale": 1.0}, "standard_exponential", lambda z, scale: scale * z),
     "laplace": ({"loc": 0.0, "scale": 1.0}, "laplace", lambda z, loc, scale: loc + scale * z),
     "logistic": ({"loc": 0.0, "scale": 1.0}, "logistic", lambda z, loc, scale: loc + scale * z),
     "gumbel": ({"loc": 0.0, "scale": 1.0}, "gumbel", lambda z, loc, scale: loc + scale * z),
-    "lognormal": ({"mean": 0.0, "sigma": 1.0}, "standard_normal", lambda z, mean, sigma: np.exp(mean + sigma * z)),
+    "lognormal": (
+        {"mean": 0.0, "sigma": 1.0},
+        "standard_normal",
+        lambda z, mean, sigma: np.exp(mean + sigma * z),
+    ),
     "rayleigh": ({"scale": 1.0}, "rayleigh", lambda z, scale: scale * z),
     "weibull": ({"a": None}, "standard_exponential", lambda z, a: z ** (1.0 / a)),
     "pareto": ({"a": None}, "standard_exponential", lambda z, a: np.expm1(z / a)),
@@ -39,7 +49,11 @@ _FORMULAS: dict[str, tuple[dict[str, Any], str, Formula]] = {
 
 
 def _state(generator: Any) -> Any:
-    return generator.get_state(legacy=False) if hasattr(generator, "get_state") else generator.bit_generator.state
+    return (
+        generator.get_state(legacy=False)
+        if hasattr(generator, "get_state")
+        else generator.bit_generator.state
+    )
 
 
 def _set_state(generator: Any, state: Any) -> None:
@@ -53,8 +67,12 @@ def _plain(value: Any) -> Any:
     return current_value(value) if is_handle(value) else value
 
 
-def draw(base: Base, name: str, generator: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """``generator.name(*args, **kwargs)`` with the method of ``base``, traced parameters reparametrised."""
+def draw(
+    base: Base, name: str, generator: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
+    """``generator.name(*args, **kwargs)`` with the method of ``base``, traced parameters
+    reparametrised.
+    """
     original = getattr(base, name)
     if not any(map(holds_handle, args)) and not any(map(holds_handle, kwargs.values())):
         return original(generator, *args, **kwargs)
@@ -76,16 +94,24 @@ def draw(base: Base, name: str, generator: Any, args: tuple[Any, ...], kwargs: d
 
 
 def _moved(
-    base: Base, name: str, generator: Any, given: dict[str, Any], size: Any, standard: str, formula: Formula, *fixed: Any
+    base: Base,
+    name: str,
+    generator: Any,
+    given: dict[str, Any],
+    size: Any,
+    standard: str,
+    formula: Formula,
+    *fixed: Any,
 ) -> Any:
     before = _state(generator)
     wanted = getattr(base, name)(generator, *(_plain(v) for v in given.values()), size=size)
     after = _state(generator)
     _set_state(generator, before)
     shape = wanted.shape if isinstance(wanted, np.ndarray) else None
-    z = getattr(base, "random_sample" if standard == "random" and hasattr(base, "random_sample") else standard)(
-        generator, *fixed, size=shape
-    )
+    z = getattr(
+        base,
+        "random_sample" if standard == "random" and hasattr(base, "random_sample") else standard,
+    )(generator, *fixed, size=shape)
     _set_state(generator, after)
     result = formula(z, **given)
     if not np.allclose(_plain(result), wanted, rtol=1e-12, atol=1e-300, equal_nan=True):
@@ -95,8 +121,10 @@ def _moved(
 
 def _no_formula(name: str) -> Exception:
     return error_at(
-        NoRuleError, f"random draws by {name}() have no derivative with respect to a traced parameter",
-        fix="draw from a standard distribution and transform it (mu + sigma * rng.normal(size=n)), or use wengert.stop_gradient(t)",
+        NoRuleError,
+        f"random draws by {name}() have no derivative with respect to a traced parameter",
+        fix="draw from a standard distribution and transform it (mu + sigma * "
+        "rng.normal(size=n)), or use wengert.stop_gradient(t)",
     )
 
 
@@ -105,12 +133,26 @@ def _gamma(base: Base, generator: Any, shape: Any, scale: Any = 1.0, size: Any =
         raise _no_formula("gamma")
     shape = _plain(shape)
     given = {"shape": shape, "scale": scale}
-    return _moved(base, "gamma", generator, given, size, "standard_gamma", lambda z, shape, scale: scale * z, shape)
+    return _moved(
+        base,
+        "gamma",
+        generator,
+        given,
+        size,
+        "standard_gamma",
+        lambda z, shape, scale: scale * z,
+        shape,
+    )
 
 
-def _multivariate_normal(base: Base, generator: Any, mean: Any, cov: Any, *args: Any, **kwargs: Any) -> Any:
+def _multivariate_normal(
+    base: Base, generator: Any, mean: Any, cov: Any, *args: Any, **kwargs: Any
+) -> Any:
     if is_handle(cov) and cov.node is not None:
-        raise _no_formula("multivariate_normal (by its covariance: use mean + L @ z with L = np.linalg.cholesky(cov))")
+        raise _no_formula(
+            "multivariate_normal (by its covariance: use mean + L @ z with L = "
+            "np.linalg.cholesky(cov))"
+        )
     centre = np.zeros_like(_plain(mean))
     return mean + base.multivariate_normal(generator, centre, _plain(cov), *args, **kwargs)
 
@@ -119,7 +161,13 @@ def _choice(base: Base, generator: Any, a: Any, *args: Any, **kwargs: Any) -> An
     if not is_handle(a) or any(map(is_handle, (*args, *kwargs.values()))):
         raise _no_formula("choice")
     axis = kwargs.get("axis", 0)
-    return np.take(a, base.choice(generator, a.shape[axis], *args, **{k: v for k, v in kwargs.items() if k != "axis"}), axis=axis)
+    return np.take(
+        a,
+        base.choice(
+            generator, a.shape[axis], *args, **{k: v for k, v in kwargs.items() if k != "axis"}
+        ),
+        axis=axis,
+    )
 
 
 def _permutation(base: Base, generator: Any, x: Any, axis: int = 0) -> Any:
@@ -135,17 +183,37 @@ def _shuffle(base: Base, generator: Any, x: Any, axis: int = 0) -> None:
 
 
 _SPECIAL: dict[str, Callable[..., Any]] = {
-    "multivariate_normal": _multivariate_normal, "choice": _choice, "permutation": _permutation, "shuffle": _shuffle,
+    "multivariate_normal": _multivariate_normal,
+    "choice": _choice,
+    "permutation": _permutation,
+    "shuffle": _shuffle,
 }
-_NO_PARAMETERS = frozenset({
-    "bytes", "get_state", "set_state", "seed", "rand", "randn", "random", "random_sample", "ranf", "sample", "tomaxint", "spawn",
-    "standard_normal", "standard_exponential", "standard_cauchy", "random_raw",
-})
+_NO_PARAMETERS = frozenset(
+    {
+        "bytes",
+        "get_state",
+        "set_state",
+        "seed",
+        "rand",
+        "randn",
+        "random",
+        "random_sample",
+        "ranf",
+        "sample",
+        "tomaxint",
+        "spawn",
+        "standard_normal",
+        "standard_exponential",
+        "standard_cauchy",
+        "random_raw",
+    }
+)
 
 
 def _names(base: Base) -> list[str]:
     return [
-        name for name in dir(base)
+        name
+        for name in dir(base)
         if not name.startswith("_") and name not in _NO_PARAMETERS and callable(getattr(base, name))
     ]
 
@@ -174,10 +242,13 @@ def _subclass(base: Base) -> Base:
 
 
 def provide() -> list[tuple[Any, Any]]:
-    """The stand-ins for ``numpy.random``: its classes, ``default_rng`` and the functions of the module."""
+    """The stand-ins for ``numpy.random``: its classes, ``default_rng`` and the functions of the
+    module.
+    """
     generator_class = _subclass(np.random.Generator)
     found: list[tuple[Any, Any]] = [
-        (np.random.Generator, Standin(generator_class)), (np.random.RandomState, Standin(_subclass(np.random.RandomState)))
+        (np.random.Generator, Standin(generator_class)),
+        (np.random.RandomState, Standin(_subclass(np.random.RandomState))),
     ]
 
     def default_rng(seed: Any = None) -> Any:

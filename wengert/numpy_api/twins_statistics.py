@@ -1,6 +1,7 @@
 """The ``statistics`` module on traced data: the same quantities by their formulas.
 
-Imports core and ops; loaded when ``statistics`` is. Invariant: data without a handle goes to the original, whose sums are exact fractions.
+Imports core and ops; loaded when ``statistics`` is. Invariant: data without a handle goes to the
+original, whose sums are exact fractions.
 """
 
 from __future__ import annotations
@@ -46,11 +47,13 @@ def _some(values: list[Any], name: str, least: int = 1) -> int:
 
 @_serve(statistics.mean)
 def mean(data: list[Any]) -> Any:
+    """sum x / n."""
     return sum(data) / _some(data, "mean")
 
 
 @_serve(statistics.fmean)
 def fmean(data: list[Any], weights: Any = None) -> Any:
+    """sum w x / sum w."""
     if weights is None:
         return sum(data) / _some(data, "fmean")
     weights = list(weights)
@@ -64,14 +67,18 @@ def fmean(data: list[Any], weights: Any = None) -> Any:
 
 @_serve(statistics.geometric_mean)
 def geometric_mean(data: list[Any]) -> Any:
+    """exp of the mean of log x."""
     _some(data, "geometric_mean")
     if any(x <= 0 for x in data):
-        raise statistics.StatisticsError("geometric mean requires a non-empty dataset containing positive numbers")
+        raise statistics.StatisticsError(
+            "geometric mean requires a non-empty dataset containing positive numbers"
+        )
     return np.exp(sum(map(np.log, data)) / len(data))
 
 
 @_serve(statistics.harmonic_mean)
 def harmonic_mean(data: list[Any], weights: Any = None) -> Any:
+    """sum w / sum (w / x)."""
     count = _some(data, "harmonic_mean")
     if any(x < 0 for x in data):
         raise statistics.StatisticsError("harmonic mean does not support negative values")
@@ -85,11 +92,13 @@ def harmonic_mean(data: list[Any], weights: Any = None) -> Any:
 
 @_serve(statistics.pvariance)
 def pvariance(data: list[Any], mu: Any = None) -> Any:
+    """sum (x - mu)^2 / n."""
     return _squares(data, mu, "pvariance") / _some(data, "pvariance")
 
 
 @_serve(statistics.variance)
 def variance(data: list[Any], xbar: Any = None) -> Any:
+    """sum (x - mean)^2 / (n - 1)."""
     return _squares(data, xbar, "variance") / (_some(data, "variance", 2) - 1)
 
 
@@ -101,17 +110,21 @@ def _squares(data: list[Any], center: Any, name: str) -> Any:
 
 @_serve(statistics.pstdev)
 def pstdev(data: list[Any], mu: Any = None) -> Any:
+    """The root of ``pvariance``."""
     return np.sqrt(pvariance(data, mu))
 
 
 @_serve(statistics.stdev)
 def stdev(data: list[Any], xbar: Any = None) -> Any:
+    """The root of ``variance``."""
     return np.sqrt(variance(data, xbar))
 
 
 def _centered(x: list[Any], y: list[Any], name: str) -> tuple[Any, Any, Any]:
     if len(x) != len(y):
-        raise statistics.StatisticsError(f"{name} requires that both inputs have same number of data points")
+        raise statistics.StatisticsError(
+            f"{name} requires that both inputs have same number of data points"
+        )
     count = _some(x, name, 2)
     x_mean, y_mean = sum(x) / count, sum(y) / count
     xx = sum((a - x_mean) ** 2 for a in x)
@@ -122,14 +135,18 @@ def _centered(x: list[Any], y: list[Any], name: str) -> tuple[Any, Any, Any]:
 
 @_serve(statistics.covariance)
 def covariance(x: list[Any], y: Any) -> Any:
+    """sum (x - mean x) (y - mean y) / (n - 1)."""
     return _centered(x, list(y), "covariance")[2] / (len(x) - 1)
 
 
 @_serve(statistics.correlation)
 def correlation(x: list[Any], y: Any, **options: Any) -> Any:
+    """The covariance over the product of the deviations."""
     if options.get("method", "linear") != "linear":
         raise error_at(
-            NoRuleError, "statistics.correlation by ranks does not change with small changes of the data, so it has no derivative",
+            NoRuleError,
+            "statistics.correlation by ranks does not change with small changes of the data, so "
+            "it has no derivative",
             fix="use method='linear', or wengert.stop_gradient on the data",
         )
     xx, yy, xy = _centered(x, list(y), "correlation")
@@ -140,15 +157,19 @@ def correlation(x: list[Any], y: Any, **options: Any) -> Any:
 
 @_serve(statistics.linear_regression)
 def linear_regression(x: list[Any], y: Any, **options: Any) -> Any:
+    """Slope and intercept of the least squares line."""
     y = list(y)
     if options.get("proportional"):
         if len(x) != len(y):
-            raise statistics.StatisticsError("linear regression requires that both inputs have same number of data points")
+            raise statistics.StatisticsError(
+                "linear regression requires that both inputs have same number of data points"
+            )
         slope = sum(a * b for a, b in zip(x, y, strict=True)) / sum(a * a for a in x)
         return statistics.LinearRegression(slope=slope, intercept=0.0)
     xx, _, xy = _centered(x, y, "linear regression")
     if xx == 0:
         raise statistics.StatisticsError("x is constant")
     slope = xy / xx
-    return statistics.LinearRegression(slope=slope, intercept=sum(y) / len(y) - slope * (sum(x) / len(x)))
-
+    return statistics.LinearRegression(
+        slope=slope, intercept=sum(y) / len(y) - slope * (sum(x) / len(x))
+    )

@@ -1,6 +1,7 @@
 """Putting values together: stack, concatenate, and nested lists as arrays.
 
-Imports core and the makers. Invariant: each operand gets back exactly the region of the cotangent that it became.
+Imports core and the makers. Invariant: each operand gets back exactly the region of the cotangent
+that it became.
 """
 
 from __future__ import annotations
@@ -33,12 +34,20 @@ def _take(ct: Any, axis: int, index: Any) -> Any:
 def _stack_values(*operands: Any) -> Any:
     *values, axis = operands
     # np.array is eight times as fast as np.stack where both say the same.
-    return np.array(values) if axis == 0 and SCALARS.issuperset(map(type, values)) else np.stack(values, axis=axis)
+    return (
+        np.array(values)
+        if axis == 0 and SCALARS.issuperset(map(type, values))
+        else np.stack(values, axis=axis)
+    )
 
 
 _stack_any = variadic(
-    "stack", _stack_values, lambda k, ct, values, shapes, axis: _take(ct, axis, k),
-    params={"axis": 0}, shape=_stack_shape, doc="Arrays of one shape along a new axis.",
+    "stack",
+    _stack_values,
+    lambda k, ct, values, shapes, axis: _take(ct, axis, k),
+    params={"axis": 0},
+    shape=_stack_shape,
+    doc="Arrays of one shape along a new axis.",
 )
 _STACK = _stack_any.op
 
@@ -84,9 +93,15 @@ def _part(k: int, ct: Any, values: Any, shapes: Sequence[tuple[int, ...]], axis:
 
 
 _concatenate_any = variadic(
-    "concatenate", lambda *a: np.concatenate(a[:-1], axis=a[-1]), _part, params={"axis": 0}, shape=_concatenate_shape,
-    doc="Arrays one after the other along an axis.", samples=lambda rng: [
-        ((rng.normal(size=(2, 3)), rng.normal(size=(2, 1)), rng.normal(size=(2, 4))), (1,)), ((rng.normal(size=3), rng.normal(size=2)), (0,)),
+    "concatenate",
+    lambda *a: np.concatenate(a[:-1], axis=a[-1]),
+    _part,
+    params={"axis": 0},
+    shape=_concatenate_shape,
+    doc="Arrays one after the other along an axis.",
+    samples=lambda rng: [
+        ((rng.normal(size=(2, 3)), rng.normal(size=(2, 1)), rng.normal(size=(2, 4))), (1,)),
+        ((rng.normal(size=3), rng.normal(size=2)), (0,)),
     ],
 )
 _CONCATENATE = _concatenate_any.op
@@ -157,9 +172,11 @@ _LEAVES = SCALARS | {TracedScalar}
 
 
 def nested(value: Any) -> Any:
-    """``np.array`` of nested lists that may hold handles anywhere: plain when none does, else stacked.
+    """``np.array`` of nested lists that may hold handles anywhere: plain when none does, else
+    stacked.
 
-    What NumPy would make an object array of (a None, a Fraction among the numbers) becomes one; text among traced values raises.
+    What NumPy would make an object array of (a None, a Fraction among the numbers) becomes one;
+    text among traced values raises.
     """
     if is_handle(value):
         return value
@@ -175,10 +192,16 @@ def nested(value: Any) -> Any:
     for v in value:
         if type(v) not in _LEAVES and isinstance(v, (str, bytes)):
             raise error_at(
-                CutError, f"an array of traced values and text ({v!r:.40}) would turn the numbers into text",
+                CutError,
+                f"an array of traced values and text ({v!r:.40}) would turn the numbers into text",
                 fix="keep numbers and text in separate lists, or use dtype=object",
             )
-    if not all(type(v) in CONSTANTS or is_handle(v) or isinstance(v, (list, tuple, np.ndarray, float, int, complex)) for v in value):
+    if not all(
+        type(v) in CONSTANTS
+        or is_handle(v)
+        or isinstance(v, (list, tuple, np.ndarray, float, int, complex))
+        for v in value
+    ):
         return objects(value)
     parts = [nested(v) for v in value]
     if any(type(p) is np.ndarray and p.dtype == object for p in parts):
@@ -186,14 +209,17 @@ def nested(value: Any) -> Any:
     shapes = {shape_of(p.value if is_handle(p) else p) for p in parts}
     if len(shapes) > 1:
         raise ValueError(
-            "setting an array element with a sequence. The requested array has an inhomogeneous shape: "
+            "setting an array element with a sequence. The requested array has an inhomogeneous "
+            "shape: "
             f"parts of shapes {sorted(shapes)}"
         )
     return stack(parts, 0)
 
 
 def _regular(value: Any) -> Any:
-    """Lists of equal lengths down to single numbers: one stack and a view of it; None for anything else."""
+    """Lists of equal lengths down to single numbers: one stack and a view of it; None for anything
+    else.
+    """
     flat, shape = value, [len(value)]
     kinds = set(map(type, flat))
     while kinds <= _LISTS:

@@ -1,7 +1,8 @@
-"""Reductions: sum, mean, the extremes, variance, log-sum-exp; and the questions all, any, argmax.
+"""Reductions: sum, mean, the extremes, variance, log-sum-exp.
 
-``reduction`` makes an operation from one fact: the weights w of dy = sum_i w_i dx_i over the reduced axes. Imports core and the makers.
-Invariant: a cotangent is spread back over exactly the axes that were reduced.
+``reduction`` makes an operation from one fact: the weights w of dy = sum_i w_i dx_i over the
+reduced axes. Imports core and the makers. Invariant: a cotangent is spread back over exactly the
+axes that were reduced.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import numpy as np
 from wengert.core.handle import is_handle
 from wengert.core.types import FLOAT64, ArrayType, dtype_of, shape_of
 from wengert.ops.contract import conj
-from wengert.ops.kinds import constant, general, linear
+from wengert.ops.kinds import general, linear
 from wengert.ops.memory import fit, read, real_part
 from wengert.ops.visit import absorb
 
@@ -48,7 +49,9 @@ def count_of(shape: tuple[Any, ...], axis: Any) -> Any:
 
 
 def spread_over(ct: Any, shape: tuple[int, ...], axis: Any) -> Any:
-    """A reduced cotangent seen from every element it came from (a broadcast view when that is large)."""
+    """A reduced cotangent seen from every element it came from (a broadcast view when that is
+    large).
+    """
     if shape == ():
         return ct
     scalar = shape_of(ct.value if is_handle(ct) else ct) == ()
@@ -111,12 +114,21 @@ def complex_samples(*extra: Any) -> Callable[[Any], Iterable[Any]]:
 
 
 def reduction(
-    name: str, evaluate: Callable[..., Any], weights: Callable[..., Any], *, params: dict[str, Any] | None = None, real: bool = False,
-    samples: Callable[[Any], Iterable[Any]] | None = None, **facts: Any,
+    name: str,
+    evaluate: Callable[..., Any],
+    weights: Callable[..., Any],
+    *,
+    params: dict[str, Any] | None = None,
+    real: bool = False,
+    samples: Callable[[Any], Iterable[Any]] | None = None,
+    **facts: Any,
 ) -> Any:
-    """A reduction over ``axis``: dy = sum_i w_i dx_i with ``weights(x, y, axis, *more)``, ``y`` with its axes kept.
+    """A reduction over ``axis``: dy = sum_i w_i dx_i.
 
-    ``evaluate(x, axis, keepdims, *more)``. With ``real`` the output is real also for complex input, and dy is the real part of the sum.
+    The fact is ``weights(x, y, axis, *more)``, where ``y`` has its axes kept.
+
+    ``evaluate(x, axis, keepdims, *more)``. With ``real`` the output is real also for complex
+    input, and dy is the real part of the sum.
     """
     more = dict(params or {})
     options = {"axis": None, "keepdims": False, **more}
@@ -129,17 +141,27 @@ def reduction(
         return real_part(out) if real else out
 
     if real:
-        facts["infer"] = lambda types, p: ArrayType(reduced_shape(types[0].shape, p[0], p[1]), np.zeros((), types[0].dtype).real.dtype)
+        facts["infer"] = lambda types, p: ArrayType(
+            reduced_shape(types[0].shape, p[0], p[1]), np.zeros((), types[0].dtype).real.dtype
+        )
     names = ["x", "y", *options, "dx"]
     tangent.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
         [inspect.Parameter(n, inspect.Parameter.POSITIONAL_OR_KEYWORD) for n in names]
     )
     record = general(
-        name, evaluate, [tangent], params=options, shape=lambda x_shape, axis, keepdims: reduced_shape(x_shape, axis, keepdims),
-        batch=_batch(evaluate), samples=samples or _samples(*more.values()), lean=True, **facts,
+        name,
+        evaluate,
+        [tangent],
+        params=options,
+        shape=lambda x_shape, axis, keepdims: reduced_shape(x_shape, axis, keepdims),
+        batch=_batch(evaluate),
+        samples=samples or _samples(*more.values()),
+        lean=True,
+        **facts,
     )
 
-    # The transpose of ``tangent``, from the same weights: recording it on a dummy would cost more than the reduction itself.
+    # The transpose of ``tangent``, from the same weights: recording it on a dummy would cost more
+    # than the reduction itself.
     def pull(node: Any, ct: Any, sweep: Any) -> None:
         x, y, info = node.saved
         axis, _, *others = node.params
@@ -163,8 +185,14 @@ def _sum(x: Any, axis: Any, keepdims: Any) -> Any:
 
 
 sum = linear(
-    "sum", _sum, [lambda ct, x_shape, axis: spread_over(ct, x_shape, axis)], params={"axis": None, "keepdims": False},
-    shape=reduced_shape, doc="Sum over axes: `y = sum_i x_i`.", latex="\\sum {x}", batch=_batch(_sum),
+    "sum",
+    _sum,
+    [lambda ct, x_shape, axis: spread_over(ct, x_shape, axis)],
+    params={"axis": None, "keepdims": False},
+    shape=reduced_shape,
+    doc="Sum over axes: `y = sum_i x_i`.",
+    latex="\\sum {x}",
+    batch=_batch(_sum),
     samples=complex_samples(),
 )
 
@@ -173,18 +201,28 @@ def _masked_sum(x: Any, initial: Any, mask: Any, axis: Any, keepdims: Any, dtype
     return np.add.reduce(x, axis=axis, dtype=dtype, keepdims=keepdims, initial=initial, where=mask)
 
 
-def _masked_shape(x_shape: Any, initial_shape: Any, mask_shape: Any, axis: Any, keepdims: Any) -> Any:
+def _masked_shape(
+    x_shape: Any, initial_shape: Any, mask_shape: Any, axis: Any, keepdims: Any
+) -> Any:
     return reduced_shape(np.broadcast_shapes(x_shape, mask_shape), axis, keepdims)
 
 
-def _unmask(ct: Any, mask: Any, x_shape: tuple[int, ...], mask_shape: tuple[int, ...], axis: Any) -> Any:
+def _unmask(
+    ct: Any, mask: Any, x_shape: tuple[int, ...], mask_shape: tuple[int, ...], axis: Any
+) -> Any:
     full = np.broadcast_shapes(x_shape, mask_shape)
     return fit(np.where(mask, spread_over(ct, full, axis), 0.0), x_shape, np.dtype(complex))
 
 
 masked_sum = linear(
-    "masked_sum", _masked_sum, [_unmask, lambda ct: np.sum(ct), None], inputs="x initial mask", joint=True, shape=_masked_shape,
-    params={"axis": None, "keepdims": False, "dtype": None}, zeroes=True,
+    "masked_sum",
+    _masked_sum,
+    [_unmask, lambda ct: np.sum(ct), None],
+    inputs="x initial mask",
+    joint=True,
+    shape=_masked_shape,
+    params={"axis": None, "keepdims": False, "dtype": None},
+    zeroes=True,
     doc="`initial` plus the sum of those elements that a mask allows.",
     samples=lambda rng: [
         ((rng.normal(size=(3, 4)), 0.7, rng.normal(size=(3, 4)) > 0), (axis, keep, None))
@@ -200,9 +238,14 @@ def _mean(x: Any, axis: Any, keepdims: Any) -> Any:
 
 
 mean = linear(
-    "mean", _mean, [lambda ct, x_shape, axis: spread_over(ct / count_of(x_shape, axis), x_shape, axis)],
-    params={"axis": None, "keepdims": False}, shape=reduced_shape, doc="The arithmetic mean over axes.",
-    batch=_batch(_mean), samples=complex_samples(),
+    "mean",
+    _mean,
+    [lambda ct, x_shape, axis: spread_over(ct / count_of(x_shape, axis), x_shape, axis)],
+    params={"axis": None, "keepdims": False},
+    shape=reduced_shape,
+    doc="The arithmetic mean over axes.",
+    batch=_batch(_mean),
+    samples=complex_samples(),
 )
 
 
@@ -234,9 +277,23 @@ def _std_weights(x: Any, y: Any, axis: Any, ddof: Any) -> Any:
     return np.where(flat, 0.0, w)
 
 
-var = reduction("var", _var, _var_weights, params={"ddof": 0}, real=True, doc="The variance over axes.", samples=complex_samples(1))
+var = reduction(
+    "var",
+    _var,
+    _var_weights,
+    params={"ddof": 0},
+    real=True,
+    doc="The variance over axes.",
+    samples=complex_samples(1),
+)
 std = reduction(
-    "std", _std, _std_weights, params={"ddof": 0}, real=True, doc="The standard deviation over axes.", samples=complex_samples(0),
+    "std",
+    _std,
+    _std_weights,
+    params={"ddof": 0},
+    real=True,
+    doc="The standard deviation over axes.",
+    samples=complex_samples(0),
     zeroes=True,
 )
 
@@ -266,11 +323,17 @@ def _even_split(x: Any, y: Any, axis: Any) -> Any:
 def tied(values: Any, params: Any, y: Any) -> Any:
     """Whether more than one element attains the extreme."""
     axis = params[0]
-    return bool(np.any(np.count_nonzero(values[0] == kept(y, values[0].shape, axis), axis=axis) > 1))
+    return bool(
+        np.any(np.count_nonzero(values[0] == kept(y, values[0].shape, axis), axis=axis) > 1)
+    )
 
 
-max = reduction("max", _max, _even_split, doc="The largest element over axes; ties share evenly.", zeroes=True)
-min = reduction("min", _min, _even_split, doc="The smallest element over axes; ties share evenly.", zeroes=True)
+max = reduction(
+    "max", _max, _even_split, doc="The largest element over axes; ties share evenly.", zeroes=True
+)
+min = reduction(
+    "min", _min, _even_split, doc="The smallest element over axes; ties share evenly.", zeroes=True
+)
 
 
 # ---------------------------------------------------------------- logarithms of sums
@@ -281,47 +344,20 @@ def _finite_or_zero(y: Any) -> Any:
 
 
 logaddexp_reduce = reduction(
-    "logaddexp_reduce", lambda x, axis, keepdims: np.logaddexp.reduce(x, axis=axis, keepdims=keepdims),
-    lambda x, y, axis: np.exp(x - _finite_or_zero(y)), doc="`log(sum_i exp(x_i))`.",
-    samples=lambda rng: [((rng.normal(size=(3, 4)),), (axis, keep)) for axis, keep in ((0, False), (-1, True))],
+    "logaddexp_reduce",
+    lambda x, axis, keepdims: np.logaddexp.reduce(x, axis=axis, keepdims=keepdims),
+    lambda x, y, axis: np.exp(x - _finite_or_zero(y)),
+    doc="`log(sum_i exp(x_i))`.",
+    samples=lambda rng: [
+        ((rng.normal(size=(3, 4)),), (axis, keep)) for axis, keep in ((0, False), (-1, True))
+    ],
 )
 logaddexp2_reduce = reduction(
-    "logaddexp2_reduce", lambda x, axis, keepdims: np.logaddexp2.reduce(x, axis=axis, keepdims=keepdims),
-    lambda x, y, axis: np.exp2(x - _finite_or_zero(y)), doc="`log2(sum_i 2**x_i)`.",
-    samples=lambda rng: [((rng.normal(size=(3, 4)),), (axis, keep)) for axis, keep in ((0, False), (-1, True))],
-)
-
-
-# ---------------------------------------------------------------- questions
-
-
-def _question(name: str, evaluate: Callable[..., Any], dtype: Any, doc: str) -> Any:
-    def infer(types: Any, params: Any) -> ArrayType:
-        return ArrayType(reduced_shape(types[0].shape, params[0], params[1]), np.dtype(dtype))
-
-    return constant(name, evaluate, params={"axis": None, "keepdims": False}, infer=infer, doc=doc, samples=_index_samples)
-
-
-def _index_samples(rng: Any) -> Iterable[Any]:
-    for axis, keepdims in ((None, False), (0, False), (-1, True)):
-        yield (rng.normal(size=(3, 4)),), (axis, keepdims)
-
-
-all = _question("all", lambda x, axis, keepdims: np.all(x, axis=axis, keepdims=keepdims), bool, "Are all elements true?")
-any = _question("any", lambda x, axis, keepdims: np.any(x, axis=axis, keepdims=keepdims), bool, "Is any element true?")
-argmax = _question(
-    "argmax", lambda x, axis, keepdims: np.argmax(x, axis=axis, keepdims=keepdims), np.intp, "Where the largest element is."
-)
-argmin = _question(
-    "argmin", lambda x, axis, keepdims: np.argmin(x, axis=axis, keepdims=keepdims), np.intp, "Where the smallest element is."
-)
-nanargmax = _question(
-    "nanargmax", lambda x, axis, keepdims: np.nanargmax(x, axis=axis, keepdims=keepdims), np.intp, "Where the largest number is."
-)
-nanargmin = _question(
-    "nanargmin", lambda x, axis, keepdims: np.nanargmin(x, axis=axis, keepdims=keepdims), np.intp, "Where the smallest number is."
-)
-count_nonzero = _question(
-    "count_nonzero", lambda x, axis, keepdims: np.count_nonzero(x, axis=axis, keepdims=keepdims), np.intp,
-    "How many elements are not zero.",
+    "logaddexp2_reduce",
+    lambda x, axis, keepdims: np.logaddexp2.reduce(x, axis=axis, keepdims=keepdims),
+    lambda x, y, axis: np.exp2(x - _finite_or_zero(y)),
+    doc="`log2(sum_i 2**x_i)`.",
+    samples=lambda rng: [
+        ((rng.normal(size=(3, 4)),), (axis, keep)) for axis, keep in ((0, False), (-1, True))
+    ],
 )

@@ -8,12 +8,24 @@ others get what they always got.
 from __future__ import annotations
 
 import builtins
+import dis
+import sys
 import threading
 from collections.abc import Callable
+from types import FrameType
 from typing import Any
 
 from wengert.core.context import tracing
 from wengert.numpy_api.bindings.twins import TwinTable
+
+
+_IMPORT_NAME = dis.opmap["IMPORT_NAME"]
+
+
+def _is_statement(frame: FrameType, space: Any) -> bool:
+    """Whether this frame, running in these globals, stands at an import statement."""
+    code = frame.f_code.co_code
+    return frame.f_globals is space and frame.f_lasti >= 0 and code[frame.f_lasti] == _IMPORT_NAME
 
 
 class ImportHook:
@@ -65,8 +77,13 @@ class ImportHook:
                 return module
             imported()
             # An import statement hands over its locals, None in a function. C code that imports on
-            # its own account passes the globals of whoever called it, as locals too.
-            if locals is None and id(module) in twin_of and is_served(globals or {}):
+            # its own account passes the globals of whoever called it, as locals too; so does a
+            # statement in the body of exec'd code, which shows in the caller's instruction.
+            if (
+                id(module) in twin_of
+                and (locals is None or (locals is globals and _is_statement(sys._getframe(1), globals)))
+                and is_served(globals or {})
+            ):
                 return twin_of[id(module)]
             return module
 

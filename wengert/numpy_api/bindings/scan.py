@@ -21,6 +21,7 @@ from wengert.numpy_api.bindings.slots import (
     ClassSlot,
     DefaultsSlot,
     EntriesSlot,
+    InstanceSlot,
     ItemSlot,
     PartialSlot,
     Slot,
@@ -71,6 +72,7 @@ class Scan:
         self._twin_of = table.twin_of
         self._original_of = table.original_of
         self._untouched = table.untouched
+        self._classes = table.classes
         self._owns = owns
         self._is_foreign = is_foreign
         self._made = {id(pair[1]): pair for slot in previous for pair in slot.pairs()}
@@ -148,6 +150,11 @@ class Scan:
             self.visit(value.__wrapped__, depth + 1)
         elif issubclass(kind, type):
             self._class(value, depth)
+        elif kind in self._classes:
+            self._seen[id(value)] = value
+            self.slots.append(InstanceSlot(value, *self._classes[kind]))
+            for part in list(vars(value).values()):
+                self.visit(part, depth + 1)
 
     def _function(self, function: FunctionType, depth: int) -> None:
         """Defaults and cells of an owned function; through another's (a decorator) only onward."""

@@ -126,6 +126,19 @@ class CellSlot(_SingleSlot):
             self._holder.cell_contents = new
 
 
+class InstanceSlot(_SingleSlot):
+    """The class of an object: while traces run, it has the methods of the twin of its class."""
+
+    __slots__ = ()
+
+    def _holds(self, value: Any) -> bool:
+        return type(self._holder) is value
+
+    def exchange(self, old: Any, new: Any) -> None:  # noqa: D102
+        if type(self._holder) is old:
+            object.__setattr__(self._holder, "__class__", new)
+
+
 class DefaultsSlot(_SingleSlot):
     """The tuple of a function's positional defaults."""
 

@@ -313,7 +313,11 @@ class Bindings:
     def _is_served(self, space: dict[str, Any]) -> bool:
         """Whether an import statement in a function with these globals gets namespaces."""
         record = self._records.get(id(space))
-        if record is None or (record.guest and record.key not in self._held):
+        if record is None and space and not is_module_dict(space):
+            # Code made and run inside the trace; its names are given back with the last trace.
+            record = self._importers.get(id(space)) or Record(None, space)
+            record.guest = True
+        elif record is None or (record.guest and record.key not in self._held):
             return False
         self._importers[id(space)] = record
         return True

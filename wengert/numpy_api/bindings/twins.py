@@ -14,6 +14,9 @@ from typing import Any
 from wengert.core.context import tracing
 
 
+_HEAP_TYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE: the class of an object may be changed to a subclass
+
+
 class Twin(staticmethod):
     """A callable that runs ``implementation`` in a trace and ``original`` everywhere else.
 
@@ -115,11 +118,12 @@ class TwinTable:
     too.
     """
 
-    __slots__ = ("_alive", "original_of", "twin_of", "untouched")
+    __slots__ = ("_alive", "classes", "original_of", "twin_of", "untouched")
 
     def __init__(self) -> None:
         self.twin_of: dict[int, Any] = {}
         self.original_of: dict[int, Any] = {}
+        self.classes: dict[type, tuple[type, type]] = {}  # either class -> (original, twin)
         self.untouched: set[int] = set()  # functions that no scan may rewrite
         self._alive: list[Any] = []  # an id means nothing once its object is gone
 
@@ -135,6 +139,9 @@ class TwinTable:
         self._alive.append((original, twin))
         self.twin_of[id(original)] = twin
         self.original_of.setdefault(id(twin), original)
+        if type(original) is type and isinstance(twin, type) and original.__flags__ & _HEAP_TYPE:
+            # Objects made by the original class (``np.vectorize``) can be lent the twin's methods.
+            self.classes[original] = self.classes[twin] = original, twin
         parts = [twin]
         if isinstance(twin, Twin):
             parts += [twin.__func__, twin.implementation]
