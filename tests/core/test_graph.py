@@ -261,6 +261,15 @@ def test_no_handle_leaves_a_graph() -> None:
         assert node.saved == ()
 
 
+def test_a_constant_changed_after_the_trace_is_found() -> None:
+    big = np.ones(100_000)
+    graph = wg.trace(lambda x: (x * big).sum())(2.0)
+    assert float(graph(3.0)) == 300_000.0
+    big[:] = 2.0
+    with pytest.raises(wg.ChangedError, match="overwritten"):
+        graph(3.0)
+
+
 def test_a_constant_changed_during_the_trace_is_found() -> None:
     big = np.ones(100_000)
 

@@ -19,6 +19,7 @@ from wengert.core.handle import is_handle
 from wengert.core.node import Const, Node, RichNode, describe
 from wengert.core.op import CONTROL, Op
 from wengert.core.structure import ITEM, ROOT
+from wengert.core.sweep import check_watched
 from wengert.core.tree import Structure, flatten
 from wengert.core.types import ArrayType, dtype_of, shape_of
 
@@ -195,8 +196,12 @@ class Graph:
         return found if self.signature is None else self.signature.result.unflatten(list(found))
 
     def evaluate(self, values: Sequence[Any]) -> list[Any]:
-        """The flat outputs for flat input values, raw or handles; nothing is checked but the
-        guards."""
+        """The flat outputs for flat input values, raw or handles.
+
+        Checked are the guards, and that no large array among the constants was overwritten.
+        """
+        if watched := self.memory.get("watched"):
+            check_watched(watched)
         return list(_evaluators[0](self, values))
 
     def with_steps(
@@ -211,7 +216,7 @@ class Graph:
             nodes=tuple(nodes),
             outputs=tuple(outputs),
             guards=self.guards if guards is None else tuple(guards),
-            memory={},
+            memory={"watched": self.memory.get("watched")},
         )
 
     def uses(self) -> dict[Node, int]:

@@ -56,6 +56,7 @@ def graph_of(
         values=tuple(values),
         signature=signature,
         name=name,
+        memory={"watched": frame.watched},
     )
 
 

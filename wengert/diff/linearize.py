@@ -60,7 +60,6 @@ def linearize(
             context.leave(inner, inner_token)
         moved = [_tangent(o, inner) for o in outputs]
         graph = graph_of(outer, tangents, moved, name=name)
-        graph.memory["watched"] = outer.watched
     finally:
         context.leave(outer, outer_token)
     return outputs, graph
