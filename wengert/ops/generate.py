@@ -173,7 +173,7 @@ def _saved(op: Op, need: Any) -> str:
     return f"({value} if {condition} else None)"
 
 
-NAMESPACE["INTO"] = visit.multiply_into
+NAMESPACE.update(INTO=visit.multiply_into, OWN=visit.own, TIMES=visit.multiply_owned)
 
 
 def pull_function(op: Op) -> Callable[..., None]:
@@ -197,7 +197,10 @@ def pull_function(op: Op) -> Callable[..., None]:
             line(f" if a{k} is not None:")
         out.extend(pad + text for text in _contribution(op, k, rule, where, safe))
         line(f"{pad}o = cts.get(a{k})")
-        line(f"{pad}if o is None: cts[a{k}] = c")
+        alone = " and ".join(f"a{j} is None" for j in range(len(op.rules)) if j != k) or "True"
+        line(f"{pad}if o is None:")
+        line(f"{pad} cts[a{k}] = c")
+        line(f"{pad} if type(c) is ND and c.size >= 8192: OWN(sw, n, a{k}, c, ct, {alone})")
         line(f"{pad}elif type(o) is FLOAT: cts[a{k}] = o + c")
         line(f"{pad}else: sw.add(a{k}, c)")
     namespace: dict[str, Any] = NAMESPACE
@@ -215,7 +218,12 @@ def _contribution(op: Op, k: int, rule: Any, where: dict[str, str], safe: str) -
     if op.kind == LINEAR:
         return [f"c = {call}", f"if m is not None and m.types[{k}] is not None: c = FIT(c, *m.types[{k}])"]
     if _is_identity(rule.function):
-        return [f"c = ct * {arguments}"]
+        # The cotangent itself may be overwritten when no later input needs it and no earlier one was handed it.
+        rivals = [j for j, other in enumerate(op.rules) if j > k or (j < k and other == 1)]
+        last = " and ".join(f"a{j} is None" for j in rivals) or "True"
+        return [
+            f"c = ct * {arguments} if type(ct) is not ND or ct.size < 8192 or not ({last}) else TIMES(sw, n, ct, {arguments})"
+        ]
     for w in dict.fromkeys(rule.wants):
         call = call.replace(where[w], where[w])
     guards = "; ".join(

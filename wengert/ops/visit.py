@@ -188,6 +188,25 @@ def multiply_into(ct: Any, p: Any, *residuals: Any) -> Any:
     return ct * p
 
 
+def multiply_owned(sweep: Sweep, node: Any, ct: Any, factor: Any) -> Any:
+    """``ct * factor`` in the memory of a large cotangent that nobody else needs any more."""
+    if (
+        node in sweep.owned and type(factor) is np.ndarray and ct.dtype is factor.dtype and ct.shape == factor.shape
+        and ct.flags.writeable
+    ):
+        return np.multiply(ct, factor, out=ct)
+    return ct * factor
+
+
+def own(sweep: Sweep, node: Any, parent: Any, made: Any, ct: Any, alone: bool) -> None:
+    """Note that a large cotangent just made for ``parent`` is exclusively ours: fresh, or handed on by its only user."""
+    if made is ct:
+        if alone and node in sweep.owned:
+            sweep.owned.add(parent)
+    elif made.base is None and made.flags.writeable:
+        sweep.owned.add(parent)
+
+
 def absorb(ct: Any, p: Any) -> Any:
     """``ct * p`` where an exactly zero cotangent stays zero, whatever the partial."""
     if type(p) is int:
