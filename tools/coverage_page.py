@@ -5,4 +5,6 @@ from pathlib import Path
 from wengert.numpy_api.coverage import page
 
 if __name__ == "__main__":
-    (Path(__file__).resolve().parent.parent / "docs" / "coverage.md").write_text(page(), encoding="utf-8")
+    (Path(__file__).resolve().parent.parent / "docs" / "coverage.md").write_text(
+        page(), encoding="utf-8"
+    )

@@ -1,4 +1,5 @@
-"""Every public name of the installed NumPy is accounted for, and what is called differentiable has an implementation."""
+"""Every public name of the installed NumPy is accounted for, and what is called differentiable has
+an implementation."""
 
 from pathlib import Path
 
@@ -54,7 +55,12 @@ def test_ufuncs_called_differentiable_have_rules() -> None:
 
 def test_names_through_numpy_reach_the_operations() -> None:
     weights = np.arange(1.0, 4.0)
-    np.testing.assert_allclose(wg.grad(lambda x: sum(w * v * v for w, (_, v) in zip(weights, np.ndenumerate(x), strict=True)))(X), 2 * weights * X)
+    np.testing.assert_allclose(
+        wg.grad(
+            lambda x: sum(w * v * v for w, (_, v) in zip(weights, np.ndenumerate(x), strict=True))
+        )(X),
+        2 * weights * X,
+    )
     np.testing.assert_allclose(wg.grad(lambda x: np.poly1d(x)(2.0))(X), [4.0, 2.0, 1.0])
 
 
@@ -73,4 +79,6 @@ def test_saving_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_page_is_up_to_date() -> None:
-    assert (ROOT / "docs" / "coverage.md").read_text(encoding="utf-8") == coverage.page(), "run python tools/coverage_page.py"
+    assert (ROOT / "docs" / "coverage.md").read_text(encoding="utf-8") == coverage.page(), (
+        "run python tools/coverage_page.py"
+    )

@@ -1,4 +1,4 @@
-"""Reductions, the nan family, quantiles and the methods of ufuncs, by NumPy's names and as methods."""
+"""Reductions, the nan family, quantiles and ufunc methods, by NumPy's names and as methods."""
 
 import numpy as np
 import pytest
@@ -9,15 +9,31 @@ import wengert as wg
 from tests.ops.checking import check, same
 
 RNG = np.random.default_rng(3)
-A, T, P, V = RNG.normal(size=(3, 4)), RNG.normal(size=(2, 3, 4)), RNG.uniform(0.5, 2.0, size=(3, 4)), RNG.normal(size=7)
+A, T, P, V = (
+    RNG.normal(size=(3, 4)),
+    RNG.normal(size=(2, 3, 4)),
+    RNG.uniform(0.5, 2.0, size=(3, 4)),
+    RNG.normal(size=7),
+)
 HOLES = np.where(np.arange(12).reshape(3, 4) == 1, np.nan, 0.0)
 MASK = (A > 0) | (np.arange(4) < 1)
 PLAIN = ["sum", "prod", "mean", "var", "std", "max", "min", "ptp", "median"]
 NAN = ["nansum", "nanprod", "nanmean", "nanvar", "nanstd", "nanmax", "nanmin", "nanmedian"]
 WITH_WHERE = [n for n in PLAIN + NAN if n not in {"ptp", "median", "nanmedian"}]
 METHODS = [
-    "inverted_cdf", "averaged_inverted_cdf", "closest_observation", "interpolated_inverted_cdf", "hazen", "weibull", "linear",
-    "median_unbiased", "normal_unbiased", "lower", "higher", "midpoint", "nearest",
+    "inverted_cdf",
+    "averaged_inverted_cdf",
+    "closest_observation",
+    "interpolated_inverted_cdf",
+    "hazen",
+    "weibull",
+    "linear",
+    "median_unbiased",
+    "normal_unbiased",
+    "lower",
+    "higher",
+    "midpoint",
+    "nearest",
 ]
 
 
@@ -52,7 +68,9 @@ def test_what_is_no_number_is_passed_over(name: str) -> None:
     assert np.all(np.isfinite(gradient))
 
 
-@pytest.mark.parametrize("name", ["sum", "prod", "mean", "var", "std", "max", "min", "cumsum", "cumprod"])
+@pytest.mark.parametrize(
+    "name", ["sum", "prod", "mean", "var", "std", "max", "min", "cumsum", "cumprod"]
+)
 def test_methods(name: str) -> None:
     check(lambda x: getattr(x, name)(axis=1), A)
     check(lambda x: getattr(x, name)(), A)
@@ -120,7 +138,19 @@ def test_questions_are_plain() -> None:
     wg.grad(f)(V)
 
 
-UFUNCS = ["add", "multiply", "maximum", "minimum", "logaddexp", "logaddexp2", "fmax", "fmin", "subtract", "divide", "hypot"]
+UFUNCS = [
+    "add",
+    "multiply",
+    "maximum",
+    "minimum",
+    "logaddexp",
+    "logaddexp2",
+    "fmax",
+    "fmin",
+    "subtract",
+    "divide",
+    "hypot",
+]
 
 
 @pytest.mark.parametrize("name", UFUNCS)
@@ -171,9 +201,13 @@ def test_ufunc_at_on_a_plain_array_is_refused() -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(
-    shape=st.lists(st.integers(1, 40), min_size=1, max_size=3).map(tuple), seed=st.integers(0, 99), step=st.sampled_from([1, 2, -1]),
-    name=st.sampled_from(["sum", "mean", "prod", "var", "std", "max", "min", "median", "cumsum"]), data=st.data(),
-    dtype=st.sampled_from([np.float64, np.float32, np.complex128]), transposed=st.booleans(),
+    shape=st.lists(st.integers(1, 40), min_size=1, max_size=3).map(tuple),
+    seed=st.integers(0, 99),
+    step=st.sampled_from([1, 2, -1]),
+    name=st.sampled_from(["sum", "mean", "prod", "var", "std", "max", "min", "median", "cumsum"]),
+    data=st.data(),
+    dtype=st.sampled_from([np.float64, np.float32, np.complex128]),
+    transposed=st.booleans(),
 )
 def test_values_are_numpys_bits(shape, seed, step, name, data, dtype, transposed) -> None:
     x = np.random.default_rng(seed).normal(size=shape).astype(dtype)

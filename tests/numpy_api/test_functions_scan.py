@@ -1,4 +1,5 @@
-"""Scans, differences, products of sequences, interpolation, statistics, polynomials, order and sets, by NumPy's names."""
+"""Scans, differences, products of sequences, interpolation, statistics, polynomials, order and
+sets, by NumPy's names."""
 
 import numpy as np
 import pytest
@@ -13,13 +14,20 @@ XP, QUERY = np.array([0.0, 0.3, 0.8, 1.5]), np.array([-0.5, 0.1, 0.5, 1.4, 2.0])
 HEIGHTS = [1.0, 3, 2, 5]
 
 SCANS = {
-    "cumsum": np.cumsum, "cumprod": np.cumprod, "nancumsum": np.nancumsum, "nancumprod": np.nancumprod,
-    "cumsum_axis": lambda x: np.cumsum(x, axis=1), "cumprod_axis": lambda x: np.cumprod(x, axis=0),
+    "cumsum": np.cumsum,
+    "cumprod": np.cumprod,
+    "nancumsum": np.nancumsum,
+    "nancumprod": np.nancumprod,
+    "cumsum_axis": lambda x: np.cumsum(x, axis=1),
+    "cumprod_axis": lambda x: np.cumprod(x, axis=0),
     "nancumsum_holes": lambda x: np.nancumsum(np.where(x > 1, np.nan, x), axis=1),
     "cumulative_sum": lambda x: np.cumulative_sum(x, axis=1, include_initial=True),
-    "cumulative_prod": lambda x: np.cumulative_prod(x, axis=0, include_initial=True), "diff": lambda x: np.diff(x, n=2, axis=0),
-    "diff_ends": lambda x: np.diff(x, prepend=x[:, :1], append=0.0), "ediff1d": lambda x: np.ediff1d(x, to_begin=x[0, 0], to_end=[1.0, 2]),
-    "trapezoid": lambda x: np.trapezoid(x, axis=0), "trapezoid_places": lambda x: np.trapezoid(A, np.cumsum(x[0] ** 2), axis=1),
+    "cumulative_prod": lambda x: np.cumulative_prod(x, axis=0, include_initial=True),
+    "diff": lambda x: np.diff(x, n=2, axis=0),
+    "diff_ends": lambda x: np.diff(x, prepend=x[:, :1], append=0.0),
+    "ediff1d": lambda x: np.ediff1d(x, to_begin=x[0, 0], to_end=[1.0, 2]),
+    "trapezoid": lambda x: np.trapezoid(x, axis=0),
+    "trapezoid_places": lambda x: np.trapezoid(A, np.cumsum(x[0] ** 2), axis=1),
     "trapezoid_step": lambda x: np.trapezoid(x, dx=x[0, 0]),
 }
 
@@ -60,15 +68,22 @@ def test_interp() -> None:
 
 
 def test_interp_on_a_knot_has_the_slope_nearest_to_zero() -> None:
-    # The slopes are 1, 3, -2: between 1 and 3 the nearest is 1, between 3 and -2 it is 0, at the ends it is 0.
-    slope = wg.grad(lambda x: np.interp(x, [0.0, 1, 2, 3], [0.0, 1, 4, 2]).sum())(np.array([0.0, 1, 2, 3]))
+    # The slopes are 1, 3, -2: between 1 and 3 the nearest is 1, between 3 and -2 it is 0, at the
+    # ends it is 0.
+    slope = wg.grad(lambda x: np.interp(x, [0.0, 1, 2, 3], [0.0, 1, 4, 2]).sum())(
+        np.array([0.0, 1, 2, 3])
+    )
     np.testing.assert_array_equal(slope, [0.0, 1.0, 0.0, 0.0])
 
 
 STATISTICS = {
-    "cov": np.cov, "cov_of_two": lambda x: np.cov(x[0], x[1]), "cov_columns": lambda x: np.cov(x, rowvar=False, bias=True),
+    "cov": np.cov,
+    "cov_of_two": lambda x: np.cov(x[0], x[1]),
+    "cov_columns": lambda x: np.cov(x, rowvar=False, bias=True),
     "cov_weights": lambda x: np.cov(x, fweights=[1, 2, 1, 3], aweights=[0.5, 1, 2, 1.0]),
-    "cov_by_weights": lambda x: np.cov(A, aweights=x[0] ** 2), "corrcoef": np.corrcoef, "cov_of_one": lambda x: np.cov(x[0]),
+    "cov_by_weights": lambda x: np.cov(A, aweights=x[0] ** 2),
+    "corrcoef": np.corrcoef,
+    "cov_of_one": lambda x: np.cov(x[0]),
     "histogram": lambda x: np.histogram(A, bins=4, weights=x)[0],
     "histogram_density": lambda x: np.histogram(A, bins=4, weights=x * x, density=True)[0],
     "histogram2d": lambda x: np.histogram2d(A[0], A[1], bins=3, weights=x[0])[0],
@@ -84,7 +99,7 @@ def test_statistics(name: str) -> None:
 
 def test_counts_are_constants() -> None:
     def f(x):
-        counts, edges = np.histogram(x, bins=[-10.0, 0.0, 10.0])
+        counts, _ = np.histogram(x, bins=[-10.0, 0.0, 10.0])
         assert counts.dtype.kind == "i"
         return counts[1] * x.sum()
 
@@ -92,11 +107,18 @@ def test_counts_are_constants() -> None:
 
 
 POLYNOMIALS = {
-    "polyval": lambda x: np.polyval(x[:4], x[4:]), "polyfit": lambda x: np.polyfit(np.arange(7.0), x, 2),
-    "polyfit_weights": lambda x: np.polyfit(x * x, x, 2, w=np.arange(1.0, 8)), "polyadd": lambda x: np.polyadd(x, x[:3]),
-    "polysub": lambda x: np.polysub(x[:2], x), "polymul": lambda x: np.polymul(x, x[:3]), "polydiv": lambda x: np.polydiv(x, x[:3]),
-    "polyder": lambda x: np.polyder(x, 2), "polyint": lambda x: np.polyint(x, 2, k=[x[0], 2.0]), "poly": lambda x: np.poly(x[:4]),
-    "vander": lambda x: np.vander(x, 4), "vander_increasing": lambda x: np.vander(x, 3, increasing=True),
+    "polyval": lambda x: np.polyval(x[:4], x[4:]),
+    "polyfit": lambda x: np.polyfit(np.arange(7.0), x, 2),
+    "polyfit_weights": lambda x: np.polyfit(x * x, x, 2, w=np.arange(1.0, 8)),
+    "polyadd": lambda x: np.polyadd(x, x[:3]),
+    "polysub": lambda x: np.polysub(x[:2], x),
+    "polymul": lambda x: np.polymul(x, x[:3]),
+    "polydiv": lambda x: np.polydiv(x, x[:3]),
+    "polyder": lambda x: np.polyder(x, 2),
+    "polyint": lambda x: np.polyint(x, 2, k=[x[0], 2.0]),
+    "poly": lambda x: np.poly(x[:4]),
+    "vander": lambda x: np.vander(x, 4),
+    "vander_increasing": lambda x: np.vander(x, 3, increasing=True),
 }
 
 
@@ -114,11 +136,16 @@ def test_roots() -> None:
 
 
 ORDER = {
-    "unique": lambda x: np.unique(x, return_counts=True)[0], "unique_and_back": lambda x: np.unique(x)[np.unique(x, return_inverse=True)[1]],
-    "unique_rows": lambda x: np.unique(x.reshape(-1, 1), axis=0), "union1d": lambda x: np.union1d(x, [1.0, 2.0]),
-    "setdiff1d": lambda x: np.setdiff1d(x, [0.0]), "setxor1d": lambda x: np.setxor1d(x, [0.0, 3.0]),
-    "unique_values": lambda x: np.sort(np.unique_values(x)), "sort_complex": np.sort_complex,
-    "sort_descending": lambda x: -np.sort(-x), "argsort": lambda x: x[np.argsort(x)[::-1]],
+    "unique": lambda x: np.unique(x, return_counts=True)[0],
+    "unique_and_back": lambda x: np.unique(x)[np.unique(x, return_inverse=True)[1]],
+    "unique_rows": lambda x: np.unique(x.reshape(-1, 1), axis=0),
+    "union1d": lambda x: np.union1d(x, [1.0, 2.0]),
+    "setdiff1d": lambda x: np.setdiff1d(x, [0.0]),
+    "setxor1d": lambda x: np.setxor1d(x, [0.0, 3.0]),
+    "unique_values": lambda x: np.sort(np.unique_values(x)),
+    "sort_complex": np.sort_complex,
+    "sort_descending": lambda x: -np.sort(-x),
+    "argsort": lambda x: x[np.argsort(x)[::-1]],
     "argpartition": lambda x: np.sort(x[np.argpartition(x, 3)[:3]]),
 }
 
@@ -136,6 +163,8 @@ def test_sort_and_partition(axis) -> None:
 
 
 def test_an_element_of_both_sets_has_half_of_it() -> None:
-    common = wg.grad(lambda x, y: (np.intersect1d(x, y) ** 2).sum(), (0, 1))(np.array([1.0, 2.0]), np.array([2.0, 3.0]))
+    common = wg.grad(lambda x, y: (np.intersect1d(x, y) ** 2).sum(), (0, 1))(
+        np.array([1.0, 2.0]), np.array([2.0, 3.0])
+    )
     np.testing.assert_array_equal(common[0], [0.0, 2.0])
     np.testing.assert_array_equal(common[1], [2.0, 0.0])

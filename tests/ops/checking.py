@@ -1,7 +1,8 @@
 """One question to a function of one array: are its value and its derivatives right?
 
-The value is compared bit for bit with the untraced run, first derivatives with Richardson's differences of the function,
-second ones with Richardson's differences of the gradient; imports the public API and `wengert.numeric`.
+The value is compared bit for bit with the untraced run, first derivatives with Richardson's
+differences of the function, second ones with Richardson's differences of the gradient; imports the
+public API and `wengert.numeric`.
 """
 
 from collections.abc import Callable
@@ -43,8 +44,12 @@ def same(traced: Any, plain: Any) -> bool:
     )
 
 
-def check(function: Callable[[Any], Any], x: Any, *, order: int = 2, tolerance: float = 1e-8) -> None:
-    """Assert that value, gradient, tangent and (order 2) both second derivatives are right at ``x``."""
+def check(
+    function: Callable[[Any], Any], x: Any, *, order: int = 2, tolerance: float = 1e-8
+) -> None:
+    """Assert that value, gradient, tangent and (order 2) both second derivatives are right at
+    ``x``.
+    """
     x = np.asarray(x)
     plain = function(x.copy())
     traced, _ = wg.vjp(function, x.copy())

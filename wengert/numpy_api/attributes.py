@@ -1,6 +1,8 @@
-"""Attributes of handles beyond shape and dtype: real, imag, mT, flat, at, strides, flags; and those that would cut a derivative.
+"""Attributes of handles beyond shape and dtype: real, imag, mT, flat, at, strides, flags; and those
+that would cut a derivative.
 
-Imports core, ops, ``table``. Invariant: what gives memory or bytes away raises while the handle is traced.
+Imports core, ops, ``table``. Invariant: what gives memory or bytes away raises while the handle is
+traced.
 """
 
 from __future__ import annotations
@@ -19,7 +21,9 @@ from wengert.numpy_api.table import method
 from wengert.ops.memory import read, write
 
 
-def attribute(name: str, set_to: Callable[[Any, Any], None] | None = None) -> Callable[[Callable[[Any], Any]], Any]:
+def attribute(
+    name: str, set_to: Callable[[Any, Any], None] | None = None
+) -> Callable[[Callable[[Any], Any]], Any]:
     """Register the decorated function as an attribute of handles."""
 
     def register(function: Callable[[Any], Any]) -> Any:
@@ -35,7 +39,11 @@ def _set_imag(t: Any, value: Any) -> None:
     write(imag(t), ("index", Ellipsis), value)
 
 
-@attribute("real", lambda t, value: write(real(t), ("index", Ellipsis), value))
+def _set_real(t: Any, value: Any) -> None:
+    write(real(t), ("index", Ellipsis), value)
+
+
+@attribute("real", _set_real)
 def real(t: Any) -> Any:
     if type(t) is TracedScalar and dtype_of(t.value).kind != "c":
         return t
@@ -68,7 +76,9 @@ class Flags:
 
     def __init__(self, t: Any) -> None:
         self._flags = np.asarray(peek(t)).flags
-        self._writeable = not any(kind in {"diagonal", "broadcast"} for kind, _ in (t.path if t.base is not None else ()))
+        self._writeable = not any(
+            kind in {"diagonal", "broadcast"} for kind, _ in (t.path if t.base is not None else ())
+        )
 
     @property
     def writeable(self) -> bool:
@@ -83,7 +93,7 @@ class Flags:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._flags, name)
 
-    def __getitem__(self, name: str) -> Any:
+    def __getitem__(self, name: Any) -> Any:
         return self.writeable if name in {"WRITEABLE", "W"} else self._flags[name]
 
 
@@ -125,7 +135,10 @@ class Flat:
     def __setitem__(self, index: Any, value: Any) -> None:
         t = self._array
         where = np.arange(t.size)[index]
-        if np.ndim(where) and np.shape(peek(value) if hasattr(value, "node") else value) != where.shape:
+        if (
+            np.ndim(where)
+            and np.shape(peek(value) if hasattr(value, "node") else value) != where.shape
+        ):
             value = np.resize(array(value), where.shape)
         place = np.unravel_index(where, t.shape)
         write(t, ("index", tuple(map(int, place)) if np.ndim(where) == 0 else place), value)
@@ -247,8 +260,20 @@ def _cutting_attribute(name: str, fix: str) -> None:
 
 
 _STOP = "use wengert.stop_gradient(t) where a constant is meant"
-for _name in ("tobytes", "dump", "dumps", "tofile", "getfield", "setfield", "byteswap", "newbyteorder", "__dlpack__", "is_integer",
-              "hex", "as_integer_ratio"):
+for _name in (
+    "tobytes",
+    "dump",
+    "dumps",
+    "tofile",
+    "getfield",
+    "setfield",
+    "byteswap",
+    "newbyteorder",
+    "__dlpack__",
+    "is_integer",
+    "hex",
+    "as_integer_ratio",
+):
     _cutting(_name, _STOP)
 for _name in ("data", "ctypes"):
     _cutting_attribute(_name, _STOP)
@@ -259,8 +284,10 @@ def view(t: Any, dtype: Any = None, **options: Any) -> Any:
     if dtype is None or dtype is np.ndarray or np.dtype(dtype) == t.dtype:
         return read(t, ("index", Ellipsis))
     raise error_at(
-        CutError, f"a traced array of {t.dtype} was looked at as {np.dtype(dtype)}: its bits carry no derivative",
-        fix="stay with the numbers: t.astype(...), np.signbit, np.frexp, or t.real and t.imag for complex ones",
+        CutError,
+        f"a traced array of {t.dtype} was looked at as {np.dtype(dtype)}: "
+        "its bits carry no derivative",
+        fix="stay with the numbers: t.astype(...), np.signbit, np.frexp, or t.real and t.imag",
     )
 
 

@@ -1,6 +1,8 @@
-"""What composed functions share: arguments as arrays, NumPy's own bits beside a composed derivative, and where a result goes.
+"""What composed functions share: arguments as arrays, NumPy's own bits beside a composed
+derivative, and where a result goes.
 
-Imports core, ops and the twins' helpers of this room. Invariant: what a function returns under a trace has the bits NumPy gives without one.
+Imports core, ops and the twins' helpers of this room. Invariant: what a function returns under a
+trace has the bits NumPy gives without one.
 """
 
 from __future__ import annotations
@@ -26,7 +28,9 @@ def given(value: Any, default: Any = None) -> Any:
 
 
 def values_of(thing: Any) -> Any:
-    """The plain values of handles anywhere in arguments, for looking at and for NumPy's own arithmetic."""
+    """The plain values of handles anywhere in arguments, for looking at and for NumPy's own
+    arithmetic.
+    """
     if is_handle(thing):
         return peek(thing)
     if type(thing) in (list, tuple):
@@ -42,7 +46,9 @@ def looks_traced(*things: Any) -> bool:
 
 
 def exactly(result: Any, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """A composed result whose value is NumPy's own: the derivative comes from the composition, the bits from ``function``."""
+    """A composed result whose value is NumPy's own: the derivative comes from the composition, the
+    bits from ``function``.
+    """
     y = function(*values_of(args), **values_of(kwargs))
     if not is_handle(result):
         return y
@@ -54,7 +60,9 @@ def exactly(result: Any, function: Callable[..., Any], *args: Any, **kwargs: Any
 
 
 def array(x: Any) -> Any:
-    """An argument as an array (0-d for a scalar): handles stay handles, nested lists that hold some are stacked."""
+    """An argument as an array (0-d for a scalar): handles stay handles, nested lists that hold some
+    are stacked.
+    """
     if type(x) is TracedArray:
         return x
     if type(x) is TracedScalar:
@@ -120,6 +128,6 @@ def looked(t: Any, kind: str, outcome: Any) -> Any:
 
 def owned(y: Any) -> Any:
     """A result with memory of its own where the composition left a view."""
-    if type(y) is TracedArray:
+    if is_handle(y):
         return y if y.base is None or y.base is y else y.copy()
     return y.copy() if type(y) is np.ndarray and y.base is not None else y

@@ -1,6 +1,8 @@
-"""Putting arrays together and taking them apart: stack, concatenate, block, append, insert, delete, apply_along_axis.
+"""Putting arrays together and taking them apart: stack, concatenate, block, append, insert, delete,
+apply_along_axis.
 
-Imports core, ops, ``table``. Invariant: operands may be handles, arrays, scalars and nested lists, as NumPy takes them.
+Imports core, ops, ``table``. Invariant: operands may be handles, arrays, scalars and nested lists,
+as NumPy takes them.
 """
 
 from __future__ import annotations
@@ -18,7 +20,10 @@ from wengert.ops.scan import along
 
 
 def _parts(arrays: Any) -> list[Any]:
-    return [part if type(part) is TracedArray or type(part) is np.ndarray else array(part) for part in arrays]
+    return [
+        part if type(part) is TracedArray or type(part) is np.ndarray else array(part)
+        for part in arrays
+    ]
 
 
 def _as(parts: Sequence[Any], dtype: Any) -> list[Any]:
@@ -38,12 +43,16 @@ def _joined(parts: Sequence[Any], axis: Any, dtype: Any = None, out: Any = None)
 
 
 @implements(np.concatenate, np.concat)
-def concatenate(arrays: Any, /, axis: Any = 0, out: Any = None, *, dtype: Any = None, casting: str = "same_kind") -> Any:
+def concatenate(
+    arrays: Any, /, axis: Any = 0, out: Any = None, *, dtype: Any = None, casting: str = "same_kind"
+) -> Any:
     return _joined(_parts(arrays), axis, dtype, out)
 
 
 @implements(np.stack)
-def stack(arrays: Any, axis: int = 0, out: Any = None, *, dtype: Any = None, casting: str = "same_kind") -> Any:
+def stack(
+    arrays: Any, axis: int = 0, out: Any = None, *, dtype: Any = None, casting: str = "same_kind"
+) -> Any:
     parts = _parts(arrays)
     if not parts:
         raise ValueError("need at least one array to stack")
@@ -84,7 +93,10 @@ def block(arrays: Any) -> Any:
 
 def _depth(arrays: Any) -> int:
     if type(arrays) is tuple:
-        raise TypeError("arrays is a tuple. Only lists can be used to arrange blocks, and np.block does not allow implicit conversion")
+        raise TypeError(
+            "arrays is a tuple. Only lists can be used to arrange blocks, and np.block does not "
+            "allow implicit conversion from tuple to ndarray."
+        )
     if not isinstance(arrays, list) or is_handle(arrays):
         return 0
     if not arrays:
@@ -142,7 +154,8 @@ def insert(arr: Any, obj: Any, values: Any, axis: Any = None) -> Any:
     count = new.shape[axis] if single or places.size == 1 else places.size
     target = tuple(count if k == axis else m for k, m in enumerate(a.shape))
     new = np.broadcast_to(new, target)
-    # Old elements keep their number, new ones are numbered from n on; NumPy itself says where they go.
+    # Old elements keep their number, new ones are numbered from n on; NumPy itself says where they
+    # go.
     order = np.insert(np.arange(n), obj, np.arange(n, n + count))
     return _joined([a, new], axis)[along(axis, order)]
 

@@ -1,6 +1,7 @@
 """The nan family: NumPy's functions that pass over what is not a number.
 
-Imports core, ops, ``table``. Invariant: an element that is not a number gets an exactly zero derivative.
+Imports core, ops, ``table``. Invariant: an element that is not a number gets an exactly zero
+derivative.
 """
 
 from __future__ import annotations
@@ -29,7 +30,12 @@ def _register(name: str, neutral: float) -> None:
     plain, original = getattr(np, name.removeprefix("nan")), getattr(np, name)
 
     def reduction(
-        a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = MISSING, initial: Any = MISSING,
+        a: Any,
+        axis: Any = None,
+        dtype: Any = None,
+        out: Any = None,
+        keepdims: Any = MISSING,
+        initial: Any = MISSING,
         where: Any = MISSING,
     ) -> Any:
         options = _options(keepdims=keepdims, initial=initial, where=where)
@@ -44,7 +50,16 @@ def _register_scan(name: str, neutral: float) -> None:
     plain, original = getattr(np, name.removeprefix("nan")), getattr(np, name)
 
     def running(a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
-        return deliver(exactly(plain(_filled(a, neutral), axis=axis, dtype=dtype), original, a, axis=axis, dtype=dtype), out)
+        return deliver(
+            exactly(
+                plain(_filled(a, neutral), axis=axis, dtype=dtype),
+                original,
+                a,
+                axis=axis,
+                dtype=dtype,
+            ),
+            out,
+        )
 
     running.__name__ = name
     implements(original)(running)
@@ -54,7 +69,12 @@ def _register_extreme(name: str, neutral: float) -> None:
     plain, original = getattr(np, name.removeprefix("nan")), getattr(np, name)
 
     def extreme(
-        a: Any, axis: Any = None, out: Any = None, keepdims: Any = MISSING, initial: Any = MISSING, where: Any = MISSING
+        a: Any,
+        axis: Any = None,
+        out: Any = None,
+        keepdims: Any = MISSING,
+        initial: Any = MISSING,
+        where: Any = MISSING,
     ) -> Any:
         options = _options(keepdims=keepdims, initial=initial, where=where)
         result = plain(_filled(a, neutral), axis=axes_of(axis), **options)
@@ -83,20 +103,39 @@ def _counted(a: Any, axis: Any, keepdims: Any, where: Any) -> tuple[Any, Any, An
 
 @implements(np.nanmean)
 def nanmean(
-    a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = MISSING, *, where: Any = MISSING
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    keepdims: Any = MISSING,
+    *,
+    where: Any = MISSING,
 ) -> Any:
     axis, keep = axes_of(axis), bool(given(keepdims, False))
     filled, _, count = _counted(a, axis, keep, where)
     result = reduce.sum(_cast(filled, dtype), axis, keep) / count
-    return deliver(exactly(result, np.nanmean, a, axis, dtype=dtype, **_options(keepdims=keepdims, where=where)), out)
+    return deliver(
+        exactly(
+            result, np.nanmean, a, axis, dtype=dtype, **_options(keepdims=keepdims, where=where)
+        ),
+        out,
+    )
 
 
 def _spread(name: str) -> None:
     original = getattr(np, name)
 
     def moment(
-        a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: Any = 0, keepdims: Any = MISSING, *, where: Any = MISSING,
-        mean: Any = MISSING, correction: Any = MISSING,
+        a: Any,
+        axis: Any = None,
+        dtype: Any = None,
+        out: Any = None,
+        ddof: Any = 0,
+        keepdims: Any = MISSING,
+        *,
+        where: Any = MISSING,
+        mean: Any = MISSING,
+        correction: Any = MISSING,
     ) -> Any:
         freedom = ddof if correction is MISSING else correction
         axis, keep = axes_of(axis), bool(given(keepdims, False))

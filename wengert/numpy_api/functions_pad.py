@@ -1,6 +1,7 @@
 """np.pad, mode by mode.
 
-Imports core, ops, ``table``. Invariant: modes that repeat elements gather them; modes that make numbers join them on.
+Imports core, ops, ``table``. Invariant: modes that repeat elements gather them; modes that make
+numbers join them on.
 """
 
 from __future__ import annotations
@@ -15,7 +16,12 @@ from wengert.numpy_api.table import implements
 from wengert.ops.scan import along
 
 _REPEATING = frozenset({"edge", "wrap", "reflect", "symmetric"})
-_STATISTICS = {"maximum": np.max, "minimum": np.min, "mean": np.mean, "median": np.median}
+_STATISTICS: dict[Any, Any] = {
+    "maximum": np.max,
+    "minimum": np.min,
+    "mean": np.mean,
+    "median": np.median,
+}
 
 
 @implements(np.pad)
@@ -24,7 +30,8 @@ def pad(array_: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> A
     widths = _widths(values_of(pad_width), rank(a))
     if callable(mode):
         raise error_at(
-            NoRuleError, "np.pad with a function as mode writes into memory that carries no derivative",
+            NoRuleError,
+            "np.pad with a function as mode writes into memory that carries no derivative",
             fix="pad with a named mode, or join the parts with np.concatenate",
         )
     original = dict(kwargs)
@@ -41,17 +48,27 @@ def pad(array_: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> A
         ends = _pairs(kwargs.pop(option, 0), rank(a))
         for axis, (before, after) in enumerate(widths):
             low, high = ends[axis]
-            a = np.concatenate([_ramp(a, axis, before, low, mode, 0), a, _ramp(a, axis, after, high, mode, -1)], axis)
+            a = np.concatenate(
+                [_ramp(a, axis, before, low, mode, 0), a, _ramp(a, axis, after, high, mode, -1)],
+                axis,
+            )
     elif mode in _STATISTICS:
         lengths = _pairs(kwargs.pop("stat_length", None), rank(a))
         for axis, (before, after) in enumerate(widths):
             n = a.shape[axis]
             parts = []
-            for count, length, first in ((before, lengths[axis][0], True), (after, lengths[axis][1], False)):
+            for count, length, first in (
+                (before, lengths[axis][0], True),
+                (after, lengths[axis][1], False),
+            ):
                 size = n if length is None else min(int(length), n)
                 region = a[along(axis, slice(0, size) if first else slice(n - size, n))]
                 value = _STATISTICS[mode](region, axis=axis, keepdims=True)
-                parts.append(np.broadcast_to(value, tuple(count if k == axis else m for k, m in enumerate(a.shape))))
+                parts.append(
+                    np.broadcast_to(
+                        value, tuple(count if k == axis else m for k, m in enumerate(a.shape))
+                    )
+                )
             a = np.concatenate([parts[0], a, parts[1]], axis)
     else:
         raise ValueError(f"mode {mode!r} is not supported")
@@ -86,7 +103,7 @@ def _widths(given: Any, ndim: int) -> list[tuple[int, int]]:
 
 
 def _ramp(a: Any, axis: int, count: int, end: Any, mode: str, edge: int) -> Any:
-    """``count`` new places beside an edge: all ``end``, or in even steps from ``end`` to the edge."""
+    """``count`` new places beside an edge: all ``end``, or in even steps from there to the edge."""
     shape = tuple(count if k == axis else n for k, n in enumerate(a.shape))
     if mode == "empty":
         return np.zeros(shape, dtype=a.dtype)
@@ -95,12 +112,16 @@ def _ramp(a: Any, axis: int, count: int, end: Any, mode: str, edge: int) -> Any:
     n = a.shape[axis]
     border = a[along(axis, slice(0, 1) if edge == 0 else slice(n - 1, n))]
     steps = np.arange(count) / max(count, 1)
-    share = (steps if edge == 0 else steps[::-1]).reshape(tuple(-1 if k == axis else 1 for k in range(rank(a))))
+    share = (steps if edge == 0 else steps[::-1]).reshape(
+        tuple(-1 if k == axis else 1 for k in range(rank(a)))
+    )
     return end + (border - end) * share
 
 
 def _odd(a: Any, axis: int, width: tuple[int, int], mode: str) -> Any:
-    """Reflection through the edge itself: twice the edge minus the mirror image, again and again for wide borders."""
+    """Reflection through the edge itself: twice the edge minus the mirror image, again and again
+    for wide borders.
+    """
     before, after = width
     skip = 1 if mode == "reflect" else 0
     if a.shape[axis] == 1 and skip and (before or after):
@@ -110,8 +131,13 @@ def _odd(a: Any, axis: int, width: tuple[int, int], mode: str) -> Any:
         room = n - skip
         low, high = min(before, room), min(after, room)
         first, last = a[along(axis, slice(0, 1))], a[along(axis, slice(n - 1, n))]
-        left = 2 * first - a[along(axis, slice(skip, skip + low))][along(axis, slice(None, None, -1))]
-        right = 2 * last - a[along(axis, slice(n - skip - high, n - skip))][along(axis, slice(None, None, -1))]
+        left = (
+            2 * first - a[along(axis, slice(skip, skip + low))][along(axis, slice(None, None, -1))]
+        )
+        right = (
+            2 * last
+            - a[along(axis, slice(n - skip - high, n - skip))][along(axis, slice(None, None, -1))]
+        )
         a = np.concatenate([left, a, right], axis)
         before, after = before - low, after - high
     return a

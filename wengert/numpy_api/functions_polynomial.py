@@ -1,4 +1,5 @@
-"""Polynomials by coefficients, highest power first: polyval, polyfit, arithmetic, poly, roots, vander.
+"""Polynomials by coefficients, highest power first: polyval, polyfit, arithmetic, poly, roots,
+vander.
 
 Imports core, ops, ``table``. Invariant: Horner's rule and the order of operations are NumPy's.
 """
@@ -148,10 +149,13 @@ def vander(x: Any, N: Any = None, increasing: bool = False) -> Any:
 
 
 @implements(np.polyfit)
-def polyfit(x: Any, y: Any, deg: Any, rcond: Any = None, full: bool = False, w: Any = None, cov: Any = False) -> Any:
+def polyfit(
+    x: Any, y: Any, deg: Any, rcond: Any = None, full: bool = False, w: Any = None, cov: Any = False
+) -> Any:
     if full or cov:
         raise error_at(
-            NoRuleError, "np.polyfit with full= or cov= has no derivative rule",
+            NoRuleError,
+            "np.polyfit with full= or cov= has no derivative rule",
             fix="fit with np.linalg.lstsq(np.vander(x, deg + 1), y) and form what you need from it",
         )
     x, y = array(x) + 0.0, array(y) + 0.0
@@ -162,5 +166,9 @@ def polyfit(x: Any, y: Any, deg: Any, rcond: Any = None, full: bool = False, w: 
         left = left * w[:, None]
         right = right * (w if rank(right) == 1 else w[:, None])
     scale = np.sqrt((left * left).sum(axis=0))
-    found = np.linalg.lstsq(left / scale, right, rcond=len(values_of(x)) * np.finfo(values_of(x).dtype).eps if rcond is None else rcond)[0]
+    found = np.linalg.lstsq(
+        left / scale,
+        right,
+        rcond=len(values_of(x)) * np.finfo(values_of(x).dtype).eps if rcond is None else rcond,
+    )[0]
     return exactly((found.T / scale).T, np.polyfit, x, y, deg, rcond=rcond, w=w)

@@ -1,6 +1,7 @@
 """Reductions by name and as methods: sum, prod, mean, var, the extremes, all and any, average.
 
-Imports core, ops, ``table``. Invariant: the short way (an array, an axis) calls the operation at once; rare options have NumPy's own bits.
+Imports core, ops, ``table``. Invariant: the short way (an array, an axis) calls the operation at
+once; rare options have NumPy's own bits.
 """
 
 from __future__ import annotations
@@ -11,23 +12,44 @@ from typing import Any
 import numpy as np
 
 from wengert.core.handle import is_handle
-from wengert.numpy_api.exact import MISSING, axes_of, deliver, exactly, given, listed, rank, values_of
+from wengert.numpy_api.exact import (
+    MISSING,
+    axes_of,
+    deliver,
+    exactly,
+    given,
+    listed,
+    rank,
+    values_of,
+)
 from wengert.numpy_api.table import implements, method
-from wengert.ops import reduce, scan, select
+from wengert.ops import questions, reduce, scan, select
 
 
 def _cast(a: Any, dtype: Any) -> Any:
-    return a if dtype is None or dtype is MISSING else (a.astype(dtype) if hasattr(a, "astype") else np.asarray(a, dtype))
+    return (
+        a
+        if dtype is None or dtype is MISSING
+        else (a.astype(dtype) if hasattr(a, "astype") else np.asarray(a, dtype))
+    )
 
 
 def _plain(options: dict[str, Any]) -> bool:
-    return all(v is MISSING or v is None or (k == "where" and v is True) for k, v in options.items())
+    return all(
+        v is MISSING or v is None or (k == "where" and v is True) for k, v in options.items()
+    )
 
 
 @method("sum")
 @implements(np.sum)
 def sum(
-    a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, initial: Any = MISSING, where: Any = True
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    keepdims: Any = False,
+    initial: Any = MISSING,
+    where: Any = True,
 ) -> Any:
     a = listed(a)
     keepdims = given(keepdims, False)
@@ -35,15 +57,44 @@ def sum(
         return reduce.sum(a, axes_of(axis), bool(keepdims))
     start = given(initial, 0)
     if dtype is not None and np.dtype(dtype).kind not in "fc":
-        return deliver(np.sum(_cast(a, dtype), axes_of(axis), keepdims=bool(keepdims), initial=start, where=given(where, True)), out)
-    result = reduce.masked_sum(a, 0 if start is None else start, given(where, True), axes_of(axis), bool(keepdims), given(dtype))
+        return deliver(
+            np.sum(
+                _cast(a, dtype),
+                axes_of(axis),
+                keepdims=bool(keepdims),
+                initial=start,
+                where=given(where, True),
+            ),
+            out,
+        )
+    result = reduce.masked_sum(
+        a,
+        0 if start is None else start,
+        given(where, True),
+        axes_of(axis),
+        bool(keepdims),
+        given(dtype),
+    )
     return deliver(result, out)
 
 
 @method("mean")
 @implements(np.mean)
-def mean(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, *, where: Any = True) -> Any:
-    a, axis, keepdims, where = listed(a), axes_of(axis), bool(given(keepdims, False)), given(where, True)
+def mean(
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    keepdims: Any = False,
+    *,
+    where: Any = True,
+) -> Any:
+    a, axis, keepdims, where = (
+        listed(a),
+        axes_of(axis),
+        bool(given(keepdims, False)),
+        given(where, True),
+    )
     if where is True:
         return deliver(reduce.mean(_cast(a, dtype), axis, keepdims), out)
     a = _cast(a, dtype)
@@ -55,7 +106,13 @@ def mean(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims:
 @method("prod")
 @implements(np.prod)
 def prod(
-    a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, initial: Any = MISSING, where: Any = True
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    keepdims: Any = False,
+    initial: Any = MISSING,
+    where: Any = True,
 ) -> Any:
     a, axis, keepdims = _cast(listed(a), dtype), axes_of(axis), bool(given(keepdims, False))
     options = {"initial": initial, "where": where}
@@ -80,7 +137,12 @@ def reduce_or_same(record: Callable[..., Any], a: Any, axis: Any, keepdims: bool
 @method("max")
 @implements(np.max, np.amax)
 def max(
-    a: Any, axis: Any = None, out: Any = None, keepdims: Any = False, initial: Any = MISSING, where: Any = True
+    a: Any,
+    axis: Any = None,
+    out: Any = None,
+    keepdims: Any = False,
+    initial: Any = MISSING,
+    where: Any = True,
 ) -> Any:
     return _extreme(reduce.max, np.maximum, a, axis, out, keepdims, initial, where)
 
@@ -88,18 +150,28 @@ def max(
 @method("min")
 @implements(np.min, np.amin)
 def min(
-    a: Any, axis: Any = None, out: Any = None, keepdims: Any = False, initial: Any = MISSING, where: Any = True
+    a: Any,
+    axis: Any = None,
+    out: Any = None,
+    keepdims: Any = False,
+    initial: Any = MISSING,
+    where: Any = True,
 ) -> Any:
     return _extreme(reduce.min, np.minimum, a, axis, out, keepdims, initial, where)
 
 
-def _extreme(record: Any, pair: Any, a: Any, axis: Any, out: Any, keepdims: Any, initial: Any, where: Any) -> Any:
+def _extreme(
+    record: Any, pair: Any, a: Any, axis: Any, out: Any, keepdims: Any, initial: Any, where: Any
+) -> Any:
     a = listed(a)
     if initial is MISSING and (where is True or where is MISSING):
         result = record(a, axes_of(axis), bool(keepdims) and keepdims is not MISSING)
     else:
         if initial is MISSING:
-            raise ValueError(f"reduction operation '{pair.__name__}' does not have an identity, so to use a where mask one has to specify 'initial'")
+            raise ValueError(
+                f"reduction operation '{pair.__name__}' does not have an identity, "
+                "so to use a where mask one has to specify 'initial'"
+            )
         chosen = a if where is True or where is MISSING else select.where(where, a, initial)
         result = pair(record(chosen, axes_of(axis), bool(given(keepdims, False))), initial)
     return result if out is None else deliver(result, out)
@@ -113,13 +185,28 @@ def ptp(a: Any, axis: Any = None, out: Any = None, keepdims: Any = False) -> Any
 
 
 def _moment(
-    record: Any, name: str, a: Any, axis: Any, dtype: Any, out: Any, ddof: Any, keepdims: Any, where: Any, mean: Any, correction: Any
+    record: Any,
+    name: str,
+    a: Any,
+    axis: Any,
+    dtype: Any,
+    out: Any,
+    ddof: Any,
+    keepdims: Any,
+    where: Any,
+    mean: Any,
+    correction: Any,
 ) -> Any:
     if correction is not MISSING:
         if ddof not in {0, MISSING}:
             raise ValueError("ddof and correction can't be provided simultaneously.")
         ddof = correction
-    a, axis, keepdims, where = _cast(listed(a), dtype), axes_of(axis), bool(given(keepdims, False)), given(where, True)
+    a, axis, keepdims, where = (
+        _cast(listed(a), dtype),
+        axes_of(axis),
+        bool(given(keepdims, False)),
+        given(where, True),
+    )
     centre = given(mean)
     if where is True and centre is None:
         return deliver(record(a, axis, keepdims, ddof), out)
@@ -134,14 +221,24 @@ def _moment(
         still = values_of(result) == 0
         result = select.where(still, 0.0, np.sqrt(select.where(still, 1.0, result)))
     kwargs = {} if mean is MISSING or mean is None else {"mean": mean}
-    return deliver(exactly(result, function, a, axis, ddof=ddof, keepdims=keepdims, where=where, **kwargs), out)
+    return deliver(
+        exactly(result, function, a, axis, ddof=ddof, keepdims=keepdims, where=where, **kwargs), out
+    )
 
 
 @method("var")
 @implements(np.var)
 def var(
-    a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: Any = 0, keepdims: Any = False, *, where: Any = True,
-    mean: Any = MISSING, correction: Any = MISSING,
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    ddof: Any = 0,
+    keepdims: Any = False,
+    *,
+    where: Any = True,
+    mean: Any = MISSING,
+    correction: Any = MISSING,
 ) -> Any:
     return _moment(reduce.var, "var", a, axis, dtype, out, ddof, keepdims, where, mean, correction)
 
@@ -149,14 +246,29 @@ def var(
 @method("std")
 @implements(np.std)
 def std(
-    a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: Any = 0, keepdims: Any = False, *, where: Any = True,
-    mean: Any = MISSING, correction: Any = MISSING,
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    ddof: Any = 0,
+    keepdims: Any = False,
+    *,
+    where: Any = True,
+    mean: Any = MISSING,
+    correction: Any = MISSING,
 ) -> Any:
     return _moment(reduce.std, "std", a, axis, dtype, out, ddof, keepdims, where, mean, correction)
 
 
 @implements(np.average)
-def average(a: Any, axis: Any = None, weights: Any = None, returned: bool = False, *, keepdims: Any = MISSING) -> Any:
+def average(
+    a: Any,
+    axis: Any = None,
+    weights: Any = None,
+    returned: bool = False,
+    *,
+    keepdims: Any = MISSING,
+) -> Any:
     a, axis = listed(a), axes_of(axis)
     keep = bool(given(keepdims, False))
     options = {} if keepdims is MISSING else {"keepdims": keepdims}
@@ -170,7 +282,9 @@ def average(a: Any, axis: Any = None, weights: Any = None, returned: bool = Fals
         scale = reduce.sum(w, axis, keep)
         if np.any(values_of(scale) == 0.0):
             raise ZeroDivisionError("Weights sum to zero, can't be normalized")
-        result = exactly(reduce.sum(a * w, axis, keep) / scale, np.average, a, axis, weights, **options)
+        result = exactly(
+            reduce.sum(a * w, axis, keep) / scale, np.average, a, axis, weights, **options
+        )
     if not returned:
         return result
     return result, scale * np.ones(np.shape(values_of(result)))
@@ -182,12 +296,16 @@ def _placed(w: Any, axis: Any, shape: tuple[int, ...]) -> Any:
         raise TypeError("Axis must be specified when shapes of a and weights differ.")
     axes = reduce.normal_axes(axis, len(shape))
     if tuple(w.shape) != tuple(shape[k] for k in axes):
-        raise ValueError("Shape of weights must be consistent with shape of a along specified axis.")
+        raise ValueError(
+            "Shape of weights must be consistent with shape of a along specified axis."
+        )
     order = sorted(range(len(axes)), key=axes.__getitem__)
     return w.transpose(order).reshape(tuple(n if k in axes else 1 for k, n in enumerate(shape)))
 
 
-def _ask(record: Any, a: Any, axis: Any, keepdims: Any, out: Any, where: Any = True, neutral: Any = None) -> Any:
+def _ask(
+    record: Any, a: Any, axis: Any, keepdims: Any, out: Any, where: Any = True, neutral: Any = None
+) -> Any:
     a = listed(a)
     if given(where, True) is not True:
         a = select.where(where, np.not_equal(a, 0), neutral)
@@ -196,41 +314,45 @@ def _ask(record: Any, a: Any, axis: Any, keepdims: Any, out: Any, where: Any = T
 
 @method("all")
 @implements(np.all)
-def all_true(a: Any, axis: Any = None, out: Any = None, keepdims: Any = False, *, where: Any = True) -> Any:
-    return _ask(reduce.all, a, axis, keepdims, out, where, True)
+def all_true(
+    a: Any, axis: Any = None, out: Any = None, keepdims: Any = False, *, where: Any = True
+) -> Any:
+    return _ask(questions.all, a, axis, keepdims, out, where, True)
 
 
 @method("any")
 @implements(np.any)
-def any_true(a: Any, axis: Any = None, out: Any = None, keepdims: Any = False, *, where: Any = True) -> Any:
-    return _ask(reduce.any, a, axis, keepdims, out, where, False)
+def any_true(
+    a: Any, axis: Any = None, out: Any = None, keepdims: Any = False, *, where: Any = True
+) -> Any:
+    return _ask(questions.any, a, axis, keepdims, out, where, False)
 
 
 @implements(np.count_nonzero)
 def count_nonzero(a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
-    return _ask(reduce.count_nonzero, a, axis, keepdims, None)
+    return _ask(questions.count_nonzero, a, axis, keepdims, None)
 
 
 @method("argmax")
 @implements(np.argmax)
 def argmax(a: Any, axis: Any = None, out: Any = None, *, keepdims: Any = False) -> Any:
-    return _ask(reduce.argmax, a, axis, keepdims, out)
+    return _ask(questions.argmax, a, axis, keepdims, out)
 
 
 @method("argmin")
 @implements(np.argmin)
 def argmin(a: Any, axis: Any = None, out: Any = None, *, keepdims: Any = False) -> Any:
-    return _ask(reduce.argmin, a, axis, keepdims, out)
+    return _ask(questions.argmin, a, axis, keepdims, out)
 
 
 @implements(np.nanargmax)
 def nanargmax(a: Any, axis: Any = None, out: Any = None, *, keepdims: Any = False) -> Any:
-    return _ask(reduce.nanargmax, a, axis, keepdims, out)
+    return _ask(questions.nanargmax, a, axis, keepdims, out)
 
 
 @implements(np.nanargmin)
 def nanargmin(a: Any, axis: Any = None, out: Any = None, *, keepdims: Any = False) -> Any:
-    return _ask(reduce.nanargmin, a, axis, keepdims, out)
+    return _ask(questions.nanargmin, a, axis, keepdims, out)
 
 
 @implements(np.apply_over_axes)

@@ -1,4 +1,5 @@
-"""Scans and differences: cumsum, cumprod and their relatives, diff, ediff1d, gradient, trapezoid, convolve, correlate.
+"""Scans and differences: cumsum, cumprod and their relatives, diff, ediff1d, gradient, trapezoid,
+convolve, correlate.
 
 Imports core, ops, ``table``. Invariant: the same arithmetic in the same order as NumPy's.
 """
@@ -9,7 +10,16 @@ from typing import Any
 
 import numpy as np
 
-from wengert.numpy_api.exact import MISSING, array, deliver, exactly, looks_traced, rank, values_of, whole_axis
+from wengert.numpy_api.exact import (
+    MISSING,
+    array,
+    deliver,
+    exactly,
+    looks_traced,
+    rank,
+    values_of,
+    whole_axis,
+)
 from wengert.numpy_api.functions_reduce import _cast
 from wengert.numpy_api.table import implements, method
 from wengert.ops import polynomial, scan
@@ -38,27 +48,49 @@ def cumprod(a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Any
     return _scan(scan.cumprod, a, axis, dtype, out)
 
 
-def _cumulative(record: Any, start: float, x: Any, axis: Any, dtype: Any, out: Any, include_initial: bool) -> Any:
+def _cumulative(
+    record: Any, start: float, x: Any, axis: Any, dtype: Any, out: Any, include_initial: bool
+) -> Any:
     x = array(x)
     if axis is None:
         if rank(x) != 1:
-            raise ValueError("For arrays which have more than one dimension ``axis`` argument is required.")
+            raise ValueError(
+                "For arrays which have more than one dimension ``axis`` argument is required."
+            )
         axis = 0
     axis = whole_axis(axis, rank(x))
     result = record(_cast(x, dtype), axis)
     if include_initial:
-        first = np.full(tuple(1 if k == axis else n for k, n in enumerate(x.shape)), start, dtype=result.dtype)
+        first = np.full(
+            tuple(1 if k == axis else n for k, n in enumerate(x.shape)), start, dtype=result.dtype
+        )
         result = np.concatenate([first, result], axis=axis)
     return deliver(result, out)
 
 
 @implements(np.cumulative_sum)
-def cumulative_sum(x: Any, /, *, axis: Any = None, dtype: Any = None, out: Any = None, include_initial: bool = False) -> Any:
+def cumulative_sum(
+    x: Any,
+    /,
+    *,
+    axis: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    include_initial: bool = False,
+) -> Any:
     return _cumulative(scan.cumsum, 0.0, x, axis, dtype, out, include_initial)
 
 
 @implements(np.cumulative_prod)
-def cumulative_prod(x: Any, /, *, axis: Any = None, dtype: Any = None, out: Any = None, include_initial: bool = False) -> Any:
+def cumulative_prod(
+    x: Any,
+    /,
+    *,
+    axis: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    include_initial: bool = False,
+) -> Any:
     return _cumulative(scan.cumprod, 1.0, x, axis, dtype, out, include_initial)
 
 
@@ -78,7 +110,9 @@ def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = MISSING, append: Any
             continue
         part = array(part)
         if rank(part) == 0:
-            part = np.broadcast_to(part, tuple(1 if k == axis else m for k, m in enumerate(a.shape)))
+            part = np.broadcast_to(
+                part, tuple(1 if k == axis else m for k, m in enumerate(a.shape))
+            )
         parts.append(part)
     if len(parts) > 1:
         a = np.concatenate(parts, axis)
@@ -114,11 +148,19 @@ def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
 
 
 @implements(np.gradient)
-def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> Any:
+def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: Any = 1) -> Any:
     f = array(f)
     ndim = rank(f)
-    axes = tuple(range(ndim)) if axis is None else tuple(whole_axis(k, ndim) for k in (axis if isinstance(axis, tuple) else (axis,)))
-    spacings: list[Any] = [1.0] * len(axes) if not varargs else list(varargs) * (len(axes) if len(varargs) == 1 else 1)
+    axes = (
+        tuple(range(ndim))
+        if axis is None
+        else tuple(whole_axis(k, ndim) for k in (axis if isinstance(axis, tuple) else (axis,)))
+    )
+    spacings: list[Any] = (
+        [1.0] * len(axes)
+        if not varargs
+        else list(varargs) * (len(axes) if len(varargs) == 1 else 1)
+    )
     if len(spacings) != len(axes) or (len(varargs) == 1 and len(axes) > 1 and rank(varargs[0]) > 0):
         raise TypeError("invalid number of arguments")
     if edge_order > 2:
@@ -128,7 +170,8 @@ def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> An
         return wanted
     wanted = (wanted,) if len(axes) == 1 else wanted
     parts = tuple(
-        exactly(_slopes(f, h, k, edge_order), lambda y=y: y) for h, k, y in zip(spacings, axes, wanted, strict=True)
+        exactly(_slopes(f, h, k, edge_order), lambda y=y: y)
+        for h, k, y in zip(spacings, axes, wanted, strict=True)
     )
     return parts[0] if len(axes) == 1 else parts
 
@@ -153,7 +196,11 @@ def _slopes(f: Any, h: Any, axis: int, edge_order: int) -> Any:
         shape = tuple(-1 if k == axis else 1 for k in range(rank(f)))
         h1, h2 = h[:-1], h[1:]
         a, b, c = -h2 / (h1 * (h1 + h2)), (h2 - h1) / (h1 * h2), h1 / (h2 * (h1 + h2))
-        middle = a.reshape(shape) * at(None, -2) + b.reshape(shape) * at(1, -1) + c.reshape(shape) * at(2, None)
+        middle = (
+            a.reshape(shape) * at(None, -2)
+            + b.reshape(shape) * at(1, -1)
+            + c.reshape(shape) * at(2, None)
+        )
         left, right = h[0], h[-1]
     if edge_order == 1:
         first, last = (one(1) - one(0)) / left, (one(-1) - one(n - 2)) / right
@@ -173,13 +220,15 @@ def _edge(h1: Any, h2: Any, f0: Any, f1: Any, f2: Any) -> Any:
 
 
 @implements(np.convolve)
-def convolve(a: Any, v: Any, mode: str = "full") -> Any:
+def convolve(a: Any, v: Any, mode: Any = "full") -> Any:
     x, w = _vector(a), _vector(v)
     if w.shape[0] > x.shape[0]:
         x, w = w, x
     if not w.shape[0]:
         return np.convolve(values_of(a), values_of(v), mode)
-    return exactly(_middle(polynomial.convolve(x, w), x.shape[0], w.shape[0], mode), np.convolve, a, v, mode)
+    return exactly(
+        _middle(polynomial.convolve(x, w), x.shape[0], w.shape[0], mode), np.convolve, a, v, mode
+    )
 
 
 @implements(np.correlate)
@@ -212,7 +261,9 @@ def _middle(full: Any, n: int, m: int, mode: Any) -> Any:
 
 
 @implements(np.interp)
-def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period: Any = None) -> Any:
+def interp(
+    x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period: Any = None
+) -> Any:
     points, at, heights = array(x), array(xp), array(fp)
     if period is not None:
         left = right = None
@@ -246,6 +297,7 @@ def _at_knots(slope: Any, k: Any, seen: Any, knots: Any, heights: Any) -> tuple[
         return slope, k
     rises = np.concatenate([[0.0], np.diff(heights) / np.diff(knots), [0.0]])
     before, after = rises[k], rises[k + 1]
-    nearest = np.where((before * after.conj()).real <= 0, 0.0, np.where(abs(before) < abs(after), before, after))
+    nearest = np.where(
+        (before * after.conj()).real <= 0, 0.0, np.where(abs(before) < abs(after), before, after)
+    )
     return np.where(hit, nearest, slope), k
-

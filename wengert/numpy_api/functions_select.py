@@ -1,6 +1,8 @@
-"""Choosing elements: take, choose, select, compress, where they are, triangles and diagonals, and the functions that write into an array.
+"""Choosing elements: take, choose, select, compress, where they are, triangles and diagonals, and
+the functions that write into an array.
 
-Imports core, ops, ``table``. Invariant: views where NumPy gives views; every writer goes through ``memory.write``.
+Imports core, ops, ``table``. Invariant: views where NumPy gives views; every writer goes through
+``memory.write``.
 """
 
 from __future__ import annotations
@@ -12,7 +14,16 @@ import numpy as np
 from wengert.core.errors import CutError, error_at
 from wengert.core.handle import TracedArray, is_handle
 from wengert.numpy_api import inplace
-from wengert.numpy_api.exact import array, deliver, looked, looks_traced, owned, rank, values_of, whole_axis
+from wengert.numpy_api.exact import (
+    array,
+    deliver,
+    looked,
+    looks_traced,
+    owned,
+    rank,
+    values_of,
+    whole_axis,
+)
 from wengert.numpy_api.table import implements, method
 from wengert.ops import select as ops
 from wengert.ops.memory import read, write
@@ -107,15 +118,22 @@ def select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
 def piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> Any:
     x = array(x)
     conditions = np.asarray(values_of(condlist), dtype=bool)
-    if conditions.ndim == 0 or (conditions.ndim == 1 and rank(x) != 0 and not isinstance(condlist[0], (list, np.ndarray))):
+    if conditions.ndim == 0 or (
+        conditions.ndim == 1 and rank(x) != 0 and not isinstance(condlist[0], (list, np.ndarray))
+    ):
         conditions = conditions[None]
     if conditions.ndim == 1 and rank(x) == 0:
         conditions = conditions.reshape(-1)
     count = len(funclist)
     if count == len(conditions) + 1:
-        conditions = np.concatenate([conditions, ~np.any(conditions, axis=0, keepdims=True)], axis=0)
+        conditions = np.concatenate(
+            [conditions, ~np.any(conditions, axis=0, keepdims=True)], axis=0
+        )
     elif count != len(conditions):
-        raise ValueError(f"with {len(conditions)} condition(s), either {len(conditions)} or {len(conditions) + 1} functions are expected")
+        raise ValueError(
+            f"with {len(conditions)} condition(s), either {len(conditions)} or "
+            f"{len(conditions) + 1} functions are expected"
+        )
     out = np.zeros_like(x)
     for condition, function in zip(conditions, funclist, strict=True):
         if not callable(function):
@@ -133,7 +151,9 @@ def piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> An
 @method("nonzero")
 @implements(np.nonzero)
 def nonzero(a: Any) -> Any:
-    return looked(a, "nonzero", np.nonzero(np.atleast_1d(values_of(a)) if rank(a) == 0 else values_of(a)))
+    return looked(
+        a, "nonzero", np.nonzero(np.atleast_1d(values_of(a)) if rank(a) == 0 else values_of(a))
+    )
 
 
 @implements(np.flatnonzero)
@@ -150,7 +170,11 @@ def argwhere(a: Any) -> Any:
 def ix_(*args: Any) -> Any:
     made = np.ix_(*values_of(args))
     if any(part.dtype.kind in "fc" for part in made) and looks_traced(args):
-        raise error_at(CutError, "np.ix_ was given traced values, which are no indices", fix="give it integers or booleans")
+        raise error_at(
+            CutError,
+            "np.ix_ was given traced values, which are no indices",
+            fix="give it integers or booleans",
+        )
     return made
 
 
@@ -160,20 +184,28 @@ def ix_(*args: Any) -> Any:
 @implements(np.tril)
 def tril(m: Any, k: int = 0) -> Any:
     m = array(m)
-    return np.where(np.tri(*m.shape[-2:], k=k, dtype=bool), m, np.zeros(1, m.dtype))
+    sizes: tuple[Any, ...] = m.shape[-2:]
+    mask = np.tri(sizes[0], sizes[-1] if len(sizes) > 1 else None, k, bool)
+    return np.where(mask, m, np.zeros(1, m.dtype))
 
 
 @implements(np.triu)
 def triu(m: Any, k: int = 0) -> Any:
     m = array(m)
-    return np.where(np.tri(*m.shape[-2:], k=k - 1, dtype=bool), np.zeros(1, m.dtype), m)
+    sizes: tuple[Any, ...] = m.shape[-2:]
+    mask = np.tri(sizes[0], sizes[-1] if len(sizes) > 1 else None, k - 1, bool)
+    return np.where(mask, np.zeros(1, m.dtype), m)
 
 
 @method("diagonal")
 @implements(np.diagonal)
 def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     a = array(a)
-    return read(a, ("diagonal", (offset, axis1, axis2))) if is_handle(a) else np.diagonal(a, offset, axis1, axis2)
+    return (
+        read(a, ("diagonal", (offset, axis1, axis2)))
+        if is_handle(a)
+        else np.diagonal(a, offset, axis1, axis2)
+    )
 
 
 @implements(np.diag)
@@ -261,7 +293,11 @@ def put(a: Any, ind: Any, v: Any, mode: str = "raise") -> None:
     if len(places) and values.shape[0]:
         if places.min() < -a.size or places.max() >= a.size:
             raise IndexError(f"index is out of bounds for size {a.size}")
-        _write(a, np.unravel_index(places % a.size, a.shape), values[np.arange(len(places)) % values.shape[0]])
+        _write(
+            a,
+            np.unravel_index(places % a.size, a.shape),
+            values[np.arange(len(places)) % values.shape[0]],
+        )
 
 
 @method("fill")

@@ -1,6 +1,7 @@
-"""Order by name: sort, partition, median, quantiles, unique, and the searches for an index.
+"""Order by name: sort, partition, median, quantiles, and the searches for an index.
 
-Imports core, ops, ``table``. Invariant: indices are plain integers (recorded as constants in a full recording); values carry derivatives.
+Imports core, ops, ``table``. Invariant: indices are plain integers (recorded as constants in a full
+recording); values carry derivatives.
 """
 
 from __future__ import annotations
@@ -10,7 +11,18 @@ from typing import Any
 import numpy as np
 
 from wengert.core.handle import is_handle
-from wengert.numpy_api.exact import MISSING, array, axes_of, deliver, exactly, given, looked, rank, values_of, whole_axis
+from wengert.numpy_api.exact import (
+    MISSING,
+    array,
+    axes_of,
+    deliver,
+    exactly,
+    given,
+    looked,
+    rank,
+    values_of,
+    whole_axis,
+)
 from wengert.numpy_api.table import implements, method
 from wengert.ops import sort as ops
 from wengert.ops.memory import write
@@ -35,31 +47,41 @@ def sort_complex(a: Any) -> Any:
 
 
 @method("sort")
-def sort_in_place(t: Any, axis: int = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> None:
+def sort_in_place(
+    t: Any, axis: int = -1, kind: Any = None, order: Any = None, *, stable: Any = None
+) -> None:
     write(t, ("index", Ellipsis), sort(t.copy(), axis, kind, stable=stable))
 
 
 @implements(np.partition)
-def partition(a: Any, kth: Any, axis: Any = -1, kind: str = "introselect", order: Any = None) -> Any:
+def partition(
+    a: Any, kth: Any, axis: Any = -1, kind: str = "introselect", order: Any = None
+) -> Any:
     a, axis = _sortable(a, axis)
     return ops.partition(a, tuple(map(int, np.ravel(kth))), axis)
 
 
 @method("partition")
-def partition_in_place(t: Any, kth: Any, axis: int = -1, kind: str = "introselect", order: Any = None) -> None:
+def partition_in_place(
+    t: Any, kth: Any, axis: int = -1, kind: str = "introselect", order: Any = None
+) -> None:
     write(t, ("index", Ellipsis), partition(t.copy(), kth, axis))
 
 
 @method("argsort")
 @implements(np.argsort)
-def argsort(a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> Any:
+def argsort(
+    a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None
+) -> Any:
     a, axis = _sortable(a, axis)
     return ops.argsort(a, axis, "stable" if stable else kind)
 
 
 @method("argpartition")
 @implements(np.argpartition)
-def argpartition(a: Any, kth: Any, axis: Any = -1, kind: str = "introselect", order: Any = None) -> Any:
+def argpartition(
+    a: Any, kth: Any, axis: Any = -1, kind: str = "introselect", order: Any = None
+) -> Any:
     a, axis = _sortable(a, axis)
     return ops.argpartition(a, tuple(map(int, np.ravel(kth))), axis)
 
@@ -81,19 +103,34 @@ def searchsorted_method(t: Any, v: Any, side: Any = "left", sorter: Any = None) 
 
 @implements(np.digitize)
 def digitize(x: Any, bins: Any, right: bool = False) -> Any:
-    return looked(x if is_handle(x) else bins, "digitize", np.digitize(values_of(x), values_of(bins), right))
+    return looked(
+        x if is_handle(x) else bins, "digitize", np.digitize(values_of(x), values_of(bins), right)
+    )
 
 
 # ---------------------------------------------------------------- median and quantiles
 
 
 @implements(np.median)
-def median(a: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False, keepdims: bool = False) -> Any:
-    return deliver(exactly(_quantiles(a, 0.5, axis, "linear", keepdims), np.median, a, axis, keepdims=keepdims), out)
+def median(
+    a: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False, keepdims: bool = False
+) -> Any:
+    return deliver(
+        exactly(
+            _quantiles(a, 0.5, axis, "linear", keepdims), np.median, a, axis, keepdims=keepdims
+        ),
+        out,
+    )
 
 
 @implements(np.nanmedian)
-def nanmedian(a: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False, keepdims: Any = MISSING) -> Any:
+def nanmedian(
+    a: Any,
+    axis: Any = None,
+    out: Any = None,
+    overwrite_input: bool = False,
+    keepdims: Any = MISSING,
+) -> Any:
     keep = bool(given(keepdims, False))
     result = _by_row(a, 0.5, axis, "linear", keep)
     return deliver(exactly(result, np.nanmedian, a, axis, keepdims=keep), out)
@@ -103,29 +140,52 @@ def _quantile_function(name: str, scale: float, *, passing: bool) -> None:
     original = getattr(np, name)
 
     def quantiles(
-        a: Any, q: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False, method: str = "linear", keepdims: Any = False,
-        *, weights: Any = None,
+        a: Any,
+        q: Any,
+        axis: Any = None,
+        out: Any = None,
+        overwrite_input: bool = False,
+        method: str = "linear",
+        keepdims: Any = False,
+        *,
+        weights: Any = None,
     ) -> Any:
         keepdims = bool(given(keepdims, False))
         level = q if is_handle(q) else np.asarray(q, dtype=float)[()]
         level = level / scale
-        ways = (_weighted if weights is not None else _by_row if passing else _quantiles)
-        result = ways(a, level, axis, method, keepdims, weights) if weights is not None else ways(a, level, axis, method, keepdims)
-        return deliver(exactly(result, original, a, q, axis, method=method, keepdims=keepdims, weights=weights), out)
+        result = (
+            _weighted(a, level, axis, method, keepdims, weights)
+            if weights is not None
+            else (_by_row if passing else _quantiles)(a, level, axis, method, keepdims)
+        )
+        return deliver(
+            exactly(
+                result, original, a, q, axis, method=method, keepdims=keepdims, weights=weights
+            ),
+            out,
+        )
 
     quantiles.__name__ = name
     implements(original)(quantiles)
 
 
 for _name, _scale, _passing in (
-    ("quantile", 1.0, False), ("percentile", 100.0, False), ("nanquantile", 1.0, True), ("nanpercentile", 100.0, True),
+    ("quantile", 1.0, False),
+    ("percentile", 100.0, False),
+    ("nanquantile", 1.0, True),
+    ("nanpercentile", 100.0, True),
 ):
     _quantile_function(_name, _scale, passing=_passing)
 
-# Hyndman and Fan (1996): the place among n sorted numbers is n q + alpha + q (1 - alpha - beta) - 1.
+# Hyndman and Fan (1996): the place among n sorted numbers is n q + alpha + q (1 - alpha - beta) -
+# 1.
 _CONTINUOUS = {
-    "interpolated_inverted_cdf": (0.0, 1.0), "hazen": (0.5, 0.5), "weibull": (0.0, 0.0), "linear": (1.0, 1.0),
-    "median_unbiased": (1.0 / 3.0, 1.0 / 3.0), "normal_unbiased": (3.0 / 8.0, 3.0 / 8.0),
+    "interpolated_inverted_cdf": (0.0, 1.0),
+    "hazen": (0.5, 0.5),
+    "weibull": (0.0, 0.0),
+    "linear": (1.0, 1.0),
+    "median_unbiased": (1.0 / 3.0, 1.0 / 3.0),
+    "normal_unbiased": (3.0 / 8.0, 3.0 / 8.0),
 }
 
 
@@ -145,14 +205,22 @@ def _place(q: Any, n: int, method: str) -> tuple[Any, Any, Any]:
         lower, upper = np.floor(place).astype(int), np.ceil(place).astype(int)
         if method == "nearest":
             lower = upper = np.round(place).astype(int)
-        return (upper, upper, 0.0) if method == "higher" else (lower, upper if method == "midpoint" else lower, 0.5)
+        return (
+            (upper, upper, 0.0)
+            if method == "higher"
+            else (lower, upper if method == "midpoint" else lower, 0.5)
+        )
     gap = n * q - np.floor(n * q)
     below = np.floor(n * q).astype(int) - 1
     if method == "inverted_cdf":
         k = np.clip(np.where(gap > 0, below + 1, below), 0, n - 1)
         return k, k, 0.0
     if method == "averaged_inverted_cdf":
-        return np.clip(np.where(gap > 0, below + 1, below), 0, n - 1), np.clip(below + 1, 0, n - 1), 0.5
+        return (
+            np.clip(np.where(gap > 0, below + 1, below), 0, n - 1),
+            np.clip(below + 1, 0, n - 1),
+            0.5,
+        )
     if method == "closest_observation":
         place = n * q - 1.0 - 0.5
         k = np.floor(place).astype(int)
@@ -165,7 +233,11 @@ def _rows(a: Any, axis: Any) -> tuple[Any, tuple[int, ...]]:
     """The array with the reduced axes as one, the last, and those axes."""
     a = array(a)
     ndim = rank(a)
-    axes = tuple(range(ndim)) if axis is None else tuple(whole_axis(k, ndim) for k in np.atleast_1d(axes_of(axis)))
+    axes = (
+        tuple(range(ndim))
+        if axis is None
+        else tuple(whole_axis(k, ndim) for k in np.atleast_1d(axes_of(axis)))
+    )
     rest = tuple(k for k in range(ndim) if k not in axes)
     return a.transpose((*rest, *axes)).reshape((*(a.shape[k] for k in rest), -1)), axes
 
@@ -203,12 +275,17 @@ def _by_row(a: Any, q: Any, axis: Any, method: str, keepdims: bool) -> Any:
     ordered = ops.sort(rows, rank(rows) - 1).reshape((-1, n))  # what is no number comes last
     counts = np.count_nonzero(~np.isnan(values_of(rows).reshape((-1, n))), axis=-1)
     shape = np.shape(values_of(q))
-    parts = [_pick(ordered[k], q, int(c), method) if c else np.full(shape, np.nan) for k, c in enumerate(counts)]
+    parts = [
+        _pick(ordered[k], q, int(c), method) if c else np.full(shape, np.nan)
+        for k, c in enumerate(counts)
+    ]
     return _finish(np.stack(parts).reshape((*lead, *shape)), q, axes, keepdims)
 
 
 def _weighted(a: Any, q: Any, axis: Any, method: str, keepdims: bool, weights: Any) -> Any:
-    """The inverse of the weighted distribution: an element of the array, chosen by weights that are constant here."""
+    """The inverse of the weighted distribution: an element of the array, chosen by weights that are
+    constant here.
+    """
     if method != "inverted_cdf":
         raise ValueError("Only method 'inverted_cdf' supports weights. Got: " + repr(method))
     rows, axes = _rows(a, axis)
@@ -224,90 +301,22 @@ def _weighted(a: Any, q: Any, axis: Any, method: str, keepdims: bool, weights: A
     seen, levels = values_of(flat), np.atleast_1d(values_of(q))
     parts = []
     for k in range(flat.shape[0]):
-        places = np.flatnonzero(flat_weights[k] > 0) if not np.isnan(seen[k]).any() else np.arange(seen.shape[1])
+        places = (
+            np.flatnonzero(flat_weights[k] > 0)
+            if not np.isnan(seen[k]).any()
+            else np.arange(seen.shape[1])
+        )
         places = places[~np.isnan(seen[k][places])] if len(places) else places
         places = places[np.argsort(seen[k][places], kind="stable")]
         total = np.cumsum(flat_weights[k][places])
         total = total / total[-1]
-        found = places[np.minimum(np.searchsorted(total, levels.ravel(), side="left"), len(places) - 1)]
+        found = places[
+            np.minimum(np.searchsorted(total, levels.ravel(), side="left"), len(places) - 1)
+        ]
         parts.append(flat[k][found.reshape(np.shape(values_of(q)))])
-    return _finish(np.stack([array(p) for p in parts]).reshape((*lead, *np.shape(values_of(q)))), q, axes, keepdims)
-
-
-# ---------------------------------------------------------------- sets
-
-
-@implements(np.unique)
-def unique(
-    ar: Any, return_index: bool = False, return_inverse: bool = False, return_counts: bool = False, axis: Any = None, *,
-    equal_nan: bool = True, sorted: bool = True,
-) -> Any:
-    found = np.unique(
-        values_of(ar), return_index=True, return_inverse=True, return_counts=True, axis=axis, equal_nan=equal_nan
+    return _finish(
+        np.stack([array(p) for p in parts]).reshape((*lead, *np.shape(values_of(q)))),
+        q,
+        axes,
+        keepdims,
     )
-    looked(ar, "unique", found[1])
-    a = array(ar)
-    values = a.ravel()[found[1]] if axis is None else np.take(a, found[1], axis)
-    wanted = (True, return_index, return_inverse, return_counts)
-    out = tuple(v for v, asked in zip((values, *found[1:]), wanted, strict=True) if asked)
-    return out[0] if len(out) == 1 else out
-
-
-@implements(np.unique_values)
-def unique_values(x: Any) -> Any:
-    return unique(x, equal_nan=False)
-
-
-@implements(np.unique_counts)
-def unique_counts(x: Any) -> Any:
-    plain = np.unique_counts(values_of(x))
-    return type(plain)(*unique(x, return_counts=True, equal_nan=False))
-
-
-@implements(np.unique_inverse)
-def unique_inverse(x: Any) -> Any:
-    plain = np.unique_inverse(values_of(x))
-    return type(plain)(*unique(x, return_inverse=True, equal_nan=False))
-
-
-@implements(np.unique_all)
-def unique_all(x: Any) -> Any:
-    plain = np.unique_all(values_of(x))
-    return type(plain)(*unique(x, return_index=True, return_inverse=True, return_counts=True, equal_nan=False))
-
-
-@implements(np.union1d)
-def union1d(ar1: Any, ar2: Any) -> Any:
-    return unique(np.concatenate((array(ar1), array(ar2)), axis=None))
-
-
-@implements(np.intersect1d)
-def intersect1d(ar1: Any, ar2: Any, assume_unique: bool = False, return_indices: bool = False) -> Any:
-    plain, first, second = np.intersect1d(values_of(ar1), values_of(ar2), assume_unique, True)
-    looked(ar1, "intersect1d", first)
-    # An element of both: each has half of it.
-    result = exactly(0.5 * (array(ar1).ravel()[first] + array(ar2).ravel()[second]), lambda: plain)
-    return (result, first, second) if return_indices else result
-
-
-@implements(np.setdiff1d)
-def setdiff1d(ar1: Any, ar2: Any, assume_unique: bool = False) -> Any:
-    a = array(ar1).ravel() if assume_unique else unique(ar1)
-    return a[~np.isin(values_of(a), values_of(ar2))]
-
-
-@implements(np.setxor1d)
-def setxor1d(ar1: Any, ar2: Any, assume_unique: bool = False) -> Any:
-    parts = [array(x).ravel() if assume_unique else unique(x) for x in (ar1, ar2)]
-    both = np.concatenate(parts)
-    places = np.argsort(values_of(both), kind="stable")
-    ordered = values_of(both)[places]
-    alone = np.ones(len(ordered) + 1, dtype=bool)
-    alone[1:-1] = ordered[1:] != ordered[:-1]
-    return both[places[alone[1:] & alone[:-1]]]
-
-
-@implements(np.isin)
-def isin(element: Any, test_elements: Any, assume_unique: bool = False, invert: bool = False, *, kind: Any = None) -> Any:
-    outcome = np.isin(values_of(element), values_of(test_elements), assume_unique, invert, kind=kind)
-    return looked(element if is_handle(element) else test_elements, "isin", outcome)

@@ -205,7 +205,8 @@ def _density(
 
 def _bins(columns: list[Any], edges: list[Any]) -> Any:
     """The bin of every sample, as a flat number, or -1 outside; the last bin has its right edge."""
-    out, inside = 0, np.ones(columns[0].shape, dtype=bool)
+    out: Any = 0
+    inside = np.ones(columns[0].shape, dtype=bool)
     for column, edge in zip(columns, edges, strict=True):
         k = np.searchsorted(edge, column, side="right") - 1
         k = np.where(column == edge[-1], len(edge) - 2, k)

@@ -12,9 +12,11 @@ from wengert.numpy_api import functions_linalg as functions_linalg
 from wengert.numpy_api import functions_nan as functions_nan
 from wengert.numpy_api import functions_pad as functions_pad
 from wengert.numpy_api import functions_polynomial as functions_polynomial
+from wengert.numpy_api import functions_questions as functions_questions
 from wengert.numpy_api import functions_reduce as functions_reduce
 from wengert.numpy_api import functions_scan as functions_scan
 from wengert.numpy_api import functions_select as functions_select
+from wengert.numpy_api import functions_sets as functions_sets
 from wengert.numpy_api import functions_shape as functions_shape
 from wengert.numpy_api import functions_sort as functions_sort
 from wengert.numpy_api import functions_statistics as functions_statistics

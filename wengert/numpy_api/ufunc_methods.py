@@ -1,6 +1,7 @@
 """The methods of ufuncs on handles: reduce, accumulate, reduceat, outer, at.
 
-Imports core, ops, ``table``. Invariant: each is the function it stands for (``np.add.reduce`` is ``np.sum``), never an evaluation on values.
+Imports core, ops, ``table``. Invariant: each is the function it stands for (``np.add.reduce`` is
+``np.sum``), never an evaluation on values.
 """
 
 from __future__ import annotations
@@ -26,14 +27,17 @@ from wengert.numpy_api.exact import (
     whole_axis,
 )
 from wengert.numpy_api.table import FUNCTIONS
+from wengert.ops import questions, scan, select
 from wengert.ops import reduce as reductions
-from wengert.ops import scan, select
 from wengert.ops.memory import write
 from wengert.ops.scan import along
 
 _BY_FUNCTION = {np.add: np.sum, np.multiply: np.prod, np.maximum: np.max, np.minimum: np.min}
-_BY_OPERATION = {np.logaddexp: reductions.logaddexp_reduce, np.logaddexp2: reductions.logaddexp2_reduce}
-_QUESTIONS = {np.logical_and: reductions.all, np.logical_or: reductions.any}
+_BY_OPERATION = {
+    np.logaddexp: reductions.logaddexp_reduce,
+    np.logaddexp2: reductions.logaddexp2_reduce,
+}
+_QUESTIONS = {np.logical_and: questions.all, np.logical_or: questions.any}
 _SCANS = {np.add: scan.cumsum, np.multiply: scan.cumprod}
 
 
@@ -42,7 +46,14 @@ def _out_of(out: Any) -> Any:
 
 
 def reduce(
-    ufunc: Any, record: Any, a: Any, axis: Any = 0, dtype: Any = None, out: Any = None, keepdims: Any = False, initial: Any = MISSING,
+    ufunc: Any,
+    record: Any,
+    a: Any,
+    axis: Any = 0,
+    dtype: Any = None,
+    out: Any = None,
+    keepdims: Any = False,
+    initial: Any = MISSING,
     where: Any = True,
 ) -> Any:
     """``ufunc.reduce``."""
@@ -55,7 +66,9 @@ def reduce(
         options = {} if ufunc in {np.maximum, np.minimum} else {"dtype": dtype}
         if initial is None:
             initial = MISSING if where is True else {np.add: 0, np.multiply: 1}.get(ufunc, MISSING)
-        return FUNCTIONS[function](a, axis=axis, out=out, keepdims=keepdims, initial=initial, where=where, **options)
+        return FUNCTIONS[function](
+            a, axis=axis, out=out, keepdims=keepdims, initial=initial, where=where, **options
+        )
     if dtype is not None:
         a = a.astype(dtype)
     if plain and ufunc in _QUESTIONS:
@@ -69,14 +82,21 @@ def reduce(
     else:
         result = _fold(ufunc, record, a, axis, keepdims, initial, where)
     options = {} if initial is MISSING else {"initial": initial}
-    return deliver(exactly(result, ufunc.reduce, a, axis=axis, keepdims=keepdims, where=where, **options), out)
+    return deliver(
+        exactly(result, ufunc.reduce, a, axis=axis, keepdims=keepdims, where=where, **options), out
+    )
 
 
-def _fold(ufunc: Any, record: Any, a: Any, axis: Any, keepdims: bool, initial: Any, where: Any) -> Any:
+def _fold(
+    ufunc: Any, record: Any, a: Any, axis: Any, keepdims: bool, initial: Any, where: Any
+) -> Any:
     """One element after the other: ``f(f(f(x_0, x_1), x_2), ...)``."""
     axes = reductions.normal_axes(axis, rank(a))
     if len(axes) > 1 and ufunc.identity is None and ufunc not in {np.hypot, np.gcd, np.lcm}:
-        raise ValueError(f"reduction operation '{ufunc.__name__}' is not reorderable, so at most one axis may be specified")
+        raise ValueError(
+            f"reduction operation '{ufunc.__name__}' is not reorderable, "
+            "so at most one axis may be specified"
+        )
     rest = tuple(k for k in range(rank(a)) if k not in axes)
     rows = a.transpose((*axes, *rest)).reshape((-1, *(a.shape[k] for k in rest)))
     allowed = None
@@ -90,9 +110,14 @@ def _fold(ufunc: Any, record: Any, a: Any, axis: Any, keepdims: bool, initial: A
         out = ufunc.identity
     if out is None or (initial is MISSING and allowed is None and count):
         if not count:
-            raise ValueError(f"zero-size array to reduction operation {ufunc.__name__} which has no identity")
+            raise ValueError(
+                f"zero-size array to reduction operation {ufunc.__name__} which has no identity"
+            )
         if allowed is not None:
-            raise ValueError(f"reduction operation '{ufunc.__name__}' does not have an identity, so to use a where mask one has to specify 'initial'")
+            raise ValueError(
+                f"reduction operation '{ufunc.__name__}' does not have an identity, "
+                "so to use a where mask one has to specify 'initial'"
+            )
         out, start = rows[0], 1
     for k in range(start, count):
         stepped = record(out, rows[k])
@@ -102,7 +127,9 @@ def _fold(ufunc: Any, record: Any, a: Any, axis: Any, keepdims: bool, initial: A
     return out.reshape(reductions.kept_shape(a.shape, axis)) if keepdims else out
 
 
-def accumulate(ufunc: Any, record: Any, a: Any, axis: int = 0, dtype: Any = None, out: Any = None) -> Any:
+def accumulate(
+    ufunc: Any, record: Any, a: Any, axis: int = 0, dtype: Any = None, out: Any = None
+) -> Any:
     """``ufunc.accumulate``."""
     a = array(a)
     axis = whole_axis(axis, rank(a))
@@ -119,8 +146,10 @@ def accumulate(ufunc: Any, record: Any, a: Any, axis: int = 0, dtype: Any = None
     return deliver(exactly(result, ufunc.accumulate, a, axis=axis), _out_of(out))
 
 
-def reduceat(ufunc: Any, record: Any, a: Any, indices: Any, axis: int = 0, dtype: Any = None, out: Any = None) -> Any:
-    """``ufunc.reduceat``: a reduction per segment, and the element itself where a segment is empty."""
+def reduceat(
+    ufunc: Any, record: Any, a: Any, indices: Any, axis: int = 0, dtype: Any = None, out: Any = None
+) -> Any:
+    """``ufunc.reduceat``: a reduction per segment; the element itself where one is empty."""
     a = array(a)
     axis = whole_axis(axis, rank(a))
     if dtype is not None:
@@ -144,8 +173,10 @@ def outer(ufunc: Any, record: Any, a: Any, b: Any, **options: Any) -> Any:
 
 
 def at(ufunc: Any, record: Any, a: Any, indices: Any, *operands: Any) -> None:
-    """``ufunc.at``: in place and one after the other, so that an index that occurs twice counts twice."""
-    if type(a) is not TracedArray:
+    """``ufunc.at``: in place and one after the other, so that an index that occurs twice counts
+    twice.
+    """
+    if type(a) not in {TracedArray}:
         if looks_traced(*operands):
             inplace.bind(array(operands[0]), a)
             return
@@ -170,5 +201,9 @@ def at(ufunc: Any, record: Any, a: Any, indices: Any, *operands: Any) -> None:
 
 
 METHODS_OF_UFUNCS: dict[str, Callable[..., Any]] = {
-    "reduce": reduce, "accumulate": accumulate, "reduceat": reduceat, "outer": outer, "at": at,
+    "reduce": reduce,
+    "accumulate": accumulate,
+    "reduceat": reduceat,
+    "outer": outer,
+    "at": at,
 }

@@ -1,6 +1,7 @@
 """Products and roots of polynomials: convolve is the product of two coefficient vectors.
 
-Imports core and the makers. Invariant: the transpose of a product is a correlation, which is the product with the reversed conjugate.
+Imports core and the makers. Invariant: the transpose of a product is a correlation, which is the
+product with the reversed conjugate.
 """
 
 from __future__ import annotations
@@ -19,11 +20,19 @@ def _part(ct: Any, other: Any, n: int) -> Any:
 
 
 convolve = linear(
-    "convolve", lambda a, b: np.convolve(a, b), [lambda ct, b, a_shape: _part(ct, b, a_shape[0]), lambda ct, a, b_shape: _part(ct, a, b_shape[0])],
-    inputs="a b", shape=lambda a_shape, b_shape: (a_shape[0] + b_shape[0] - 1,), doc="`y_k = sum_i a_i b_{k-i}`, in full.",
-    samples=lambda rng: [
-        ((rng.normal(size=n), rng.normal(size=m)), ()) for n, m in ((4, 3), (2, 5), (1, 1))
-    ] + [((rng.normal(size=3) + 1j * rng.normal(size=3), rng.normal(size=4)), ())],
+    "convolve",
+    lambda a, b: np.convolve(a, b),
+    [
+        lambda ct, b, a_shape: _part(ct, b, a_shape[0]),
+        lambda ct, a, b_shape: _part(ct, a, b_shape[0]),
+    ],
+    inputs="a b",
+    shape=lambda a_shape, b_shape: (a_shape[0] + b_shape[0] - 1,),
+    doc="`y_k = sum_i a_i b_{k-i}`, in full.",
+    samples=lambda rng: (
+        [((rng.normal(size=n), rng.normal(size=m)), ()) for n, m in ((4, 3), (2, 5), (1, 1))]
+        + [((rng.normal(size=3) + 1j * rng.normal(size=3), rng.normal(size=4)), ())]
+    ),
 )
 
 
@@ -42,6 +51,13 @@ def _roots_tangent(p: Any, dp: Any, y: Any) -> Any:
 
 
 roots = general(
-    "roots", lambda p: np.roots(p), [_roots_tangent], inputs="p", doc="The roots of the polynomial with coefficients `p`, highest first.",
-    samples=lambda rng: [((np.array([1.0, -3.5, 2.0, 0.4]),), ()), ((np.array([2.0, 1.0, 3.0]),), ())],
+    "roots",
+    lambda p: np.roots(p),
+    [_roots_tangent],
+    inputs="p",
+    doc="The roots of the polynomial with coefficients `p`, highest first.",
+    samples=lambda rng: [
+        ((np.array([1.0, -3.5, 2.0, 0.4]),), ()),
+        ((np.array([2.0, 1.0, 3.0]),), ()),
+    ],
 )

@@ -36,23 +36,34 @@ def _row_axis(axis: int, ndim: int) -> int:
     return axis % (ndim - 1) + 1
 
 
-cumsum = linear(
-    "cumsum", lambda x, axis: np.add.accumulate(x, axis=axis),
-    [lambda ct, axis: _reversed(cumsum(_reversed(ct, axis), axis), axis)], params={"axis": 0}, shape=lambda x_shape: x_shape,
-    doc="Running sums along an axis: `y_k = x_0 + ... + x_k`.", samples=_scan_samples,
-    batch=lambda values, _, params: np.add.accumulate(values[0], axis=_row_axis(params[0], values[0].ndim)),
+cumsum: Any = linear(
+    "cumsum",
+    lambda x, axis: np.add.accumulate(x, axis=axis),
+    [lambda ct, axis: _reversed(cumsum(_reversed(ct, axis), axis), axis)],
+    params={"axis": 0},
+    shape=lambda x_shape: x_shape,
+    doc="Running sums along an axis: `y_k = x_0 + ... + x_k`.",
+    samples=_scan_samples,
+    batch=lambda values, _, params: np.add.accumulate(
+        values[0], axis=_row_axis(params[0], values[0].ndim)
+    ),
 )
 
 
 def _cumprod_tangent(x: Any, y: Any, dx: Any, axis: int) -> Any:
-    # y_k (sum_{i<=k} dx_i / x_i), and where a factor vanishes the same sum by a scan of pairs (product, its tangent).
+    # y_k (sum_{i<=k} dx_i / x_i), and where a factor vanishes the same sum by a scan of pairs
+    # (product, its tangent).
     if np.all(np.not_equal(y, 0)) and np.all(np.isfinite(y)):
         return y * cumsum(dx / x, axis)
     axis = axis % len(x.shape)
     n, reach = x.shape[axis], 1
     product, tangent = x, dx
     while reach < n:
-        head, tail, before = along(axis, slice(0, reach)), along(axis, slice(reach, None)), along(axis, slice(0, n - reach))
+        head, tail, before = (
+            along(axis, slice(0, reach)),
+            along(axis, slice(reach, None)),
+            along(axis, slice(0, n - reach)),
+        )
         left, right = product[before], product[tail]
         tangent = concatenate([tangent[head], tangent[before] * right + left * tangent[tail]], axis)
         product = concatenate([product[head], left * right], axis)
@@ -61,9 +72,16 @@ def _cumprod_tangent(x: Any, y: Any, dx: Any, axis: int) -> Any:
 
 
 cumprod = general(
-    "cumprod", lambda x, axis: np.multiply.accumulate(x, axis=axis), [_cumprod_tangent], params={"axis": 0},
-    shape=lambda x_shape: x_shape, doc="Running products along an axis: `y_k = x_0 ... x_k`.", samples=_scan_samples,
-    batch=lambda values, _, params: np.multiply.accumulate(values[0], axis=_row_axis(params[0], values[0].ndim)),
+    "cumprod",
+    lambda x, axis: np.multiply.accumulate(x, axis=axis),
+    [_cumprod_tangent],
+    params={"axis": 0},
+    shape=lambda x_shape: x_shape,
+    doc="Running products along an axis: `y_k = x_0 ... x_k`.",
+    samples=_scan_samples,
+    batch=lambda values, _, params: np.multiply.accumulate(
+        values[0], axis=_row_axis(params[0], values[0].ndim)
+    ),
 )
 
 
@@ -88,7 +106,9 @@ def excluding(x: Any, axis: Any) -> Any:
         pairs = stack([out * level[..., 1::2], out * level[..., 0::2]], -1)
         out = pairs.reshape((*lead, level.shape[-1]))
     out = out[..., :n]
-    return out.reshape((*lead, *(shape[k] for k in axes))).transpose(tuple(int(k) for k in np.argsort(order)))
+    return out.reshape((*lead, *(shape[k] for k in axes))).transpose(
+        tuple(int(k) for k in np.argsort(order))
+    )
 
 
 def _others(x: Any, y: Any, axis: Any) -> Any:
@@ -98,6 +118,9 @@ def _others(x: Any, y: Any, axis: Any) -> Any:
 
 
 prod = reduction(
-    "prod", lambda x, axis, keepdims: np.multiply.reduce(x, axis=axis, keepdims=keepdims), _others,
-    doc="The product over axes.", samples=complex_samples(),
+    "prod",
+    lambda x, axis, keepdims: np.multiply.reduce(x, axis=axis, keepdims=keepdims),
+    _others,
+    doc="The product over axes.",
+    samples=complex_samples(),
 )

@@ -1,6 +1,7 @@
 """Choosing between values: where.
 
-Imports core and the makers. Invariant: a cotangent reaches only the operand that was chosen; the others get exact zeros.
+Imports core and the makers. Invariant: a cotangent reaches only the operand that was chosen; the
+others get exact zeros.
 """
 
 from __future__ import annotations
@@ -14,14 +15,19 @@ from wengert.ops.kinds import linear
 from wengert.ops.memory import fit
 
 where = linear(
-    "where", np.where,
+    "where",
+    np.where,
     [
         None,
         lambda ct, condition, a_shape: _share(ct, condition, a_shape, chosen=True),
         lambda ct, condition, b_shape: _share(ct, condition, b_shape, chosen=False),
     ],
-    inputs="condition a b", joint=True, zeroes=True,
-    shape=lambda condition_shape, a_shape, b_shape: broadcast_shapes(condition_shape, a_shape, b_shape),
+    inputs="condition a b",
+    joint=True,
+    zeroes=True,
+    shape=lambda condition_shape, a_shape, b_shape: broadcast_shapes(
+        condition_shape, a_shape, b_shape
+    ),
     doc="`a` where the condition holds, else `b`.",
 )
 
@@ -32,10 +38,13 @@ def _share(ct: Any, condition: Any, shape: tuple[int, ...], *, chosen: bool) -> 
 
 
 def along_axis(indices: Any, axis: int, shape: tuple[int, ...]) -> tuple[Any, ...]:
-    """The index expression that takes ``indices`` along one axis and every position of the others."""
+    """The index that takes ``indices`` along one axis and every position of the others."""
     ndim = len(shape)
     axis = axis % ndim
-    ranges = [np.arange(n).reshape([-1 if j == k else 1 for j in range(ndim)]) for k, n in enumerate(shape)]
+    ranges = [
+        np.arange(n).reshape([-1 if j == k else 1 for j in range(ndim)])
+        for k, n in enumerate(shape)
+    ]
     return tuple(indices if k == axis else ranges[k] for k in range(ndim))
 
 

@@ -1,7 +1,8 @@
 """Order: sort, partition, and the searches for an index.
 
-A sorted array is its elements gathered in another order; where elements are equal each place gets the mean of their tangents.
-Imports core, ``select`` and the makers. Invariant: the values are NumPy's own; only the tangents are gathered here.
+A sorted array is its elements gathered in another order; where elements are equal each place gets
+the mean of their tangents. Imports core, ``select`` and the makers. Invariant: the values are
+NumPy's own; only the tangents are gathered here.
 """
 
 from __future__ import annotations
@@ -21,25 +22,48 @@ def _integers(types: Any, params: Any) -> ArrayType:
 
 
 argsort = constant(
-    "argsort", lambda x, axis, kind: np.argsort(x, axis=axis, kind=kind), params={"axis": -1, "kind": None}, infer=_integers,
-    doc="The indices that sort.", samples=lambda rng: [((rng.normal(size=(3, 4)),), (axis, "stable")) for axis in (0, -1)],
+    "argsort",
+    lambda x, axis, kind: np.argsort(x, axis=axis, kind=kind),
+    params={"axis": -1, "kind": None},
+    infer=_integers,
+    doc="The indices that sort.",
+    samples=lambda rng: [((rng.normal(size=(3, 4)),), (axis, "stable")) for axis in (0, -1)],
 )
 argpartition = constant(
-    "argpartition", lambda x, kth, axis: np.argpartition(x, kth, axis=axis), params={"kth": 0, "axis": -1}, infer=_integers,
-    doc="The indices that partition.", samples=lambda rng: [((rng.normal(size=(3, 4)),), (1, -1))],
+    "argpartition",
+    lambda x, kth, axis: np.argpartition(x, kth, axis=axis),
+    params={"kth": 0, "axis": -1},
+    infer=_integers,
+    doc="The indices that partition.",
+    samples=lambda rng: [((rng.normal(size=(3, 4)),), (1, -1))],
 )
 searchsorted = constant(
-    "searchsorted", lambda a, v, side, sorter: np.searchsorted(a, v, side, sorter), inputs="a v", params={"side": "left", "sorter": None},
-    infer=lambda types, params: ArrayType(types[1].shape, np.dtype(np.intp)), doc="Where `v` would go into the sorted `a`.",
-    samples=lambda rng: [((np.sort(rng.normal(size=5)), rng.normal(size=(2, 3))), (side, None)) for side in ("left", "right")],
+    "searchsorted",
+    lambda a, v, side, sorter: np.searchsorted(a, v, side, sorter),
+    inputs="a v",
+    params={"side": "left", "sorter": None},
+    infer=lambda types, params: ArrayType(types[1].shape, np.dtype(np.intp)),
+    doc="Where `v` would go into the sorted `a`.",
+    samples=lambda rng: [
+        ((np.sort(rng.normal(size=5)), rng.normal(size=(2, 3))), (side, None))
+        for side in ("left", "right")
+    ],
 )
 tie_groups = constant(
-    "tie_groups", lambda y, axis: _tie_groups(y, axis), inputs="y", params={"axis": -1}, infer=_integers,
+    "tie_groups",
+    lambda y, axis: _tie_groups(y, axis),
+    inputs="y",
+    params={"axis": -1},
+    infer=_integers,
     doc="For a sorted array: equal neighbours share a number.",
 )
 has_ties = constant(
-    "has_ties", lambda y, axis: bool(np.any(np.diff(y, axis=axis) == 0)), inputs="y", params={"axis": -1},
-    infer=lambda types, params: ArrayType((), np.dtype(bool)), doc="Are there equal elements in a sorted array?",
+    "has_ties",
+    lambda y, axis: bool(np.any(np.diff(y, axis=axis) == 0)),
+    inputs="y",
+    params={"axis": -1},
+    infer=lambda types, params: ArrayType((), np.dtype(bool)),
+    doc="Are there equal elements in a sorted array?",
 )
 
 
@@ -57,9 +81,13 @@ def _tie_mean(x: Any, groups: Any) -> Any:
     return (sums / np.bincount(flat))[groups].astype(x.dtype, copy=False)
 
 
-tie_mean = linear(
-    "tie_mean", _tie_mean, [lambda ct, groups: tie_mean(ct, groups), None], inputs="x groups",
-    shape=lambda x_shape, groups_shape: x_shape, doc="Every element becomes the mean of its group.",
+tie_mean: Any = linear(
+    "tie_mean",
+    _tie_mean,
+    [lambda ct, groups: tie_mean(ct, groups), None],
+    inputs="x groups",
+    shape=lambda x_shape, groups_shape: x_shape,
+    doc="Every element becomes the mean of its group.",
     samples=lambda rng: [((rng.normal(size=(2, 3)), np.array([[0, 0, 1], [2, 3, 3]])), ())],
 )
 
@@ -79,8 +107,14 @@ def _sort_samples(rng: Any) -> Iterable[Any]:
 
 
 sort = general(
-    "sort", lambda x, axis: np.sort(x, axis=axis), [lambda x, dx, y, axis: _sort_tangent(x, dx, y, axis)], params={"axis": -1},
-    shape=lambda x_shape: x_shape, doc="The elements in increasing order.", samples=_sort_samples, zeroes=True,
+    "sort",
+    lambda x, axis: np.sort(x, axis=axis),
+    [lambda x, dx, y, axis: _sort_tangent(x, dx, y, axis)],
+    params={"axis": -1},
+    shape=lambda x_shape: x_shape,
+    doc="The elements in increasing order.",
+    samples=_sort_samples,
+    zeroes=True,
 )
 
 
@@ -90,8 +124,12 @@ def _sort_tangent(x: Any, dx: Any, y: Any, axis: int) -> Any:
 
 
 partition = general(
-    "partition", lambda x, kth, axis: np.partition(x, kth, axis=axis), [lambda x, dx, y, axis: _ordered_tangent(x, dx, y, axis)],
-    params={"kth": 0, "axis": -1}, shape=lambda x_shape: x_shape, zeroes=True,
+    "partition",
+    lambda x, kth, axis: np.partition(x, kth, axis=axis),
+    [lambda x, dx, y, axis: _ordered_tangent(x, dx, y, axis)],
+    params={"kth": 0, "axis": -1},
+    shape=lambda x_shape: x_shape,
+    zeroes=True,
     doc="The elements so that the k-th is in its sorted place.",
     samples=lambda rng: [((rng.normal(size=(3, 6)),), (kth, -1)) for kth in (0, 2, (1, 3))],
 )
