@@ -60,6 +60,12 @@ PROGRAMS: dict[str, Callable[[Any], Any]] = {
     "vectorize_types": lambda t: np.vectorize(lambda a: a * t, otypes=[float])(np.arange(3)).sum() ** 2,
     "frompyfunc": lambda t: np.frompyfunc(lambda a, b: a * b, 2, 1)(np.ones(3) * t, [t, 1.0, 2.0]).sum(),
     "object_arithmetic": lambda t: ((np.array([t, 2.0], dtype=object) * 3.0 + 1.0) @ np.array([1.0, t], dtype=object)),
+    "object_meets_array": lambda t: (
+        (np.ones(2) * t * np.array([t, 2.0], dtype=object)).sum()
+        + (np.array([t, 2.0], dtype=object) - np.ones(2) * t) @ np.array([1.0, 3.0])
+        + np.dot(np.array([t, 2.0], dtype=object), np.ones(2) * t)
+        + np.concatenate([np.array([t, 2.0], dtype=object), np.ones(1) * t]).sum() ** 2
+    ),
     "ndenumerate": lambda t: sum(k[0] * x for k, x in np.ndenumerate(np.array([t, t * t]))),
     "statistics": lambda t: statistics.mean([t, 2.0]) * statistics.pvariance([t, 1.0, 3.0]) + statistics.stdev((t, 1.0)),
     "statistics_means": lambda t: (

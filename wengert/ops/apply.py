@@ -31,6 +31,8 @@ def special(op: Op, operands: Sequence[Any], params: tuple[Any, ...], evaluate: 
                 sync(a)
             values.append(a.value)
             nodes.append(live_node(a.node))
+        elif kind is np.ndarray and a.dtype.kind == "O":
+            return special(op, [numeric(b, op) for b in operands], params, evaluate)
         elif kind in CONSTANTS:
             values.append(a)
             nodes.append(None)
@@ -78,6 +80,30 @@ def check_linear(op: Op, nodes: Sequence[Any], frame: Any) -> None:
         NoRuleError, f"a derivative rule is not linear in its tangent (or cotangent): it takes {op.name} of it",
         fix="write the rule with sums and products by values that do not depend on the tangent",
     )
+
+
+def objects_met(op: Op, operands: Sequence[Any], params: tuple[Any, ...]) -> Any:
+    """A step that came out as an object array: again, with the handles that the operands hold as one array."""
+    operands = [numeric(a, op) for a in operands]
+    return many(op)(operands, *params) if op.inputs == ("*operands",) else op.record(*operands, *params)
+
+
+def numeric(value: Any, op: Op | None = None) -> Any:
+    """An object array of numbers and handles as an array of numbers or a handle; anything else as it is."""
+    if type(value) is not np.ndarray or value.dtype.kind != "O":
+        return value
+    from wengert.ops.join import nested
+
+    made = nested(value) if value.size else value.astype(float)
+    if type(made) is np.ndarray and made.dtype.kind == "O":
+        try:
+            made = made.astype(complex if any(isinstance(v, complex) for v in made.flat) else float)
+        except (TypeError, ValueError):
+            raise error_at(
+                CutError, f"an array of objects that are not all numbers meets a traced value{_in(op)}",
+                fix="make an array of numbers first: np.array(objects, dtype=float)",
+            ) from None
+    return made
 
 
 def apply_with(op: Op, evaluate: Callable[..., Any], *operands: Any) -> Any:

@@ -23,7 +23,7 @@ NAMESPACE: dict[str, Any] = {
     "TS": handle.TracedScalar, "ND": np.ndarray, "F64": types.FLOAT64, "FLOATS": types.FLOATS, "FLOAT": np.float64,
     "CONST": types.CONSTANTS, "SYNC": memory.sync, "KEEP": record.keep_constant, "Node": node.Node,
     "SEQ": context.next_seq, "FRAME": sys._getframe, "USER": node.USER_FILES.get, "OUTSIDE": node.outside,
-    "SPECIAL": apply.special, "FOREIGN": apply.foreign, "FOREIGN_OPERATOR": apply.foreign_operator,
+    "SPECIAL": apply.special, "OBJECTS": apply.objects_met, "FOREIGN": apply.foreign, "FOREIGN_OPERATOR": apply.foreign_operator,
     "PLAIN": record.plain, "META": visit.meta_fast, "SHAPE": types.shape_of, "PULL_E": visit.pull_elementwise,
     "NO_RULE": visit.no_rule, "FIT": memory.fit, "RECORD": record.record, "NODES": (), "np": np,
 }
@@ -141,6 +141,8 @@ def _source(op: Op, name: str, variant: str) -> str:
         line("  m = None; H = TA if type(y) is ND else TS")
     else:
         line(" if False: pass")
+    line(f" elif type(y) is TS or type(y) is TA or (type(y) is ND and y.dtype.kind == 'O'): "
+         f"return OBJECTS(OP_{safe}, {ops}, {par})")
     line(f" else: m = META(OP_{safe}, ({values},), {nodes}, y); H = TA if type(y) is ND else TS")
     saved = ", ".join([*(_saved(op, need) for need in op.needs), "m"])
     line(" f = FRAME(1); c = f.f_code")
