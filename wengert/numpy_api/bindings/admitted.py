@@ -61,6 +61,14 @@ def is_module_dict(names: dict[str, Any]) -> bool:
     return type(name) is str and names_of(sys.modules.get(name)) is names
 
 
+# Packages that wrap NumPy's functions by identity, or move and show arrays without computing: twins
+# among their names would only cost time at every trace.
+_LEFT_ALONE = frozenset(
+    {"wengert", "numpy", "autograd", "jax", "mygrad", "tangent", "joblib", "narwhals", "IPython"}
+    | {"ipykernel", "pytest", "_pytest", "hypothesis", "threadpoolctl", "dask", "distributed"}
+)
+
+
 def _within(name: str, roots: Any) -> bool:
     return any(name == root or name.startswith(root + ".") for root in roots)
 
@@ -104,7 +112,7 @@ class Admission:
         if _within(name, self._asked):
             return True
         top = name.partition(".")[0]
-        if top in {"wengert", "numpy"}:
+        if top in _LEFT_ALONE:
             return False
         if top == "scipy":
             return _within(name, SCIPY_MODULES)
