@@ -333,7 +333,7 @@ def show_tensors() -> None:
     ):
         print(f"{title}\n  {got}   difference {np.max(np.abs(got - formula)):.1e}")
     X, J, flat, product, pushed = generalised_jacobian()
-    i, j = (1, 2), (0, 1)
+    i, j = (1, 2), (2, 1)
     print(f"\nY = sin(X^T A) X^T: input shape {X.shape}, Jacobian shape {J.shape} = output + input")
     print(f"  J[j + i] with j = {j}, i = {i}: dY[j] / dX[i] = {J[j + i]:.6f}")
     print(f"  it is the reshaped Jacobian {flat.shape} of the flattened function:", end=" ")
@@ -347,14 +347,16 @@ def main() -> None:
     program = PROGRAMS["product"]
     print("\nwengert's own list of the first example:\n")
     print(wg.trace(program.function)(*program.at.values()))
-    print("\nOne operation of (x + y) z replaced: the rule of the addition stays as it is")
+    print("\nOne operation of (x + y) z replaced: the rule of x + y stays as it is")
     for text, operation in REPLACEMENTS.items():
         addition, seen = recorded_addition()
         x, y, z = PROGRAMS["circuit"].at.values()
         function = lambda x, y, z: operation(addition(x, y), z)  # noqa: B023, E731
         wg.grad(function, argnums=(0, 1, 2))(x, y, z)
         upstream, downstream = seen[0]
-        print(f"  f = {text:<9} upstream {upstream:>9.6f} * local (1, 1) = downstream {downstream}")
+        print(
+            f"  f = {text:<9} upstream {upstream:>9.6f} * local 1 = downstream {downstream[0]:>9.6f}"
+        )
     n = 6
     pushes, pulls = counted_sweeps(n)
     print(f"\nGradient of {n} inputs: {pushes} forward sweeps, or {pulls} reverse sweep")

@@ -53,7 +53,7 @@ class Target:
                 else:
                     extra[name] = value
             ordered = {n: bound.arguments[n] for n in signature.parameters if n in bound.arguments}
-            complete = inspect.BoundArguments(signature, ordered)  # type: ignore[arg-type]
+            complete = inspect.BoundArguments(signature, ordered)
             return self.function(*complete.args, **complete.kwargs, **extra)
 
         restricted.__name__ = self.name
