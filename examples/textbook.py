@@ -355,7 +355,7 @@ def main() -> None:
         wg.grad(function, argnums=(0, 1, 2))(x, y, z)
         upstream, downstream = seen[0]
         print(
-            f"  f = {text:<9} upstream {upstream:>9.6f} * local 1 = downstream {downstream[0]:>9.6f}"
+            f"  f = {text:<9} upstream {upstream:>9.6f} * local 1 = downstream {downstream[0]:.6f}"
         )
     n = 6
     pushes, pulls = counted_sweeps(n)
