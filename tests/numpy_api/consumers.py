@@ -247,7 +247,7 @@ entries(
 )
 RNG = np.random.default_rng(1)
 entries(
-    text_percent=lambda v, s: "%.3f" % s,
+    text_percent=lambda v, s: "%.3f" % s,  # noqa: UP031
     text_format=lambda v, s: f"{s:.3f} {v}",
     text_str=lambda v, s: str(s) + repr(v),
     text_logging=lambda v, s: logging.LogRecord("", 0, "", 0, "%.2f", (s,), None).getMessage(),

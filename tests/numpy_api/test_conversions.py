@@ -1,6 +1,7 @@
 """What Python asks of a number: text, truth, whole number, hash, copies; and what may not be asked.
 
-Imports the public API. Invariant: an answer is that of the value; a refusal names the user's line and what to write instead.
+Imports the public API. Invariant: an answer is that of the value; a refusal names the user's line
+and what to write instead.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ def inside(fun: Callable[[Any], Any], x: Any = X) -> Any:
 
 
 ANSWERS: dict[str, tuple[Callable[[Any], Any], Any]] = {
-    "percent": (lambda x: "%.2f|%s|%d" % (x[0], x[1], x[2]), "0.70|0.4|1"),
+    "percent": (lambda x: "%.2f|%s|%d" % (x[0], x[1], x[2]), "0.70|0.4|1"),  # noqa: UP031
     "format": (lambda x: f"{x[0]:.3e} {x[1]!s} {x}", "7.000e-01 0.4 [0.7 0.4 1.3]"),
     "join": (lambda x: ", ".join(map(str, x)), "0.7, 0.4, 1.3"),
     "log": (lambda x: logging.LogRecord("", 0, "", 0, "%.1f", (x[0],), None).getMessage(), "0.7"),
@@ -50,23 +51,46 @@ ANSWERS: dict[str, tuple[Callable[[Any], Any], Any]] = {
     "same key": (lambda x: (lambda s: {s: 5}[s])(x[0]), 5),
     "other key": (lambda x: {0.5: 1}.get(x[0], "none"), "none"),
     "in": (lambda x: (0.4 in x, 2.0 in x, x[0] in [0.1, 0.7]), (True, False, True)),
-    "order": (lambda x: (x[0] > x[1], min(x) is x[1] or min(x) == 0.4, np.argmax(x)), (True, True, 2)),
+    "order": (
+        lambda x: (x[0] > x[1], min(x) is x[1] or min(x) == 0.4, np.argmax(x)),
+        (True, True, 2),
+    ),
     "range": (lambda x: list(range(int(x[2] * 2))), [0, 1]),
     "types": (
         lambda x: (
-            isinstance(x, np.ndarray), isinstance(x[0], float), isinstance(x[0], numbers.Real), isinstance(x[0], np.floating),
-            np.isscalar(x[0]), np.isscalar(x), callable(x), isinstance(x, float), isinstance(x[0], np.ndarray),
+            isinstance(x, np.ndarray),
+            isinstance(x[0], float),
+            isinstance(x[0], numbers.Real),
+            isinstance(x[0], np.floating),
+            np.isscalar(x[0]),
+            np.isscalar(x),
+            callable(x),
+            isinstance(x, float),
+            isinstance(x[0], np.ndarray),
         ),
         (True, True, True, True, True, False, False, False, False),
     ),
     "complex types": (
-        lambda x: (isinstance(1j * x[0], complex), isinstance(1j * x[0], float), isinstance(1j * x[0], numbers.Complex)),
+        lambda x: (
+            isinstance(1j * x[0], complex),
+            isinstance(1j * x[0], float),
+            isinstance(1j * x[0], numbers.Complex),
+        ),
         (True, False, True),
     ),
-    "shape": (lambda x: (x.shape, x.ndim, x.size, x.dtype, len(x), np.shape(x[0]), x.nbytes), ((3,), 1, 3, np.dtype(float), 3, (), 24)),
-    "scalar index": (lambda x: (x[0][()] == 0.7, x[0][None].shape, x[0][...].shape), (True, (1,), ())),
-    "repr": (lambda x: (repr(x), repr(x[0] * 1.0)), ("TracedArray([0.7, 0.4, 1.3])", "TracedScalar(np.float64(0.7))")),
-}  # fmt: skip
+    "shape": (
+        lambda x: (x.shape, x.ndim, x.size, x.dtype, len(x), np.shape(x[0]), x.nbytes),
+        ((3,), 1, 3, np.dtype(float), 3, (), 24),
+    ),
+    "scalar index": (
+        lambda x: (x[0][()] == 0.7, x[0][None].shape, x[0][...].shape),
+        (True, (1,), ()),
+    ),
+    "repr": (
+        lambda x: (repr(x), repr(x[0] * 1.0)),
+        ("TracedArray([0.7, 0.4, 1.3])", "TracedScalar(np.float64(0.7))"),
+    ),
+}
 
 
 @pytest.mark.parametrize("name", sorted(ANSWERS))

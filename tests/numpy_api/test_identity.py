@@ -1,4 +1,5 @@
-"""What a traced value becomes on every road out of our sight: a handle, an answer, or an error at the user's line.
+"""What a traced value becomes on every road out of our sight: a handle, an answer, or an error at
+the user's line.
 
 Imports the public API and the table of consumers. Invariant: never plain floating-point data.
 """
@@ -57,7 +58,8 @@ def numbers_in(value: Any) -> list[float]:
 def lost(fun: Callable[[Any], Any], x: np.ndarray, got: Any) -> bool:
     """Whether a traced run gave away numbers that move with the input: the derivative went missing.
 
-    What rounds, counts or compares gives plain numbers too; those stay when the input moves a little.
+    What rounds, counts or compares gives plain numbers too; those stay when the input moves a
+    little.
     """
     here = numbers_in(got)
     if not here:
@@ -82,7 +84,7 @@ def outcome(fun: consumers.Consumer, mode: str) -> Any:
                 wg.grad(run)(X.copy())
             else:
                 wg.jvp(run, (X.copy(),), (np.ones(3),))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001
             return error
     return seen[0]
 
@@ -91,7 +93,7 @@ def untraced_fails(fun: consumers.Consumer) -> bool:
     """Whether the program is an error of NumPy's own."""
     try:
         fun(X.copy(), X.copy()[0])
-    except Exception:
+    except Exception:  # noqa: BLE001
         return True
     return False
 
@@ -126,20 +128,26 @@ def test_compiled_code_of_scipy_is_handled_or_refused(mode):
 
 REFUSED = {
     "Written into memory that no twin has made.": """
-        write_add_at write_add_item write_array_array write_complex write_copyto write_ctypes write_ellipsis write_fancy write_fill
-        write_fill_diagonal write_flat write_flat_item write_float32 write_item write_itemset write_list write_mask write_masked
-        write_memoryview write_np_put write_out write_out_clip write_out_concatenate write_out_cumsum write_out_dot write_out_einsum
-        write_out_position write_out_stack write_out_take write_place write_put write_put_along write_putmask write_real write_setfield
-        write_slice write_slice_number write_structured write_view nan_to_num_in_place ix_
+        write_add_at write_add_item write_array_array write_complex write_copyto write_ctypes
+        write_ellipsis write_fancy write_fill write_fill_diagonal write_flat write_flat_item
+        write_float32 write_item write_itemset write_list write_mask write_masked
+        write_memoryview write_np_put write_out write_out_clip write_out_concatenate
+        write_out_cumsum write_out_dot write_out_einsum write_out_position write_out_stack
+        write_out_take write_place write_put write_put_along write_putmask write_real
+        write_setfield write_slice write_slice_number write_structured write_view
+        nan_to_num_in_place ix_
     """,
     "Asked for the number or the bytes themselves.": """
-        array_array array_from_array array_index array_struct bytes_of c_double complex128_of complex_of ctypes_pointer data decimal_of
-        dlpack float32_of float64_of float_of float_of_array fraction_of hex_of index_of interface json_dumps memory_view
-        pickle_array pickle_number range_of ratio_of save savetxt shape_of statistics_normal struct_pack text_array tobytes unwrapped_view
+        array_array array_from_array array_index array_struct bytes_of c_double complex128_of
+        complex_of ctypes_pointer data decimal_of dlpack float32_of float64_of float_of
+        float_of_array fraction_of hex_of index_of interface json_dumps memory_view pickle_array
+        pickle_number range_of ratio_of save savetxt shape_of statistics_normal struct_pack
+        text_array tobytes unwrapped_view
     """,
     "Methods of plain arrays, and classes that are arrays.": """
-        as_strided broadcast_object chebyshev_class float_add_unbound masked_class matrix_class nd_choose nd_clip nd_dot nd_repeat
-        nd_searchsorted nd_sum_unbound nd_take ndarray_class nditer object_astype object_sin polynomial_class random_made_outside recarray_class
+        as_strided broadcast_object chebyshev_class float_add_unbound masked_class matrix_class
+        nd_choose nd_clip nd_dot nd_repeat nd_searchsorted nd_sum_unbound nd_take ndarray_class
+        nditer object_astype object_sin polynomial_class random_made_outside recarray_class
         ufunc_of_list add_of_lists
     """,
 }

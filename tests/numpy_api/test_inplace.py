@@ -1,6 +1,8 @@
-"""`y += t` and `out=y` on memory that no twin has made: the result takes the one name's place, or it is refused.
+"""`y += t` and `out=y` on memory that no twin has made: the result takes the one name's place, or
+it is refused.
 
-Imports the public API. Invariant: no other name for the array may go on holding values without the derivative.
+Imports the public API. Invariant: no other name for the array may go on holding values without the
+derivative.
 """
 
 from __future__ import annotations
@@ -207,9 +209,22 @@ def global_argument(x):
 
 
 REFUSED = [
-    alias, view_of_it, is_a_view, row_of_a_loop, callers_array, two_lists, memory_view, out_by_position, out_by_name, out_of_matmul,
-    out_beside_an_inplace_operator, whole_numbers, single_precision, without_axes, global_argument,
-]  # fmt: skip
+    alias,
+    view_of_it,
+    is_a_view,
+    row_of_a_loop,
+    callers_array,
+    two_lists,
+    memory_view,
+    out_by_position,
+    out_by_name,
+    out_of_matmul,
+    out_beside_an_inplace_operator,
+    whole_numbers,
+    single_precision,
+    without_axes,
+    global_argument,
+]
 
 
 @pytest.mark.parametrize("fun", REFUSED, ids=lambda f: f.__name__)

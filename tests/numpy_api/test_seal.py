@@ -1,6 +1,8 @@
-"""Every dispatching function of NumPy with a traced value in every argument place: a handle, an answer, or an error.
+"""Every dispatching function of NumPy with a traced value in every argument place: a handle, an
+answer, or an error.
 
-Imports the public API. Invariant: no floating-point number leaves a function that moves with the traced argument.
+Imports the public API. Invariant: no floating-point number leaves a function that moves with the
+traced argument.
 """
 
 from __future__ import annotations
@@ -22,12 +24,51 @@ M = np.array([[2.0, 0.3, 0.1], [0.4, 1.5, 0.2], [0.1, 0.6, 1.8]])
 S = 0.6
 PLACES = np.array([0, 2, 1])
 TEMPLATES: list[tuple[Any, ...]] = [
-    (M,), (V,), (S,), (M, M), (M, V), (V, V), (V, S), (M, S), (S, V), (V, 1), (M, 1), (V, PLACES), (V > 0.5, V), (V, (3,)), (M, (9,)),
-    (V, V, V), (V, S, S), (M, 0, 1), (S, S, 3), (V, PLACES, V), (V, V > 0.5, V), (V > 0.5, V, V), ("ij,jk->ik", M, M), ([V, V],),
-    ([M, M],), (V, [V > 0.5], [2.0]), (PLACES, [V, V, V]), ([V > 0.5], [V]), ((V, V), S), (V, 1, S), (M, M, 1), (V, 2, 0.5, S), (M, [0]),
-    (lambda row: row * 2.0, 0, M), (np.sum, M, [0]), (V, V, 1), (V, PLACES, V, 0), (np.stack([M, M, M]), 3), (V, np.float32), (V, 4, (S, 2.0)),
-    (V, 4, (0.0, 2.0), None, V), (V, V, 3), (M, V, -1), (V, V, 0.1),
-]  # fmt: skip
+    (M,),
+    (V,),
+    (S,),
+    (M, M),
+    (M, V),
+    (V, V),
+    (V, S),
+    (M, S),
+    (S, V),
+    (V, 1),
+    (M, 1),
+    (V, PLACES),
+    (V > 0.5, V),
+    (V, (3,)),
+    (M, (9,)),
+    (V, V, V),
+    (V, S, S),
+    (M, 0, 1),
+    (S, S, 3),
+    (V, PLACES, V),
+    (V, V > 0.5, V),
+    (V > 0.5, V, V),
+    ("ij,jk->ik", M, M),
+    ([V, V],),
+    ([M, M],),
+    (V, [V > 0.5], [2.0]),
+    (PLACES, [V, V, V]),
+    ([V > 0.5], [V]),
+    ((V, V), S),
+    (V, 1, S),
+    (M, M, 1),
+    (V, 2, 0.5, S),
+    (M, [0]),
+    (lambda row: row * 2.0, 0, M),
+    (np.sum, M, [0]),
+    (V, V, 1),
+    (V, PLACES, V, 0),
+    (np.stack([M, M, M]), 3),
+    (V, np.float32),
+    (V, 4, (S, 2.0)),
+    (V, 4, (0.0, 2.0), None, V),
+    (V, V, 3),
+    (M, V, -1),
+    (V, V, 0.1),
+]
 
 
 def dispatchers() -> dict[str, Any]:
@@ -87,7 +128,9 @@ def with_place(args: tuple[Any, ...], place: int, part: Any) -> tuple[Any, ...]:
 def traced_result(
     function: Any, args: tuple[Any, ...], place: int, wrap: Any, forward: bool
 ) -> tuple[Any, list[Any]]:
-    """The result with a handle in one place, and the plain arguments afterwards (a function may have written there)."""
+    """The result with a handle in one place, and the plain arguments afterwards (a function may
+    have written there).
+    """
     seen: list[Any] = []
     x = value_at(args, place)
 
@@ -112,7 +155,7 @@ def test_no_function_lets_plain_numbers_out(name):
     for args in TEMPLATES:
         try:
             run(function, tuple(fresh(args)))
-        except Exception:
+        except Exception:  # noqa: BLE001
             continue
         for (place, wrap), forward in itertools.product(places(args), (False, True)):
             x = value_at(args, place)

@@ -20,13 +20,23 @@ from .differences import slope
 T = 0.8
 PROGRAMS: dict[str, Callable[[Any], Any]] = {
     "full": lambda t: np.full((2, 3), t).sum() + np.full(3, [t, 1.0, t]) @ np.ones(3),
-    "full_like": lambda t: np.full_like(np.ones((2, 2)), t).sum() + np.full_like([1.0, 2.0], [t, t * t]).sum(),
-    "arange": lambda t: (np.arange(t, 3.0, t / 2) ** 2).sum() + np.arange(0.1, 2 * t + 0.05, 0.5).sum() * t,
-    "linspace": lambda t: (np.linspace(t, 2.0, 5) ** 2).sum() + (np.linspace([t, 1.0], 3.0, 4) ** 2).sum(),
+    "full_like": lambda t: (
+        np.full_like(np.ones((2, 2)), t).sum() + np.full_like([1.0, 2.0], [t, t * t]).sum()
+    ),
+    "arange": lambda t: (
+        (np.arange(t, 3.0, t / 2) ** 2).sum() + np.arange(0.1, 2 * t + 0.05, 0.5).sum() * t
+    ),
+    "linspace": lambda t: (
+        (np.linspace(t, 2.0, 5) ** 2).sum() + (np.linspace([t, 1.0], 3.0, 4) ** 2).sum()
+    ),
     "linspace_open": lambda t: (np.linspace(t, 3.0 * t, 4, endpoint=False) ** 3).sum(),
     "linspace_step": lambda t: np.linspace(0.0, t, 5, retstep=True)[1] ** 2,
-    "linspace_axis": lambda t: (np.linspace([t, 1.0], [2.0, t], 3, axis=-1) ** 2 @ np.arange(3.0)).sum(),
-    "logspace": lambda t: np.logspace(0.0, t, 4).sum() + np.logspace(0.1, 1.0, 3, base=t + 1.0).sum(),
+    "linspace_axis": lambda t: (
+        np.linspace([t, 1.0], [2.0, t], 3, axis=-1) ** 2 @ np.arange(3.0)
+    ).sum(),
+    "logspace": lambda t: (
+        np.logspace(0.0, t, 4).sum() + np.logspace(0.1, 1.0, 3, base=t + 1.0).sum()
+    ),
     "geomspace": lambda t: np.geomspace(t, 4.0, 5).sum() + np.geomspace(-t, -4.0, 3).sum(),
     "array_nested": lambda t: np.linalg.det(np.array([[t, 1.0], [0.5, t * t]])),
     "array_deep": lambda t: (np.array([[[t, 1.0], [2.0, t]], [[0.0, t], [t, t]]]) ** 2).sum(),
@@ -34,32 +44,60 @@ PROGRAMS: dict[str, Callable[[Any], Any]] = {
     "array_dtype": lambda t: np.array([[t, 1], [2, t]], dtype=float).sum() ** 2,
     "array_ndmin": lambda t: np.array([t, 1.0], ndmin=2)[0, 0] ** 2 + np.array(t, ndmin=1)[0],
     "array_zero_rank": lambda t: np.array(t) ** 2 + np.asarray(t) * 1.0,
-    "array_of_objects": lambda t: np.array(np.array([t, 2.0, t], dtype=object), dtype=float).sum() ** 2,
-    "asarray": lambda t: np.asarray([t, 2.0]).prod() + np.asanyarray([[t]])[0, 0] + np.ascontiguousarray(t)[0],
-    "asarray_chkfinite": lambda t: np.asarray_chkfinite([t, 1.0]).sum() + np.require([t, 2.0], float, ["C", "W"]).prod(),
-    "atleast": lambda t: np.atleast_1d(t)[0] + np.atleast_2d([t, 1.0])[0, 0] ** 2 + np.atleast_3d([t])[0, 0, 0] ** 3,
+    "array_of_objects": lambda t: (
+        np.array(np.array([t, 2.0, t], dtype=object), dtype=float).sum() ** 2
+    ),
+    "asarray": lambda t: (
+        np.asarray([t, 2.0]).prod() + np.asanyarray([[t]])[0, 0] + np.ascontiguousarray(t)[0]
+    ),
+    "asarray_chkfinite": lambda t: (
+        np.asarray_chkfinite([t, 1.0]).sum() + np.require([t, 2.0], float, ["C", "W"]).prod()
+    ),
+    "atleast": lambda t: (
+        np.atleast_1d(t)[0] + np.atleast_2d([t, 1.0])[0, 0] ** 2 + np.atleast_3d([t])[0, 0, 0] ** 3
+    ),
     "array_is_a_copy": lambda t: _array_is_a_copy(t),
     "made_then_written": lambda t: _made_then_written(t),
     "fromiter": lambda t: np.fromiter((t * k for k in range(4)), float, 3).sum() ** 2,
     "fromfunction": lambda t: np.fromfunction(lambda i, j: t ** (i + j), (2, 3)).sum(),
-    "lists": lambda t: np.sum([t, t * t]) + np.max([t, 0.1]) + np.mean([[t, 1.0], [t, t]], axis=0)[0],
+    "lists": lambda t: (
+        np.sum([t, t * t]) + np.max([t, 0.1]) + np.mean([[t, 1.0], [t, t]], axis=0)[0]
+    ),
     "lists_of_rows": lambda t: np.sum([np.ones(2) * t, np.ones(2)], axis=0) @ np.array([1.0, 2.0]),
-    "lists_by_keyword": lambda t: np.sum(a=[t, 2.0]) ** 2 + np.average([1.0, 2.0], weights=[t, 1.0]),
-    "lists_linalg": lambda t: np.linalg.inv([[t, 1.0], [0.0, 2.0]]).sum() + np.linalg.norm([t, 3.0]),
+    "lists_by_keyword": lambda t: (
+        np.sum(a=[t, 2.0]) ** 2 + np.average([1.0, 2.0], weights=[t, 1.0])
+    ),
+    "lists_linalg": lambda t: (
+        np.linalg.inv([[t, 1.0], [0.0, 2.0]]).sum() + np.linalg.norm([t, 3.0])
+    ),
     "lists_fft": lambda t: np.abs(np.fft.fft([t, 1.0, t * t])[1]) ** 2,
     "r_object": lambda t: (np.r_[t, 1.0, [t, t], 0:t:3j] ** 2).sum(),
     "c_object": lambda t: (np.c_[[t, 1.0], [2.0, t]] @ np.array([1.0, 3.0]))[1],
     "r_with_directive": lambda t: (np.r_["0,2", [t, 1.0], [2.0, t]] ** 2)[1, 1],
     "mgrid": lambda t: (np.mgrid[0:t:3j, 0:2] ** 2).sum() + (np.mgrid[t:3.0:0.5] ** 2).sum(),
     "ogrid": lambda t: (lambda y, x: (y * x).sum())(*np.ogrid[0:t:3j, 1:2:2j]),
-    "vectorize": lambda t: np.vectorize(lambda a, b: a * b if a > 0.5 else np.sin(b))(np.array([0.2, 0.9]), t).sum(),
+    "vectorize": lambda t: np.vectorize(lambda a, b: a * b if a > 0.5 else np.sin(b))(
+        np.array([0.2, 0.9]), t
+    ).sum(),
     "vectorize_closure": lambda t: np.vectorize(lambda k: t**k)(np.arange(1.0, 4.0)).sum(),
-    "vectorize_pair": lambda t: sum(part.sum() for part in np.vectorize(lambda a: (a * t, a + t))(np.ones(2))),
-    "vectorize_excluded": lambda t: np.vectorize(lambda a, p: a * p[0] + p[1], excluded={1})(np.ones(2), [t, t * t]).sum(),
-    "vectorize_signature": lambda t: np.vectorize(np.dot, signature="(n),(n)->()")(np.ones((2, 3)), np.array([t, t, 1.0])).sum(),
-    "vectorize_types": lambda t: np.vectorize(lambda a: a * t, otypes=[float])(np.arange(3)).sum() ** 2,
-    "frompyfunc": lambda t: np.frompyfunc(lambda a, b: a * b, 2, 1)(np.ones(3) * t, [t, 1.0, 2.0]).sum(),
-    "object_arithmetic": lambda t: ((np.array([t, 2.0], dtype=object) * 3.0 + 1.0) @ np.array([1.0, t], dtype=object)),
+    "vectorize_pair": lambda t: sum(
+        part.sum() for part in np.vectorize(lambda a: (a * t, a + t))(np.ones(2))
+    ),
+    "vectorize_excluded": lambda t: np.vectorize(lambda a, p: a * p[0] + p[1], excluded={1})(
+        np.ones(2), [t, t * t]
+    ).sum(),
+    "vectorize_signature": lambda t: np.vectorize(np.dot, signature="(n),(n)->()")(
+        np.ones((2, 3)), np.array([t, t, 1.0])
+    ).sum(),
+    "vectorize_types": lambda t: (
+        np.vectorize(lambda a: a * t, otypes=[float])(np.arange(3)).sum() ** 2
+    ),
+    "frompyfunc": lambda t: np.frompyfunc(lambda a, b: a * b, 2, 1)(
+        np.ones(3) * t, [t, 1.0, 2.0]
+    ).sum(),
+    "object_arithmetic": lambda t: (
+        (np.array([t, 2.0], dtype=object) * 3.0 + 1.0) @ np.array([1.0, t], dtype=object)
+    ),
     "object_meets_array": lambda t: (
         (np.ones(2) * t * np.array([t, 2.0], dtype=object)).sum()
         + (np.array([t, 2.0], dtype=object) - np.ones(2) * t) @ np.array([1.0, 3.0])
@@ -67,16 +105,23 @@ PROGRAMS: dict[str, Callable[[Any], Any]] = {
         + np.concatenate([np.array([t, 2.0], dtype=object), np.ones(1) * t]).sum() ** 2
     ),
     "ndenumerate": lambda t: sum(k[0] * x for k, x in np.ndenumerate(np.array([t, t * t]))),
-    "statistics": lambda t: statistics.mean([t, 2.0]) * statistics.pvariance([t, 1.0, 3.0]) + statistics.stdev((t, 1.0)),
+    "statistics": lambda t: (
+        statistics.mean([t, 2.0]) * statistics.pvariance([t, 1.0, 3.0]) + statistics.stdev((t, 1.0))
+    ),
     "statistics_means": lambda t: (
-        statistics.fmean([t, 2.0], [1.0, t]) + statistics.geometric_mean([t, 3.0]) + statistics.harmonic_mean([t, 1.0])
+        statistics.fmean([t, 2.0], [1.0, t])
+        + statistics.geometric_mean([t, 3.0])
+        + statistics.harmonic_mean([t, 1.0])
     ),
     "statistics_pairs": lambda t: (
-        statistics.covariance([t, 1.0, 3.0], [1.0, t, 2.0]) + statistics.correlation([t, 1.0, 3.0], [1.0, 5.0, 2.0])
+        statistics.covariance([t, 1.0, 3.0], [1.0, t, 2.0])
+        + statistics.correlation([t, 1.0, 3.0], [1.0, 5.0, 2.0])
         + statistics.linear_regression([1.0, 2.0, 4.0], [t, 1.0, t * t]).slope
     ),
-    "statistics_order": lambda t: statistics.median([t, 0.1, 5.0]) + statistics.median_low([t, 5.0]),
-}  # fmt: skip
+    "statistics_order": lambda t: (
+        statistics.median([t, 0.1, 5.0]) + statistics.median_low([t, 5.0])
+    ),
+}
 
 
 def _array_is_a_copy(t):
@@ -91,12 +136,32 @@ def _array_is_a_copy(t):
 def _made_then_written(t):
     total = 0.0
     for made in (
-        np.zeros(2), np.ones(2), np.eye(2)[0], np.identity(2), np.tri(2), np.array([1.0, 2.0]), np.copy([1.0, 2.0]),
-        np.linspace(0.0, 1.0, 2), np.arange(2.0), np.full(2, 3.0), np.zeros_like([1.0, 2.0]), np.tile([1.0], 2),
-        np.repeat([1.0, 2.0], 1), np.logspace(0, 1, 2), np.geomspace(1, 2, 2), np.diag([1.0, 2.0]),
-        np.vander([1.0, 2.0]), np.triu(np.ones((2, 2))), np.meshgrid([1.0, 2.0], [3.0])[0], np.hanning(3), np.r_[1.0, 2.0],
-        np.mgrid[0:1:2j], np.full_like([1.0, 2.0], 4.0), np.fromiter([1.0, 2.0], float), np.array([1.0, 2.0]) * 2.0,
-    ):  # fmt: skip
+        np.zeros(2),
+        np.ones(2),
+        np.eye(2)[0],
+        np.identity(2),
+        np.tri(2),
+        np.array([1.0, 2.0]),
+        np.copy([1.0, 2.0]),
+        np.linspace(0.0, 1.0, 2),
+        np.arange(2.0),
+        np.full(2, 3.0),
+        np.zeros_like([1.0, 2.0]),
+        np.tile([1.0], 2),
+        np.repeat([1.0, 2.0], 1),
+        np.logspace(0, 1, 2),
+        np.geomspace(1, 2, 2),
+        np.diag([1.0, 2.0]),
+        np.vander([1.0, 2.0]),
+        np.triu(np.ones((2, 2))),
+        np.meshgrid([1.0, 2.0], [3.0])[0],
+        np.hanning(3),
+        np.r_[1.0, 2.0],
+        np.mgrid[0:1:2j],
+        np.full_like([1.0, 2.0], 4.0),
+        np.fromiter([1.0, 2.0], float),
+        np.array([1.0, 2.0]) * 2.0,
+    ):
         made[..., 0] = t * t
         total = total + made.sum()
     return total
@@ -136,9 +201,15 @@ def inside(fun: Callable[[Any], Any]) -> Any:
 
 def test_whole_numbers_and_masks_stay_plain():
     for make in (
-        lambda t: np.zeros(3, int), lambda t: np.ones(2, bool), lambda t: np.arange(4), lambda t: np.array([1, 2]),
-        lambda t: np.empty(2, object), lambda t: np.array(["a"]), lambda t: np.full(2, 7), lambda t: np.indices((2, 2)),
-    ):  # fmt: skip
+        lambda t: np.zeros(3, int),
+        lambda t: np.ones(2, bool),
+        lambda t: np.arange(4),
+        lambda t: np.array([1, 2]),
+        lambda t: np.empty(2, object),
+        lambda t: np.array(["a"]),
+        lambda t: np.full(2, 7),
+        lambda t: np.indices((2, 2)),
+    ):
         assert type(inside(make)) is np.ndarray
 
 
@@ -179,9 +250,19 @@ def test_text_beside_a_traced_number_is_refused():
 # ---------------------------------------------------------------- random numbers
 
 MOVED = {
-    "normal": (T, 2.0), "uniform": (-1.0, T), "exponential": (T,), "laplace": (1.0, T), "logistic": (T, T), "gumbel": (T, 0.3),
-    "lognormal": (T, 0.2), "rayleigh": (T,), "weibull": (T,), "pareto": (T + 2.0,), "power": (T,), "gamma": (2.5, T),
-}  # fmt: skip
+    "normal": (T, 2.0),
+    "uniform": (-1.0, T),
+    "exponential": (T,),
+    "laplace": (1.0, T),
+    "logistic": (T, T),
+    "gumbel": (T, 0.3),
+    "lognormal": (T, 0.2),
+    "rayleigh": (T,),
+    "weibull": (T,),
+    "pareto": (T + 2.0,),
+    "power": (T,),
+    "gamma": (2.5, T),
+}
 SOURCES: dict[str, Callable[[], Any]] = {
     "default_rng": lambda: np.random.default_rng(7),
     "Generator": lambda: np.random.Generator(np.random.Philox(7)),
@@ -214,9 +295,17 @@ def test_draws_without_traced_parameters_are_the_same_numbers():
         rng, old = np.random.default_rng(3), np.random.RandomState(3)
         np.random.seed(5)
         draws = [
-            rng.normal(size=3), rng.integers(0, 9, 4), rng.random(), old.rand(2), old.poisson(3.0, 2), np.random.randn(2),
-            rng.choice(5, 2, replace=False), np.random.uniform(1.0, 2.0), rng.permutation(4), rng.standard_t(3.0),
-        ]  # fmt: skip
+            rng.normal(size=3),
+            rng.integers(0, 9, 4),
+            rng.random(),
+            old.rand(2),
+            old.poisson(3.0, 2),
+            np.random.randn(2),
+            rng.choice(5, 2, replace=False),
+            np.random.uniform(1.0, 2.0),
+            rng.permutation(4),
+            rng.standard_t(3.0),
+        ]
         assert isinstance(rng, np.random.Generator)
         assert isinstance(old, np.random.RandomState)
         return draws

@@ -17,7 +17,7 @@ FUNCTIONS: dict[Any, Callable[..., Any]] = {}
 METHODS: dict[str, Callable[..., Any]] = {}
 """Array method name -> implementation taking the handle first."""
 
-TWINS: dict[Any, Callable[..., Any]] = {}
+TWINS: dict[Any, Any] = {}
 """Original callable that no protocol reaches (``np.zeros``, ``math.sin``) -> its stand-in while a trace runs."""
 
 

@@ -20,6 +20,8 @@ from wengert.ops import arithmetic, compare
 from wengert.ops.join import holds_handle, nested, zero_dimensional
 from wengert.ops.memory import write
 
+numpy: Any = np  # whose stubs know fewer calls than NumPy answers
+
 ELL = ("index", Ellipsis)
 
 
@@ -38,6 +40,7 @@ def _maker(original: Callable[..., Any]) -> Callable[..., Any]:
     return make
 
 
+_original: Any
 # Their arguments are sizes and options: a traced one is asked for an integer, or refused.
 for _original in (
     np.zeros,
@@ -107,7 +110,7 @@ def meshgrid(*xi: Any, **options: Any) -> Any:
 @twin(np.indices)
 def indices(dimensions: Any, dtype: Any = int, sparse: bool = False) -> Any:
     """``np.indices``."""
-    made = np.indices(dimensions, dtype, sparse)
+    made = numpy.indices(dimensions, dtype, sparse)
     return tuple(map(owned, made)) if sparse else owned(made)
 
 
@@ -116,8 +119,8 @@ def full(shape: Any, fill_value: Any, dtype: Any = None, order: str = "C", **mor
     """``np.full``: a traced value fills the array by one write."""
     value = stacked(fill_value)
     if not is_handle(value):
-        return owned(np.full(shape, fill_value, dtype, order, **more))
-    return _filled(np.zeros(shape, value.dtype if dtype is None else dtype, order), value)
+        return owned(numpy.full(shape, fill_value, dtype, order, **more))
+    return _filled(numpy.zeros(shape, value.dtype if dtype is None else dtype, order), value)
 
 
 def _filled(memory: np.ndarray[Any, Any], value: Any) -> Any:
@@ -200,8 +203,8 @@ def full_like(
     """``np.full_like`` with a traced model or value."""
     value = stacked(fill_value)
     if not is_handle(value):
-        return owned(np.full_like(_model(a), value, dtype=dtype, order=order, shape=shape))
-    return _filled(np.zeros_like(_model(a), dtype=dtype, order=order, shape=shape), value)
+        return owned(numpy.full_like(_model(a), value, dtype=dtype, order=order, shape=shape))
+    return _filled(numpy.zeros_like(_model(a), dtype=dtype, order=order, shape=shape), value)
 
 
 TWINS[np.full_like] = full_like  # NumPy does not look at the value to fill in
@@ -374,7 +377,7 @@ def copy(a: Any, order: str = "K", subok: bool = False) -> Any:
     a = stacked(a)
     if type(a) is TracedScalar:
         return zero_dimensional(a)
-    return a.copy() if is_handle(a) else np.copy(a, order, subok)
+    return a.copy() if is_handle(a) else numpy.copy(a, order, subok)
 
 
 __all__ = ["arange", "full", "linspace", "owned"]

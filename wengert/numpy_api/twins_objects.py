@@ -44,10 +44,10 @@ class Vectorize(np.vectorize, metaclass=_SameAs):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the function element by element."""
-        if tracing.get() is None or self.pyfunc is np._NoValue:  # type: ignore[attr-defined]
+        if tracing.get() is None or self.pyfunc is np._NoValue:
             return super().__call__(*args, **kwargs)
         function, arrays = self._positional(args, kwargs)
-        if self.signature is not None:  # type: ignore[attr-defined]
+        if self.signature is not None:
             return self._by_signature(function, arrays)
         shape = np.broadcast_shapes(*(a.shape for a in arrays))
         if 0 in shape:
@@ -61,7 +61,7 @@ class Vectorize(np.vectorize, metaclass=_SameAs):
         self, args: Sequence[Any], kwargs: dict[str, Any]
     ) -> tuple[Callable[..., Any], list[Any]]:
         """The function of the looped arguments alone, and these arguments as arrays."""
-        function, excluded = self.pyfunc, self.excluded  # type: ignore[attr-defined]
+        function, excluded = self.pyfunc, self.excluded
         if not kwargs and not excluded:
             return function, [asarray(a) for a in args]
         names = [name for name in kwargs if name not in excluded]
@@ -85,7 +85,7 @@ class Vectorize(np.vectorize, metaclass=_SameAs):
         return self._column(results, shape, 0)
 
     def _column(self, results: list[Any], shape: tuple[int, ...], k: int) -> Any:
-        declared = self.otypes  # type: ignore[attr-defined]
+        declared = self.otypes
         first = results[0]
         # NumPy takes the type of the first result for all, and so truncates the others when that is
         # an integer.
@@ -108,7 +108,7 @@ class Vectorize(np.vectorize, metaclass=_SameAs):
         return stack if stack.dtype == dtype else astype(stack, dtype)
 
     def _by_signature(self, function: Callable[..., Any], arrays: list[Any]) -> Any:
-        inputs = str(self.signature).replace(" ", "").split("->")[0]  # type: ignore[attr-defined]
+        inputs = str(self.signature).replace(" ", "").split("->")[0]
         ranks = [
             len([d for d in part.split(",") if d]) for part in re.findall(r"\(([^)]*)\)", inputs)
         ]
@@ -137,7 +137,7 @@ def _elements(a: Any, shape: tuple[int, ...]) -> list[Any]:
     """
     if is_handle(a):
         return [a[index] for index in np.ndindex(shape)]
-    return a.astype(object).ravel().tolist()  # type: ignore[no-any-return]
+    return a.astype(object).ravel().tolist()
 
 
 # ---------------------------------------------------------------- np.r_, np.c_
@@ -193,7 +193,8 @@ class _Concatenation:
         axis, ndmin, trans1d = original.axis, original.ndmin, original.trans1d
         if isinstance(items[0], str):
             numbers = [int(part) for part in items[0].split(",")]
-            axis, ndmin, trans1d = (*numbers, *(axis, ndmin, trans1d)[len(numbers) :])
+            kept: list[Any] = [axis, ndmin, trans1d]
+            axis, ndmin, trans1d = numbers + kept[len(numbers) :]
             items = items[1:]
         parts = [_laid_out(item, max(ndmin, 1), trans1d) for item in items]
         return np.concatenate(parts, axis=axis)

@@ -175,7 +175,8 @@ def _permutation(base: Base, generator: Any, x: Any, axis: int = 0) -> Any:
 
 
 def _shuffle(base: Base, generator: Any, x: Any, axis: int = 0) -> None:
-    if type(x) is not TracedArray:
+    kind: Any = type(x)
+    if kind is not TracedArray:
         raise _no_formula("shuffle")
     order = np.arange(x.shape[axis])
     base.shuffle(generator, order)
