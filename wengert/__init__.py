@@ -1,6 +1,7 @@
 """wengert: exact derivatives of the NumPy programs people already have."""
 
 from wengert.api.batching import vmap
+from wengert.api.checking import check_grads
 from wengert.api.custom import custom_jvp, custom_vjp, stop_gradient
 from wengert.api.gradients import grad, jvp, value_and_grad, vjp
 from wengert.api.jacobians import (
@@ -51,6 +52,7 @@ __all__ = [
     "VerificationError",
     "WengertError",
     "WengertWarning",
+    "check_grads",
     "custom_jvp",
     "custom_vjp",
     "derivative",

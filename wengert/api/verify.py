@@ -169,10 +169,13 @@ def same(a: Any, b: Any, *, rounding: bool = False) -> bool:
 
 def _differing(x: np.ndarray[Any, Any], y: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """Where two arrays of one dtype differ in value or in the sign of a zero."""
+    found: np.ndarray[Any, Any]
     if x.dtype.kind == "c":
-        return _differing(x.real, y.real) | _differing(x.imag, y.imag)
-    both_nan = np.isnan(x) & np.isnan(y)
-    return np.logical_not(both_nan | ((x == y) & (np.signbit(x) == np.signbit(y))))
+        found = _differing(x.real, y.real) | _differing(x.imag, y.imag)
+    else:
+        both_nan = np.isnan(x) & np.isnan(y)
+        found = np.logical_not(both_nan | ((x == y) & (np.signbit(x) == np.signbit(y))))
+    return found
 
 
 def _entry(a: Any, b: Any) -> str:
