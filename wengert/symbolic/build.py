@@ -286,6 +286,10 @@ def _interned(flat: list[Any], out: tuple[Hashable, ...], sizes: dict[Any, Size]
             return term
         if isinstance(term, Sum) and len(idx) == len(out) and set(idx) == set(out):
             return add([(c, contract([(t, idx)], out)) for c, t in term.terms], shape)
+        if isinstance(term, Sum) and len(out) < len(idx):
+            parts = add([(c, contract([(t, idx)], out, dict(sizes))) for c, t in term.terms], shape)
+            if len(parts.terms if isinstance(parts, Sum) else (parts,)) < len(term.terms):
+                return parts
         if len(idx) == len(out) and set(idx) == set(out):
             moved = pushed(term, tuple(idx.index(x) for x in out))
             if moved is not None:

@@ -1,0 +1,322 @@
+"""Forms as NumPy source: one expression of ``np`` alone, in the order of multiplication that costs least.
+
+Imports notation. Invariant: the expression has the shape of the form (vectors are 1-D) and calls nothing but NumPy, and SciPy's
+special functions where NumPy has none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from fractions import Fraction
+from typing import Any
+
+from wengert.core.errors import NoRuleError
+from wengert.symbolic.dims import Dim
+from wengert.symbolic.functions import FUNCTIONS
+from wengert.symbolic.notation import Form, turned, unscaled
+from wengert.symbolic.writer import ADD, ATOM, MUL, POWER, filling
+
+Text = tuple[str, int]
+SPECIAL = {"erf": "erf", "erfc": "erfc", "gammaln": "gammaln", "digamma": "psi"}
+COMPARE = {"greater": ">", "greater_equal": ">=", "equal": "=="}
+
+
+class Code:
+    """Writes NumPy; ``sizes`` gives the text of each named dimension, ``named`` the parts that have a name already."""
+
+    def __init__(self, sizes: Mapping[str, str], named: Mapping[Form, str] | None = None) -> None:
+        self.sizes = sizes
+        self.named = dict(named or {})
+
+    def write(self, form: Form) -> str:
+        """A form as one NumPy expression."""
+        return self.text(form)[0]
+
+    def at(self, form: Form, level: int) -> str:
+        """The expression, in parentheses when it binds less than ``level``."""
+        text, own = self.text(form)
+        return text if own >= level else f"({text})"
+
+    def text(self, form: Form) -> Text:
+        """The expression and how tightly it binds."""
+        if form in self.named:
+            return self.named[form], ATOM
+        return getattr(self, "_" + form.kind)(form)  # type: ignore[no-any-return]
+
+    def number(self, value: Any) -> Text:
+        """A number, exact where a decimal is."""
+        if isinstance(value, Fraction):
+            if value.denominator == 1:
+                return str(value.numerator), ATOM if value >= 0 else ADD
+            if Fraction(repr(float(value))) == value:
+                return repr(float(value)), ATOM if value >= 0 else ADD
+            return f"{value.numerator} / {value.denominator}", MUL if value >= 0 else ADD
+        return repr(float(value)), ATOM if value >= 0 else ADD
+
+    def dim(self, value: Any) -> Text:
+        """A dimension from the shapes of the arrays."""
+        if not isinstance(value, Dim):
+            return str(value), ATOM
+        if value.simple:
+            (name,) = value.names
+            return self.sizes.get(name, name), ATOM
+        parts = []
+        for monomial, c in value.terms:
+            words = [self.sizes.get(n, n) for n, p in monomial for _ in range(p)]
+            parts.append(" * ".join([str(c)] * (c != 1 or not words) + words))
+        return " + ".join(parts), ADD
+
+    def shape(self, dims: tuple[Any, ...]) -> str:
+        words = [self.dim(d)[0] for d in dims]
+        return words[0] if len(words) == 1 else "(" + ", ".join(words) + ")"
+
+    def _num(self, form: Form) -> Text:
+        return self.number(form.value)
+
+    def _name(self, form: Form) -> Text:
+        return form.value[0], ATOM
+
+    def _constant(self, form: Form) -> Text:
+        return f"np.{form.value}", ATOM
+
+    def _dim(self, form: Form) -> Text:
+        return self.dim(form.value)
+
+    def _eye(self, form: Form) -> Text:
+        return f"np.eye({self.dim(form.value)[0]})", ATOM
+
+    def _ones(self, form: Form) -> Text:
+        return f"np.ones({self.shape(form.value)})", ATOM
+
+    def _zeros(self, form: Form) -> Text:
+        return f"np.zeros({self.shape(form.value)})", ATOM
+
+    def _filled(self, form: Form) -> Text:
+        return self.text(form.args[0])
+
+    def _select(self, form: Form) -> Text:
+        (count, dim), start, step = form.value
+        first = "" if start == 0 else self.dim(start)[0]
+        stop = start + step * count
+        last = "" if stop == dim or step < 0 else self.dim(stop)[0]
+        return f"np.eye({self.dim(dim)[0]})[{first}:{last}{'' if step == 1 else f':{step}'}]", ATOM
+
+    def _scale(self, form: Form) -> Text:
+        inner = form.args[0]
+        if form.value == -1:
+            return "-" + self.at(inner, POWER if inner.kind == "mat" else MUL), ADD
+        number, level = self.number(form.value)
+        if form.value < 0:
+            return f"{number} * {self.at(inner, POWER)}", MUL
+        return f"{number if level >= MUL else f'({number})'} * {self.factor(inner)}", MUL
+
+    def factor(self, form: Form) -> str:
+        """A factor on the right of ``*``."""
+        return self.at(form, MUL if form.kind in ("had", "mul", "div") and form not in self.named else POWER)
+
+    def _add(self, form: Form) -> Text:
+        text = ""
+        for k, given in enumerate(form.args):
+            arg = filling(given) if len(form.args) > 1 else given
+            arg = self.spread(arg) if form.rank == 2 and any(not _broadcasts(a) for a in form.args) else arg
+            c, rest = unscaled(arg)
+            shown = arg
+            if c < 0:
+                shown = Form("num", value=-c) if arg.kind == "num" else rest if c == -1 else Form("scale", (rest,), -c, arg.rank)
+            word = self.at(shown, MUL)
+            text += (("-" if c < 0 else "") if k == 0 else " - " if c < 0 else " + ") + word
+        return text, ADD
+
+    def spread(self, form: Form) -> Form:
+        """An outer product with ones, as the vector that NumPy broadcasts."""
+        c, rest = unscaled(form)
+        if rest.kind == "outer" and rest.args[0].kind == "ones":
+            return Form("scale", (rest.args[1],), c, 2) if c != 1 else rest.args[1]
+        if rest.kind == "outer" and rest.args[1].kind == "ones":
+            column = Form("column", (rest.args[0],), rank=2)
+            return Form("scale", (column,), c, 2) if c != 1 else column
+        return form
+
+    def _column(self, form: Form) -> Text:
+        return self.at(form.args[0], ATOM) + "[:, None]", ATOM
+
+    def _row(self, form: Form) -> Text:
+        return self.at(form.args[0], ATOM) + "[None, :]", ATOM
+
+    def _mul(self, form: Form) -> Text:
+        return " * ".join(self.at(a, MUL) if k == 0 and a.kind != "mat" else self.at(a, POWER) for k, a in enumerate(form.args)), MUL
+
+    def _had(self, form: Form) -> Text:
+        return " * ".join(self.at(a, POWER) for a in form.args), MUL
+
+    def _div(self, form: Form) -> Text:
+        return f"{self.at(form.args[0], MUL)} / {self.at(form.args[1], POWER)}", MUL
+
+    def _mat(self, form: Form) -> Text:
+        return self.product(list(zip(form.args, form.value, strict=True)))
+
+    def product(self, parts: list[tuple[Form, bool]]) -> Text:
+        """A chain: inverses solve, diagonals scale, a vector at the end is met first."""
+        if len(parts) == 1:
+            return self.part(*parts[0])
+        form, flag = parts[0]
+        rest = parts[1:]
+        if form.kind == "inv" and form not in self.named:
+            return f"np.linalg.solve({self.turned(form.args[0], flag)}, {self.product(rest)[0]})", ATOM
+        if form.kind == "diag" and form not in self.named:
+            tail, level = self.product(rest)
+            tail = tail if level >= POWER else f"({tail})"
+            rank = 1 if rest[-1][0].rank == 1 else 2
+            return f"{self.at(form.args[0], ATOM)}{'[:, None]' if rank == 2 else ''} * {tail}", MUL
+        last, turned_last = parts[-1]
+        if last.kind == "diag" and last not in self.named:
+            return f"{self.grouped(parts[:-1])} * {self.at(last.args[0], POWER)}", MUL
+        if any(f.kind in ("diag", "inv") and f not in self.named for f, _ in rest) or (last.rank == 1 and form.rank == 2):
+            return f"{self.grouped(parts[:1])} @ {self.grouped(rest)}", MUL
+        if form.rank == 1 and last.rank == 1 and len(parts) > 2:
+            return " @ ".join(self.grouped([p]) for p in parts), MUL
+        return " @ ".join(self.grouped([p]) for p in parts), MUL
+
+    def grouped(self, parts: list[tuple[Form, bool]]) -> str:
+        text, level = self.product(parts)
+        return text if level >= POWER else f"({text})"
+
+    def part(self, form: Form, flag: bool) -> Text:
+        """One factor of a chain."""
+        return self.text(form) if form.rank == 1 else (self.turned(form, flag), POWER) if flag else self.text(form)
+
+    def turned(self, form: Form, flag: bool) -> str:
+        return self.at(form, ATOM) + ".T" if flag else self.write(form)
+
+    def _T(self, form: Form) -> Text:
+        return self.at(form.args[0], ATOM) + ".T", ATOM
+
+    def _outer(self, form: Form) -> Text:
+        u, v = form.args
+        return f"np.outer({self.write(u)}, {self.write(v)})", ATOM
+
+    def _inv(self, form: Form) -> Text:
+        return f"np.linalg.inv({self.write(form.args[0])})", ATOM
+
+    def _matrix(self, form: Form) -> Text:
+        inner = self.write(form.args[0])
+        if form.value == "det":
+            return f"np.linalg.det({inner})", ATOM
+        if form.value == "nuclear":
+            return f"np.linalg.norm({inner}, 'nuc')", ATOM
+        return f"np.linalg.slogdet({inner})[1]", ATOM
+
+    def _pow(self, form: Form) -> Text:
+        if form.value == Fraction(1, 2):
+            return f"np.sqrt({self.write(form.args[0])})", ATOM
+        if form.args[0].kind == "norm" and form.value % 2 == 0:
+            inner = self.at(Form("norm2sq", form.args[0].args), ATOM)
+            return f"{inner}**{self.number(form.value / 2)[0]}", POWER
+        number, level = self.number(form.value)
+        return f"{self.at(form.args[0], ATOM)}**{number if level >= ATOM else f'({number})'}", POWER
+
+    def _power(self, form: Form) -> Text:
+        return f"{self.at(form.args[0], ATOM)}**{self.at(form.args[1], ATOM)}", POWER
+
+    def _norm2sq(self, form: Form) -> Text:
+        inner = form.args[0]
+        if inner.rank == 1 and (inner.kind == "name" or inner in self.named):
+            word = self.at(inner, ATOM)
+            return f"{word} @ {word}", MUL
+        return f"np.sum({self.at(inner, ATOM)}**2)", ATOM
+
+    def _norm(self, form: Form) -> Text:
+        if form.value == "1":
+            return f"np.sum(np.abs({self.write(form.args[0])}))", ATOM
+        return f"np.linalg.norm({self.write(form.args[0])})", ATOM
+
+    def _tr(self, form: Form) -> Text:
+        inner = form.args[0]
+        if inner.kind == "mat" and len(inner.args) == 2 and inner.value[0]:
+            return f"np.sum({self.at(inner.args[0], POWER)} * {self.at(turned(inner.args[1]) if inner.value[1] else inner.args[1], POWER)})", ATOM
+        return f"np.trace({self.write(inner)})", ATOM
+
+    def _sum(self, form: Form) -> Text:
+        return f"np.sum({self.write(form.args[0])})", ATOM
+
+    def _rowsum(self, form: Form) -> Text:
+        return f"np.sum({self.write(form.args[0])}, axis={form.value[0]})", ATOM
+
+    def _mean(self, form: Form) -> Text:
+        return f"np.mean({self.write(form.args[0])}{'' if form.value is None else f', axis={form.value}'})", ATOM
+
+    def _diag(self, form: Form) -> Text:
+        return f"np.diag({self.write(form.args[0])})", ATOM
+
+    _diagonal = _diag
+
+    def _reduce(self, form: Form) -> Text:
+        name, axes, rank = form.value
+        inner = self.write(form.args[0])
+        axis = "" if len(axes) == rank else f", axis={axes[0] if len(axes) == 1 else axes}"
+        keep = f"{axis or ', axis=None'}, keepdims=True" if axis else ""
+        if name in ("logsumexp", "softmax") and len(axes) == rank > 1:
+            total = f"np.logaddexp.reduce({self.at(form.args[0], ATOM)}.ravel())"
+            return (total, ATOM) if name == "logsumexp" else (f"np.exp({inner} - {total})", ATOM)
+        if name == "logsumexp":
+            return f"np.logaddexp.reduce({inner}{axis})", ATOM
+        if name == "softmax":
+            return f"np.exp({inner} - np.logaddexp.reduce({inner}{keep}))", ATOM
+        if name in ("max", "min"):
+            return f"np.{name}({inner}{axis})", ATOM
+        hit = f"({self.at(form.args[0], MUL)} == np.{name[3:]}({inner}{keep}))"
+        return f"{hit} / np.sum({hit}{keep})", MUL
+
+    def _call(self, form: Form) -> Text:
+        name, args = form.value, form.args
+        if name in SIMPLE:
+            return SIMPLE[name](self, args[0])
+        if name in COMPARE:
+            return f"({self.at(args[0], MUL)} {COMPARE[name]} {self.at(args[1], MUL)})", ATOM
+        inner = ", ".join(self.write(filling(a)) for a in args)
+        if name in SPECIAL:
+            return f"special.{SPECIAL[name]}({inner})", ATOM
+        if name == "trigamma":
+            return f"special.polygamma(1, {inner})", ATOM
+        if name == "where":
+            c, a, b = (self.write(filling(x)) for x in args)
+            return f"np.where({c}, {a}, {b})", ATOM
+        return f"{FUNCTIONS[name].numpy}({inner})", ATOM
+
+    def _abstract(self, form: Form) -> Text:
+        raise NoRuleError(f"no NumPy source: {form.value[0]} is an abstract function")
+
+    def _einsum(self, form: Form) -> Text:
+        places, rank, sizes = form.value
+        letters = "ijklmnabcdefghopqrstuvwxyz"
+        spec = ",".join("".join(letters[i] for i in idx) for idx in places) + "->" + letters[:rank]
+        words = ", ".join(self.write(f) for f in form.args)
+        return f"np.einsum('{spec}', {words})", ATOM
+
+
+def _broadcasts(form: Form) -> bool:
+    _, rest = unscaled(form)
+    return rest.kind in ("ones", "filled") or (rest.kind == "outer" and any(a.kind == "ones" for a in rest.args)) or (
+        rest.kind in ("mul", "div") and any(_broadcasts(a) for a in rest.args if a.rank))
+
+
+def _sigmoid(code: Code, x: Form) -> Text:
+    return f"1 / (1 + np.exp({code.write(_negated(x))}))", MUL
+
+
+def _negated(x: Form) -> Form:
+    c, rest = unscaled(x)
+    if rest.kind == "num":
+        return Form("num", value=-c)
+    if rest.kind == "add" and c == 1:
+        return Form("scale", (x,), Fraction(-1), x.rank)
+    return rest if c == -1 else Form("scale", (rest,), -c, x.rank)
+
+
+SIMPLE: dict[str, Callable[[Code, Form], Text]] = {
+    "sigmoid": _sigmoid,
+    "softplus": lambda code, x: (f"np.logaddexp(0, {code.write(x)})", ATOM),
+    "relu": lambda code, x: (f"np.maximum({code.write(x)}, 0)", ATOM),
+    "step": lambda code, x: (f"({code.at(x, MUL)} > 0) * 1.0", MUL),
+    "half": lambda code, x: (f"np.heaviside({code.write(x)}, 0.5)", ATOM),
+}

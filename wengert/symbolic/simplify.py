@@ -1,0 +1,131 @@
+"""Choosing the smallest of a few equal forms: as it stands, multiplied out, over a common denominator.
+
+Imports build, functions, recover. Invariant: every candidate is an identity of the constructors, so the choice is only about size.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+from wengert.symbolic import functions
+from wengert.symbolic.build import add, contract
+from wengert.symbolic.notation import size
+from wengert.symbolic.recover import form_of
+from wengert.symbolic.terms import Fn, Prod, Sum, Term
+
+MOST = 40
+
+
+def simplified(term: Term) -> Term:
+    """The candidate with the smallest printed form."""
+    found = term.memory.get("simplified")
+    if found is None:
+        found = term.memory["simplified"] = _smallest(term)
+    return found  # type: ignore[no-any-return]
+
+
+def _smallest(term: Term) -> Term:
+    inner = rebuilt(term)
+    best, least = inner, size(form_of(inner))
+    if least > 600:
+        return best
+    seen = {inner.ident}
+    for candidate in (expanded(inner), together(inner), together(expanded(inner)), expanded(together(inner))):
+        if candidate.ident in seen:
+            continue
+        seen.add(candidate.ident)
+        cost = size(form_of(candidate))
+        if cost < least:
+            best, least = candidate, cost
+    return best
+
+
+def rebuilt(term: Term) -> Term:
+    """The term with each part that is a sum inside a product simplified by itself."""
+    if isinstance(term, Sum):
+        return add([(c, rebuilt(t)) for c, t in term.terms], term.shape)
+    if isinstance(term, Prod):
+        made = []
+        changed = False
+        for t, idx in term.factors:
+            base, p = (t.args[0], t.params[0]) if isinstance(t, Fn) and t.name == "pow" else (t, Fraction(1))
+            if isinstance(base, (Sum, Fn)):
+                new = functions.power(simplified(base) if isinstance(base, Sum) else base, p)
+                changed = changed or new is not t
+                made.append((new, idx))
+            else:
+                made.append((t, idx))
+        if changed:
+            return contract(made, tuple(range(term.rank)), dict(enumerate(term.sizes)))
+    return term
+
+
+def expanded(term: Term) -> Term:
+    """Products of sums multiplied out, up to a limit."""
+    if isinstance(term, Sum):
+        return add([(c, expanded(t)) for c, t in term.terms], term.shape)
+    if isinstance(term, Fn) and term.name == "pow" and isinstance(term.args[0], Sum):
+        p = term.params[0]
+        if p in (2, 3) and len(term.args[0].terms) ** int(p) <= MOST:
+            axes = tuple(range(term.rank))
+            return expanded(_distributed([(term.args[0], axes)] * int(p), axes, {}))
+    if isinstance(term, Prod):
+        factors: list[Any] = []
+        count = 1
+        for t, idx in term.factors:
+            if isinstance(t, Fn) and t.name == "pow" and isinstance(t.args[0], Sum) and t.params[0] in (2, 3):
+                factors.extend([(t.args[0], idx)] * int(t.params[0]))
+                count *= len(t.args[0].terms) ** int(t.params[0])
+            else:
+                factors.append((t, idx))
+                count *= len(t.terms) if isinstance(t, Sum) else 1
+        if 1 < count <= MOST:
+            return _distributed(factors, tuple(range(term.rank)), dict(enumerate(term.sizes)))
+    return term
+
+
+def _distributed(factors: list[Any], out: tuple[int, ...], sizes: dict[Any, Any]) -> Term:
+    """sum of all products of one term from each factor."""
+    rows: list[tuple[Any, list[Any]]] = [(Fraction(1), [])]
+    for t, idx in factors:
+        parts = t.terms if isinstance(t, Sum) else ((Fraction(1), t),)
+        rows = [(c * d, [*row, (u, idx)]) for c, row in rows for d, u in parts]
+    made = [(c, contract(row, out, sizes)) for c, row in rows]
+    return add(made, made[0][1].shape)
+
+
+def together(term: Term) -> Term:
+    """A sum over its common denominator, numerator multiplied out."""
+    if not isinstance(term, Sum) or len(term.terms) > MOST:
+        return term
+    powers: dict[int, list[Any]] = {}
+    for _, t in term.terms:
+        for base, p in _denominators(t):
+            entry = powers.setdefault(base.ident, [base, Fraction(0)])
+            entry[1] = max(entry[1], p)
+    if not powers:
+        return term
+    axes = tuple(range(term.rank))
+    sizes = dict(enumerate(term.shape))
+
+    def place(base: Term) -> tuple[int, ...]:
+        return axes if base.rank else ()
+
+    up = [(functions.power(b, p), place(b)) for b, p in powers.values()]
+    down = [(functions.power(b, -p), place(b)) for b, p in powers.values()]
+    top = add([(c, expanded(contract([(t, axes), *up], axes, sizes))) for c, t in term.terms], term.shape)
+    return contract([(top, axes), *down], axes, sizes)
+
+
+def _denominators(term: Term) -> list[tuple[Term, Any]]:
+    """The divisors of a term that are scalars or have all its axes, with their powers."""
+    axes = tuple(range(term.rank))
+    factors = term.factors if isinstance(term, Prod) else ((term, axes),)
+    found = []
+    for t, idx in factors:
+        if isinstance(t, Fn) and t.name == "pow" and t.params[0] < 0 and idx in ((), axes):
+            found.append((t.args[0], -t.params[0]))
+    return found
+
+

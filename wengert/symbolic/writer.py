@@ -1,0 +1,347 @@
+"""One walk over forms that all printed notations share: precedence, order of factors, signs, indices.
+
+A notation is a subclass that says how a number, a name, a power, a fraction look. Imports notation. Invariant: parentheses stand
+wherever another reading would be possible, and nothing is evaluated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import Any
+
+from wengert.symbolic.dims import Dim
+from wengert.symbolic.notation import Form, mul, scaled, turned, unscaled
+
+ADD, MUL, POWER, ATOM = 1, 2, 3, 4
+Text = tuple[str, int]
+
+
+class Writer:
+    """Writes forms; ``named`` maps forms to the names they were given below (``h = tanh(Wx)``)."""
+
+    def __init__(self, named: Mapping[Form, str] | None = None) -> None:
+        self.named = dict(named or {})
+
+    # -- what a notation says ------------------------------------------------------------------
+    minus = " − "
+    plus = " + "
+    negative = "−"
+
+    def number(self, value: Any) -> Text:
+        raise NotImplementedError
+
+    def name(self, name: str) -> str:
+        raise NotImplementedError
+
+    def superscript(self, base: str, power: str) -> str:
+        raise NotImplementedError
+
+    def index(self, base: str, letters: str) -> str:
+        raise NotImplementedError
+
+    def fraction(self, top: Text, bottom: Text) -> Text:
+        raise NotImplementedError
+
+    def root(self, inner: str, simple: bool) -> str:
+        raise NotImplementedError
+
+    def paren(self, inner: str) -> str:
+        raise NotImplementedError
+
+    def call(self, name: str, inner: str) -> str:
+        raise NotImplementedError
+
+    def fence(self, kind: str, inner: str) -> str:
+        raise NotImplementedError
+
+    def join(self, pieces: list[str]) -> str:
+        raise NotImplementedError
+
+    def operator(self, sign: str, parts: list[str]) -> str:
+        raise NotImplementedError
+
+    def dimension(self, value: Any) -> str:
+        raise NotImplementedError
+
+    def exponent(self, value: Any) -> str:
+        raise NotImplementedError
+
+    def cases(self, c: str, a: str, b: str) -> str:
+        raise NotImplementedError
+
+    # -- the walk ------------------------------------------------------------------------------
+    def write(self, form: Form) -> str:
+        """A form as text."""
+        return self.text(form)[0]
+
+    def at(self, form: Form, level: int) -> str:
+        """A form as text, in parentheses when it binds less than ``level``."""
+        text, own = self.text(form)
+        return text if own >= level else self.paren(text)
+
+    def text(self, form: Form) -> Text:
+        """Text and how tightly it binds."""
+        if form in self.named:
+            return self.name(self.named[form]), ATOM
+        return getattr(self, "_" + form.kind)(form)  # type: ignore[no-any-return]
+
+    def _num(self, form: Form) -> Text:
+        return self.number(form.value)
+
+    def _name(self, form: Form) -> Text:
+        return self.name(form.value[0]), ATOM
+
+    def _constant(self, form: Form) -> Text:
+        return self.name(form.value), ATOM
+
+    def _dim(self, form: Form) -> Text:
+        simple = not isinstance(form.value, Dim) or form.value.simple
+        return self.dimension(form.value), ATOM if simple else ADD
+
+    def _eye(self, form: Form) -> Text:
+        return self.name("I"), ATOM
+
+    def _ones(self, form: Form) -> Text:
+        return (self.number(Fraction(1))[0] if form.rank < 2 else self.paired_ones()), ATOM if form.rank < 2 else MUL
+
+    def paired_ones(self) -> str:
+        return self.join([self.number(Fraction(1))[0], self.transposed(self.number(Fraction(1))[0])])
+
+    def _zeros(self, form: Form) -> Text:
+        return self.number(Fraction(0))[0], ATOM
+
+    def _filled(self, form: Form) -> Text:
+        return self.text(form.args[0])
+
+    def _scale(self, form: Form) -> Text:
+        c, inner = form.value, form.args[0]
+        if c < 0:
+            text, level = self.text(Form("scale", (inner,), -c, form.rank) if c != -1 else inner)
+            return self.negative + (text if level >= MUL else self.paren(text)), ADD
+        if isinstance(c, Fraction) and c.numerator == 1 and form.rank == 0 and c.denominator != 1:
+            return self.fraction(self.text(inner), self.number(Fraction(c.denominator)))
+        number, level = self.number(c)
+        return self.coefficient(number if level >= MUL else self.paren(number), self.at(inner, MUL), inner), MUL
+
+    def coefficient(self, number: str, rest: str, inner: Form) -> str:
+        return self.join([number, rest])
+
+    def _add(self, form: Form) -> Text:
+        parts = []
+        for k, arg in enumerate(form.args):
+            arg = filling(arg) if len(form.args) > 1 else arg
+            c, _ = unscaled(arg)
+            negative = c < 0
+            shown = Form("scale", arg.args, -c, arg.rank) if negative and arg.kind == "scale" and c != -1 else (
+                arg.args[0] if negative and arg.kind == "scale" else Form("num", value=-c) if negative else arg)
+            text, level = self.text(shown)
+            text = text if level >= MUL else self.paren(text)
+            sign = (self.negative if negative else "") if k == 0 else (self.minus if negative else self.plus)
+            parts.append(sign + text)
+        return "".join(parts), ADD
+
+    def _mul(self, form: Form) -> Text:
+        pieces = [self.at(a, MUL if a is form.args[-1] else POWER) for a in form.args]
+        if form.args[-1].rank and form.args[-1].kind in ("had", "div"):
+            pieces[-1] = self.at(form.args[-1], POWER)
+        return self.join(pieces), MUL
+
+    def _had(self, form: Form) -> Text:
+        return self.operator("⊙", [self.at(a, MUL if a.kind == "mat" else POWER) for a in form.args]), MUL
+
+    def _div(self, form: Form) -> Text:
+        top, bottom = form.args
+        if bottom.rank:
+            return self.operator("⊘", [self.at(top, POWER), self.at(bottom, POWER)]), MUL
+        return self.fraction(self.text(top), self.text(bottom))
+
+    def factors(self, form: Form, flag: bool) -> list[str]:
+        """The pieces of a factor of a chain."""
+        if form.kind in ("mat", "outer") and form not in self.named:
+            return self.pieces(turned(form) if flag and form.rank == 2 else form, flag)
+        text = self.at(form, POWER)
+        if not flag:
+            return [text]
+        if form.kind == "inv" and form not in self.named:
+            return [self.superscript(self.at(form.args[0], ATOM), "⁻ᵀ")]
+        return [self.transposed(self.at(form, ATOM))]
+
+    def transposed(self, text: str) -> str:
+        return self.superscript(text, "ᵀ")
+
+    def pieces(self, form: Form, row: bool = False) -> list[str]:
+        """A chain or an outer product as the texts of its factors; ``row`` writes a vector as a row."""
+        if form in self.named:
+            return self.factors(form, row)
+        if form.kind == "outer":
+            return [*self.pieces(form.args[0]), *self.pieces(form.args[1], True)]
+        if form.kind == "mat":
+            parts = list(zip(form.args, form.value, strict=True))
+            if row and form.rank == 1:
+                parts = [(f, (not t and f.kind not in ("diag", "eye")) if f.rank == 2 else k == 0) for k, (f, t) in
+                         enumerate(reversed(parts))]
+            return self.runs(parts)
+        return self.factors(form, row)
+
+    def runs(self, parts: list[tuple[Form, bool]]) -> list[str]:
+        """The factors of a chain, a matrix that repeats written as a power."""
+        found: list[str] = []
+        k = 0
+        while k < len(parts):
+            form, flag = parts[k]
+            count = 1
+            while form.rank == 2 and k + count < len(parts) and parts[k + count] == parts[k]:
+                count += 1
+            pieces = self.factors(form, flag)
+            if count > 1 and len(pieces) == 1:
+                power = self.exponent(Fraction(-count if form.kind == "inv" else count))
+                inner = form.args[0] if form.kind == "inv" else form
+                text = self.transposed(self.at(inner, ATOM)) if flag else self.at(inner, ATOM)
+                found.append(self.superscript(self.paren(text) if flag else text, power))
+            else:
+                found.extend(pieces * count)
+            k += count
+        return found
+
+    def _mat(self, form: Form) -> Text:
+        if form.rank == 0 and len(form.args) == 2 and all(a.kind == "name" for a in form.args):
+            return self.fence("dot", ",".join(self.at(a, MUL) for a in form.args)), ATOM
+        return self.join(self.pieces(form)), MUL
+
+    def _outer(self, form: Form) -> Text:
+        return self.join(self.pieces(form)), MUL
+
+    def _row(self, form: Form) -> Text:
+        """A vector written as a row."""
+        inner = form.args[0]
+        if inner.kind == "scale":
+            c, rest = inner.value, inner.args[0]
+            return self._scale(Form("scale", (Form("row", (rest,), rank=1),), c, 1))
+        if inner.kind == "mul":
+            return self.join([*(self.at(a, MUL) for a in inner.args[:-1]), self.at(Form("row", inner.args[-1:], rank=1), MUL)]), MUL
+        if inner.kind == "rowsum":
+            return self.text(Form("row", (self.summed(inner),), rank=1))
+        if inner.kind == "div" and not inner.args[1].rank:
+            return self.fraction(self.text(Form("row", inner.args[:1], rank=1)), self.text(inner.args[1]))
+        return self.join(self.pieces(inner, True)), MUL
+
+    def _T(self, form: Form) -> Text:
+        if form.args[0].kind == "inv" and form.args[0] not in self.named:
+            return self.superscript(self.at(form.args[0].args[0], ATOM), "⁻ᵀ"), POWER
+        return self.transposed(self.at(form.args[0], ATOM)), POWER
+
+    def _inv(self, form: Form) -> Text:
+        return self.superscript(self.at(form.args[0], ATOM), "⁻¹"), POWER
+
+    def _pow(self, form: Form) -> Text:
+        p = form.value
+        if p == Fraction(1, 2):
+            return self.root(self.write(form.args[0]), form.args[0].kind == "name"), POWER
+        return self.superscript(self.at(form.args[0], ATOM), self.exponent(p)), POWER
+
+    def _power(self, form: Form) -> Text:
+        return self.superscript(self.at(form.args[0], ATOM), "^" + self.write(form.args[1])), POWER
+
+    def _norm2sq(self, form: Form) -> Text:
+        return self.superscript(self.norm(form.args[0], "2"), "²"), POWER
+
+    def _norm(self, form: Form) -> Text:
+        return self.norm(form.args[0], form.value), ATOM
+
+    def norm(self, inner: Form, order: str) -> str:
+        kind = "F" if inner.rank == 2 and order == "2" else order if order != "2" else ""
+        return self.fence("norm" + kind, self.write(inner))
+
+    def _tr(self, form: Form) -> Text:
+        return self.call("tr", self.write(form.args[0])), ATOM
+
+    def _sum(self, form: Form) -> Text:
+        return self.call("sum", self.write(form.args[0])), ATOM
+
+    def _mean(self, form: Form) -> Text:
+        inner = self.write(form.args[0])
+        return self.call("mean", inner if form.value is None else f"{inner}, axis={form.value}"), ATOM
+
+    def _diag(self, form: Form) -> Text:
+        return self.call("diag", self.write(form.args[0])), ATOM
+
+    _diagonal = _diag
+
+    def summed(self, form: Form) -> Form:
+        one = Form("ones", value=(1,), rank=1)
+        inner = form.args[0] if form.value[0] == 1 else turned(form.args[0])
+        parts = list(zip(inner.args, inner.value, strict=True)) if inner.kind == "mat" else [(inner, False)]
+        if inner.kind == "T":
+            parts = [(inner.args[0], True)]
+        return Form("mat", (*(f for f, _ in parts), one), (*(t for _, t in parts), False), 1)
+
+    def _rowsum(self, form: Form) -> Text:
+        return self._mat(self.summed(form))
+
+    def _matrix(self, form: Form) -> Text:
+        word = {"logdet": "log det", "nuclear": "nuclear"}.get(form.value, form.value)
+        if form.value == "nuclear":
+            return self.fence("norm*", self.write(form.args[0])), ATOM
+        return self.call(word, self.write(form.args[0])), ATOM
+
+    def _reduce(self, form: Form) -> Text:
+        name, axes, rank = form.value
+        inner = self.write(form.args[0])
+        if len(axes) < rank:
+            inner += ", axis=" + ",".join(map(str, axes))
+        return self.call(name, inner), ATOM
+
+    def _call(self, form: Form) -> Text:
+        if form.value == "abs":
+            return self.fence("abs", self.write(form.args[0])), ATOM
+        if form.value == "softplus":
+            one = Form("num", value=Fraction(1))
+            inner = Form("add", (one, Form("call", form.args, "exp", form.rank)), rank=form.rank)
+            return self.call("log", self.write(inner)), ATOM
+        if form.value == "where":
+            return self.cases(*(self.write(a) for a in form.args)), ATOM
+        if form.value in COMPARE:
+            return self.operator(COMPARE[form.value], [self.at(a, MUL) for a in form.args]), ADD
+        return self.call(form.value, ", ".join(map(self.write, form.args))), ATOM
+
+    def _abstract(self, form: Form) -> Text:
+        name, slots = form.value
+        inner = ", ".join(map(self.write, form.args))
+        if not slots:
+            return self.call(name, inner), ATOM
+        below = "".join("∂" + (self.write(form.args[k]) if form.args[k].kind == "name" else self.paren(self.write(form.args[k])))
+                        for k in slots)
+        order = {1: "", 2: "²", 3: "³"}.get(len(slots), f"^{len(slots)}")
+        return self.fraction((f"∂{order}{self.name(name)}", ATOM), (below, ATOM)), ATOM
+
+    def _select(self, form: Form) -> Text:
+        return self.name("S"), ATOM
+
+    def _einsum(self, form: Form) -> Text:
+        from wengert.symbolic.indexed import letters_for
+
+        letters = letters_for(form.rank, form.rank)
+        return self.indexed(form, letters), MUL
+
+    def indexed(self, form: Form, letters: str) -> str:
+        """One entry of a form, named by its indices."""
+        from wengert.symbolic.indexed import entry
+
+        return entry(self, form, letters)[0]
+
+
+def filling(form: Form) -> Form:
+    """A term of a sum that is the same in every entry, as that scalar."""
+    c, rest = unscaled(form)
+    if rest.kind == "ones":
+        return Form("num", value=c)
+    if rest.kind == "mul" and rest.args[-1].kind == "ones":
+        return scaled(c, mul(rest.args[:-1], None))
+    if rest.kind == "div" and rest.args[0].rank and not rest.args[1].rank:
+        top = filling(rest.args[0])
+        return scaled(c, mul([top, Form("div", (Form("num", value=Fraction(1)), rest.args[1]))], None)) if not top.rank else form
+    return form
+
+
+COMPARE = {"greater": ">", "greater_equal": "≥", "equal": "="}
