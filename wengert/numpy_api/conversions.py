@@ -1,7 +1,8 @@
-"""What Python and C code may ask of a handle: its number, its memory, its text. Plain data only where nothing is cut.
+"""What Python and C code may ask of a handle: its number, its memory, its text. Plain data only
+where nothing is cut.
 
-Imports core. Invariant: while a trace is running, a traced value gives away neither number nor memory; text, hash and truth value
-are fine because no derivative passes through them.
+Imports core. Invariant: while a trace is running, a traced value gives away neither number nor
+memory; text, hash and truth value are fine because no derivative passes through them.
 """
 
 from __future__ import annotations
@@ -39,12 +40,16 @@ def peek(t: Any) -> Any:
 
 
 def is_cut(t: Any) -> bool:
-    """Whether giving the plain value away would cut a derivative: the handle is traced and its trace still runs."""
+    """Whether giving the plain value away would cut a derivative: the handle is traced and its
+    trace still runs.
+    """
     return is_handle(t) and t.node is not None and t.node.seq >= SWITCH.oldest
 
 
 class _Holder:
-    """Owner of memory lent to code that cannot be seen; its life tells whether somebody still looks at it."""
+    """Owner of memory lent to code that cannot be seen; its life tells whether somebody still looks
+    at it.
+    """
 
     __slots__ = ("__array_interface__", "__weakref__", "keep")
 
@@ -56,10 +61,20 @@ class _Holder:
 
 
 def as_objects(t: Any) -> Any:
-    """An object array of the scalar handles in a handle."""
+    """An object array of the scalar handles in a handle: Python's own numbers, as NumPy makes
+    them.
+    """
+    if dtype_of(t.value).kind in "fc" and dtype_of(t.value).itemsize not in (8, 16):
+        t = t.astype(np.result_type(dtype_of(t.value), np.float64))
     out = np.empty(t.shape, dtype=object)
     for index in np.ndindex(out.shape):
-        out[index] = t[index] if index else t
+        part = t[index] if index else t
+        if type(part) is TracedScalar:
+            out[index] = TracedScalar(
+                part.value.item() if hasattr(part.value, "item") else part.value, part.node
+            )
+        else:
+            out[index] = part
     return out
 
 
@@ -74,9 +89,12 @@ def array(t: Any, dtype: Any = None, copy: Any = None) -> Any:
             out[()] = t
             return out
         raise error_at(
-            CutError, "a traced array was asked for its plain memory, which would cut the derivative"
-            if type(t) is TracedArray else "a traced scalar was asked for a plain array, which would cut the derivative",
-            fix="keep to NumPy functions and operators on it: G @ t for G.dot(t), np.array([...]) made inside the function, "
+            CutError,
+            "a traced array was asked for its plain memory, which would cut the derivative"
+            if type(t) is TracedArray
+            else "a traced scalar was asked for a plain array, which would cut the derivative",
+            fix="keep to NumPy functions and operators on it: G @ t for G.dot(t), np.array([...]) "
+            "made inside the function, "
             "wengert.stop_gradient(t) where a constant is meant",
         )
     if type(value) is not np.ndarray:
@@ -97,7 +115,9 @@ def array(t: Any, dtype: Any = None, copy: Any = None) -> Any:
 
 
 class _Lent:
-    """Everybody a live array's memory was lent to; called, it gives one who still looks at it, or None."""
+    """Everybody a live array's memory was lent to; called, it gives one who still looks at it, or
+    None.
+    """
 
     __slots__ = ("holders",)
 
@@ -117,9 +137,12 @@ def _sparse_product() -> bool:
     for _ in range(4):
         if frame is None:
             return False
-        if frame.f_code.co_name in {"_matmul_dispatch", "_rmatmul_dispatch", "_mul_dispatch", "_rmul_dispatch"} and (
-            frame.f_globals.get("__name__", "").startswith("scipy.sparse")
-        ):
+        if frame.f_code.co_name in {
+            "_matmul_dispatch",
+            "_rmatmul_dispatch",
+            "_mul_dispatch",
+            "_rmul_dispatch",
+        } and (frame.f_globals.get("__name__", "").startswith("scipy.sparse")):
             return True
         frame = frame.f_back  # type: ignore[assignment]
     return False
@@ -134,8 +157,10 @@ def _number(name: str, convert: Any) -> Any:
             if name == "float" and SWITCH.special and is_flat(t):
                 return guard(t, "float", convert(value))
             raise error_at(
-                CutError, f"{name}() of a traced value would cut the derivative",
-                fix="leave the conversion away; to store the value, make the array inside the function (y = np.zeros(n); y[i] = t); "
+                CutError,
+                f"{name}() of a traced value would cut the derivative",
+                fix="leave the conversion away; to store the value, make the array inside the "
+                "function (y = np.zeros(n); y[i] = t); "
                 "wengert.stop_gradient(t) where a constant is meant",
             )
         return convert(value)
@@ -161,26 +186,44 @@ to_float = _number("float", float)
 to_complex = _number("complex", complex)
 
 
-_HARMLESS = frozenset({
-    "array2string", "array_repr", "array_str",  # text: no derivative goes through it
-    "result_type", "can_cast", "min_scalar_type", "common_type", "tril_indices_from", "triu_indices_from", "diag_indices_from",
-})
+_HARMLESS = frozenset(
+    {
+        "array2string",
+        "array_repr",
+        "array_str",  # text: no derivative goes through it
+        "result_type",
+        "can_cast",
+        "min_scalar_type",
+        "common_type",
+        "tril_indices_from",
+        "triu_indices_from",
+        "diag_indices_from",
+    }
+)
 """Questions about text, shape and dtype alone."""
 
 
 def guard(t: Any, kind: str, outcome: Any) -> Any:
-    """Note an answer in every full recording that the value belongs to."""
+    """Note an answer in the innermost full recording that the value belongs to.
+
+    What a recording outside of that one must know, the inner one asks when its steps are run there.
+    """
+    if t.node is not None and kind != "bool":
+        SWITCH.cut = (kind, *here(3))
     if SWITCH.special and t.node is not None and kind not in _HARMLESS:
         frame = tracing.get()
         value = None if kind in QUESTIONS else np.array(peek(t))
         for running in frame.chain() if frame is not None else ():
             if running.kind == FULL and t.node.seq >= running.start:
                 running.guards.append(Guard(kind, t.node, outcome, here(3), value))
+                break
     return outcome
 
 
 def is_flat(t: Any) -> bool:
-    """Whether a value of a full recording depends on the inputs only through steps without derivative (rounding, counting)."""
+    """Whether a value of a full recording depends on the inputs only through steps without
+    derivative (rounding, counting).
+    """
     seen = set()
     stack = [t.node]
     while stack:
@@ -199,37 +242,48 @@ def is_flat(t: Any) -> bool:
 
 
 def to_bool(t: Any) -> bool:
-    return guard(t, "bool", bool(peek(t)))  # type: ignore[no-any-return]
+    """``bool(t)``: the truth of the value, and a guard."""
+    return guard(t, "bool", bool(peek(t)))
 
 
 def to_int(t: Any) -> int:
-    return guard(t, "int", int(peek(t)))  # type: ignore[no-any-return]
+    """``int(t)``: the whole part of the value, and a guard."""
+    return guard(t, "int", int(peek(t)))
 
 
 def to_index(t: Any) -> int:
+    """``t`` as an index or a count: whole numbers only, as NumPy's scalars."""
     value = peek(t)
-    if type(value) in (float, np.float64) or getattr(value, "dtype", np.dtype(float)).kind not in "iu":
+    if (
+        type(value) in (float, np.float64)
+        or getattr(value, "dtype", np.dtype(float)).kind not in "iu"
+    ):
         raise error_at(
-            WengertTypeError, f"a traced value of type {dtype_of(value)} cannot be interpreted as an integer",
+            WengertTypeError,
+            f"a traced value of type {dtype_of(value)} cannot be interpreted as an integer",
             fix="use int(t) where a count or an index is meant: it is constant from there on",
         )
-    return guard(t, "int", int(value))  # type: ignore[no-any-return]
+    return guard(t, "int", int(value))
 
 
 def refuse_pickle(t: Any, *_: Any) -> Any:
+    """``pickle``: a traced value raises, a plain one is its value."""
     if not is_cut(t):
         return peek(t).__reduce_ex__(2)
     raise error_at(
-        CutError, "a traced value cannot be pickled: its derivative would stay behind",
+        CutError,
+        "a traced value cannot be pickled: its derivative would stay behind",
         fix="pickle the result after the derivative is taken, or wengert.stop_gradient(t)",
     )
 
 
 def text(t: Any) -> str:
+    """``str(t)``: that of the value."""
     return str(peek(t))
 
 
 def representation(t: Any) -> str:
+    """``repr(t)``: the value, and that it is traced."""
     value = peek(t)
     kind = "TracedArray" if type(t) is TracedArray else "TracedScalar"
     inner = np.array2string(value, separator=", ") if type(value) is np.ndarray else repr(value)
@@ -237,4 +291,5 @@ def representation(t: Any) -> str:
 
 
 def formatted(t: Any, spec: str) -> str:
+    """``format(t, spec)``: that of the value."""
     return format(peek(t), spec)

@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 
 from wengert.core.context import tracing
-from wengert.core.handle import HANDLES, is_handle
-from wengert.core.types import dtype_of
+from wengert.core.handle import HANDLES, TracedScalar, is_handle
+from wengert.core.types import SCALARS, dtype_of
+from wengert.numpy_api.conversions import as_objects
 from wengert.numpy_api.methods import astype
 from wengert.numpy_api.table import TWINS, Standin
 from wengert.numpy_api.twins_converters import array, asarray
@@ -136,7 +137,7 @@ def _elements(a: Any, shape: tuple[int, ...]) -> list[Any]:
     numbers.
     """
     if is_handle(a):
-        return [a[index] for index in np.ndindex(shape)]
+        return as_objects(a).ravel().tolist()
     return a.astype(object).ravel().tolist()
 
 
@@ -192,11 +193,19 @@ class _Concatenation:
             return owned(made) if tracing.get() is not None else made
         axis, ndmin, trans1d = original.axis, original.ndmin, original.trans1d
         if isinstance(items[0], str):
-            numbers = [int(part) for part in items[0].split(",")]
+            given = [int(part) for part in items[0].split(",")]
             kept: list[Any] = [axis, ndmin, trans1d]
-            axis, ndmin, trans1d = numbers + kept[len(numbers) :]
+            axis, ndmin, trans1d = given + kept[len(given) :]
             items = items[1:]
         parts = [_laid_out(item, max(ndmin, 1), trans1d) for item in items]
+        # A Python number takes the type of the others.
+        numbers = (item.value if type(item) is TracedScalar else item for item in items)
+        weak = [n if type(n) in SCALARS else p.dtype for n, p in zip(numbers, parts, strict=True)]
+        dtype = np.result_type(*weak)
+        parts = [
+            p if p.dtype == dtype else astype(p, dtype) if is_handle(p) else p.astype(dtype)
+            for p in parts
+        ]
         return np.concatenate(parts, axis=axis)
 
     def __getattr__(self, name: str) -> Any:

@@ -18,7 +18,6 @@ from typing import Any
 from wengert.core.context import tracing
 from wengert.numpy_api.bindings.twins import TwinTable
 
-
 _IMPORT_NAME = dis.opmap["IMPORT_NAME"]
 
 
@@ -81,7 +80,10 @@ class ImportHook:
             # statement in the body of exec'd code, which shows in the caller's instruction.
             if (
                 id(module) in twin_of
-                and (locals is None or (locals is globals and _is_statement(sys._getframe(1), globals)))
+                and (
+                    locals is None
+                    or (locals is globals and _is_statement(sys._getframe(1), globals))
+                )
                 and is_served(globals or {})
             ):
                 return twin_of[id(module)]

@@ -13,7 +13,6 @@ from typing import Any
 
 from wengert.core.context import tracing
 
-
 _HEAP_TYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE: the class of an object may be changed to a subclass
 
 
