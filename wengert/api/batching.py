@@ -24,6 +24,7 @@ from wengert.core.node import Const, describe, here
 from wengert.core.structure import root
 from wengert.core.tree import Structure, flatten, is_static
 from wengert.core.types import shape_of
+from wengert.numpy_api.conversions import guard as ask
 from wengert.ops import join, memory
 
 
@@ -90,6 +91,21 @@ def _answers(guard: Any, value: Any) -> np.ndarray[Any, Any]:
         return (np.trunc(rows).astype(wanted.dtype) == wanted).all(axis=1)  # type: ignore[no-any-return]
 
 
+def _note(guard: Any, value: Any, same: np.ndarray[Any, Any]) -> None:
+    """Note in a full recording outside how the rows were split: on its other rows they may be split otherwise."""
+    rows = value.reshape((len(same), -1))
+    wanted = np.asarray(guard.outcome if guard.value is None else guard.value).reshape(-1)
+    if guard.value is None and guard.kind == "bool":
+        agree = np.equal(np.not_equal(rows, 0), wanted)
+    elif guard.value is None and guard.kind != "float":
+        agree = np.equal(np.trunc(rows), wanted)
+    else:
+        agree = np.equal(rows, wanted)
+    per_row = np.all(agree, axis=1)
+    if is_handle(per_row):
+        ask(per_row, "rows of an inner vmap", same)
+
+
 def _agreeing(recorded: Recorded, values: list[Value], size: int) -> tuple[np.ndarray[Any, Any], dict[Any, Value]]:
     """The rows on which every guard has its recorded outcome, checked in order, later steps only on rows that got there."""
     rows = np.arange(size)
@@ -98,9 +114,13 @@ def _agreeing(recorded: Recorded, values: list[Value], size: int) -> tuple[np.nd
         needed = _ordered(list(env), [guard.node])
         env = run_batched(needed, [], [], len(rows), env)
         value = env[guard.node]
-        if not value.batched:
+        if not value.batched:  # the same in every row, but perhaps not for every row of a vmap outside
+            if is_handle(value.value):
+                ask(value.value, guard.kind, guard.outcome)
             continue
         same = _answers(guard, value.value)
+        if is_handle(value.value):
+            _note(guard, value.value, same)
         if not same.all():
             keep = np.flatnonzero(same)
             rows = rows[keep]
@@ -153,7 +173,7 @@ def batched_call(
 
 def _plain_row(leaf: Any, row: int) -> Any:
     value = (leaf.value if is_handle(leaf) else leaf)[row]
-    return value.copy() if type(value) is np.ndarray else value
+    return value.copy(order="K") if type(value) is np.ndarray else value
 
 
 def _data_shaped(fun: Any, problem: Exception) -> WengertError:
@@ -273,7 +293,7 @@ def row_of(tree: Any, row: int | None, axis: int | None = None) -> Any:
     found = []
     for leaf in map(_plain_leaf, leaves):
         if isinstance(leaf, (np.ndarray, np.generic)):
-            leaf = leaf.copy() if axis is None or row is None else np.take(leaf, row, axis=axis)
+            leaf = leaf.copy(order="K") if axis is None or row is None else np.take(leaf, row, axis=axis)
         found.append(leaf)
     return structure.unflatten(found)
 

@@ -67,7 +67,7 @@ def is_float(leaf: Any) -> bool:
 
 def own(leaf: Any) -> Any:
     """The leaf, an array as a copy that may be written to."""
-    return leaf.copy() if isinstance(leaf, np.ndarray) else leaf
+    return leaf.copy(order="K") if isinstance(leaf, np.ndarray) else leaf
 
 
 def _argument(path: str) -> str:

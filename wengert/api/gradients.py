@@ -89,7 +89,10 @@ def value_and_grad(
             out = engine.settled(scalar_output(out, fun, holomorphic))
             seed = np.float64(1.0) if not holomorphic else np.complex128(1.0)
             if is_handle(out) and out.node is not None and out.node.seq >= frame.start:
-                found = engine.sweep_back(frame, [out], [seed], roots)
+                ends = [out]
+                if release := tracing.get() is None and not has_aux:
+                    out = out.value
+                found = engine.sweep_back(frame, ends, [seed], roots, release=release)
             else:
                 found = [None] * len(roots)
             if all(ct is None for ct in found):
@@ -183,7 +186,7 @@ def vjp(fun: Callable[..., Any], *primals: Any, has_aux: bool = False, verify: b
 
 
 def _own(leaf: Any) -> Any:
-    return leaf.copy() if type(leaf) is np.ndarray else leaf
+    return leaf.copy(order="K") if type(leaf) is np.ndarray else leaf
 
 
 def match(structure: Structure, outputs: Sequence[Any], given: Any, name: str) -> list[Any]:

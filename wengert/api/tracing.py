@@ -91,7 +91,7 @@ def trace(fun: Callable[..., Any]) -> Callable[..., Graph]:
 
 
 def _kept(leaf: Any) -> Any:
-    return leaf.copy() if type(leaf) is np.ndarray else leaf
+    return leaf.copy(order="K") if type(leaf) is np.ndarray else leaf
 
 
 def _names(fun: Any, signature: Signature) -> tuple[str, ...]:

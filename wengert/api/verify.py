@@ -139,7 +139,7 @@ def _copy(value: Any) -> Any:
         if value.base is not None:
             sync(value)
         value = value.value
-    return value.copy() if isinstance(value, np.ndarray) else value
+    return value.copy(order="K") if isinstance(value, np.ndarray) else value
 
 
 _NUMBERS = (np.ndarray, np.generic, float, int, complex)

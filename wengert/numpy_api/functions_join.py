@@ -139,6 +139,8 @@ def delete(arr: Any, obj: Any, axis: Any = None) -> Any:
 @implements(np.insert)
 def insert(arr: Any, obj: Any, values: Any, axis: Any = None) -> Any:
     a, new = array(arr), array(values)
+    if new.dtype != a.dtype:
+        new = new.astype(a.dtype)
     if axis is None:
         a, axis = a.ravel(), 0
     axis = whole_axis(axis, rank(a))

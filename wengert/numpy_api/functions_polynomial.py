@@ -115,9 +115,10 @@ def poly(seq_of_zeros: Any) -> Any:
     zeros = _coefficients(seq_of_zeros)
     if rank(zeros) == 2:
         zeros = np.linalg.eigvals(zeros)
-    out: Any = np.ones((1,))
+    one = np.ones((), dtype=values_of(zeros).dtype)
+    out: Any = one.reshape(1)
     for k in range(zeros.shape[0]):
-        out = np.convolve(out, np.stack([np.ones(()), array(-zeros[k])]))
+        out = np.convolve(out, np.stack([one, array(-zeros[k])]))
     if values_of(out).dtype.kind == "c":
         seen = values_of(zeros)
         if np.all(np.sort(seen) == np.sort(seen.conjugate())):
@@ -138,6 +139,7 @@ def vander(x: Any, N: Any = None, increasing: bool = False) -> Any:
     x = array(x)
     if rank(x) != 1:
         raise ValueError("x must be a one-dimensional array or sequence.")
+    x = x.astype(np.promote_types(x.dtype, int))  # NumPy's own choice: float64 for float32
     count = x.shape[0] if N is None else int(N)
     columns = [np.ones(x.shape[0], dtype=x.dtype)]
     for _ in range(count - 1):

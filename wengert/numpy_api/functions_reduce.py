@@ -34,6 +34,13 @@ def _cast(a: Any, dtype: Any) -> Any:
     )
 
 
+def accumulated(dtype: Any, out: Any) -> Any:
+    """The type a sum is formed in: as asked for, else that of the array it goes to."""
+    if type(out) is tuple:
+        out = out[0]
+    return dtype if given(dtype) is not None or given(out) is None else out.dtype
+
+
 def _plain(options: dict[str, Any]) -> bool:
     return all(
         v is MISSING or v is None or (k == "where" and v is True) for k, v in options.items()
@@ -51,6 +58,7 @@ def sum(
     initial: Any = MISSING,
     where: Any = True,
 ) -> Any:
+    dtype = accumulated(dtype, out)
     a = listed(a)
     keepdims = given(keepdims, False)
     if where is True and dtype is None and initial is MISSING and out is None:
@@ -95,6 +103,7 @@ def mean(
         bool(given(keepdims, False)),
         given(where, True),
     )
+    dtype = accumulated(dtype, out)
     if where is True:
         return deliver(reduce.mean(_cast(a, dtype), axis, keepdims), out)
     a = _cast(a, dtype)
@@ -114,6 +123,7 @@ def prod(
     initial: Any = MISSING,
     where: Any = True,
 ) -> Any:
+    dtype = accumulated(dtype, out)
     a, axis, keepdims = _cast(listed(a), dtype), axes_of(axis), bool(given(keepdims, False))
     options = {"initial": initial, "where": where}
     if _plain(options):
@@ -287,7 +297,11 @@ def average(
         )
     if not returned:
         return result
-    return result, scale * np.ones(np.shape(values_of(result)))
+    if np.shape(values_of(scale)) == np.shape(values_of(result)):
+        return result, values_of(result).dtype.type(scale) if weights is None else scale
+    if weights is None:
+        scale = values_of(result).dtype.type(scale)
+    return result, np.broadcast_to(scale, np.shape(values_of(result))).copy()
 
 
 def _placed(w: Any, axis: Any, shape: tuple[int, ...]) -> Any:

@@ -20,7 +20,7 @@ from wengert.numpy_api.exact import (
     values_of,
     whole_axis,
 )
-from wengert.numpy_api.functions_reduce import _cast
+from wengert.numpy_api.functions_reduce import _cast, accumulated
 from wengert.numpy_api.table import implements, method
 from wengert.ops import polynomial, scan
 from wengert.ops.contract import conj
@@ -28,7 +28,7 @@ from wengert.ops.scan import along
 
 
 def _scan(record: Any, a: Any, axis: Any, dtype: Any, out: Any) -> Any:
-    a = _cast(array(a), dtype)
+    a = _cast(array(a), accumulated(dtype, out))
     if axis is None:
         a, axis = a.ravel(), 0
     elif rank(a) == 0:
@@ -126,9 +126,9 @@ def ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Any:
     a = array(ary).ravel()
     parts = [a[1:] - a[:-1]]
     if to_begin is not None:
-        parts.insert(0, array(to_begin).ravel())
+        parts.insert(0, array(to_begin).astype(a.dtype).ravel())
     if to_end is not None:
-        parts.append(array(to_end).ravel())
+        parts.append(array(to_end).astype(a.dtype).ravel())
     return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 

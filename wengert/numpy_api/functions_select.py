@@ -75,6 +75,8 @@ def put_along_axis(arr: Any, indices: Any, values: Any, axis: Any) -> None:
 def choose(a: Any, choices: Any, out: Any = None, mode: str = "raise") -> Any:
     which = np.asarray(values_of(a))
     parts = [array(c) for c in (choices if isinstance(choices, (list, tuple)) else array(choices))]
+    common = np.result_type(*values_of(list(choices)))  # a Python number does not decide
+    parts = [p if p.dtype == common else p.astype(common) for p in parts]
     which = _bounded(which, len(parts), mode)
     if which.size and (which.min() < 0 or which.max() >= len(parts)):
         raise ValueError("invalid entry in choice array")

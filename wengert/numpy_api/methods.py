@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from wengert.core.handle import TracedArray, TracedScalar, buffer
+from wengert.core.handle import TracedArray, TracedScalar, buffer, handle, is_handle
 from wengert.core.types import dtype_of
 from wengert.numpy_api.conversions import current_value, guard, peek
 from wengert.numpy_api.table import method
@@ -98,24 +98,35 @@ def deepcopied(t: Any, memo: Any = None) -> Any:
     return copied(t)
 
 
+def _python(t: Any) -> Any:
+    """A number as Python has it: in double precision, and without a say in the type of results."""
+    if not is_handle(t):
+        return t
+    dtype = dtype_of(t.value)
+    if dtype.itemsize >= (16 if dtype.kind == "c" else 8):
+        return t
+    out = t.astype(np.result_type(dtype, float))
+    return handle(out.value.item(), out.node)
+
+
 @method("item")
 def item(t: Any, *index: Any) -> Any:
     if type(t) is TracedScalar:
-        return t
+        return _python(t)
     if not index:
         if t.size != 1:
             raise ValueError("can only convert an array of size 1 to a Python scalar")
-        return read(reshape(t, (1,)), ("index", 0))
+        return _python(read(reshape(t, (1,)), ("index", 0)))
     if len(index) == 1 and not isinstance(index[0], tuple):
-        return read(ravel(t), ("index", index[0]))
-    return read(t, ("index", tuple(index[0]) if len(index) == 1 else tuple(index)))
+        return _python(read(ravel(t), ("index", index[0])))
+    return _python(read(t, ("index", tuple(index[0]) if len(index) == 1 else tuple(index))))
 
 
 @method("tolist")
 def tolist(t: Any) -> Any:
     if type(t) is TracedScalar:
-        return t
-    return [tolist(part) if type(part) is TracedArray else part for part in t]
+        return _python(t)
+    return [tolist(part) if is_handle(part) else part for part in t]
 
 
 @method("__len_hint__")

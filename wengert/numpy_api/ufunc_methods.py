@@ -176,7 +176,8 @@ def at(ufunc: Any, record: Any, a: Any, indices: Any, *operands: Any) -> None:
     """``ufunc.at``: in place and one after the other, so that an index that occurs twice counts
     twice.
     """
-    if type(a) not in {TracedArray}:
+    traced = type(a) is TracedArray
+    if not traced:
         if looks_traced(*operands):
             inplace.bind(array(operands[0]), a)
             return

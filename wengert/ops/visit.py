@@ -82,7 +82,7 @@ class Meta(NamedTuple):
 
 def meta(op: Op, values: Sequence[Any], y: Any, mask: Sequence[bool]) -> Meta | None:
     """What a pull must know beyond the residuals; None in the ordinary case (float64, nothing broadcast)."""
-    plain = op.kind != GENERAL
+    plain = op.kind != GENERAL or bool(op.lean)
     y_shape = None if op.outputs else shape_of(y)
     is_complex = any(dtype_of(part).kind == "c" for part in (y if op.outputs else (y,)))
     types: list[Any] = []
