@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 
 from wengert.core.context import SWITCH
-from wengert.core.handle import is_handle
+from wengert.core.handle import TracedArray, buffer, is_handle
 from wengert.core.op import CONSTANT, ELEMENTWISE, Op
 from wengert.core.types import dtype_of, shape_of
 from wengert.ops import complexes, contract, join, memory, reduce, select
-from wengert.ops.paths import Path, fill, is_basic
+from wengert.ops.paths import Path, apply, fill, is_basic
+from wengert.ops.regions import is_traced
 
 
 def call_op(op: Op, values: Sequence[Any], params: tuple[Any, ...]) -> Any:
@@ -98,18 +99,20 @@ def run_memory(op: Op, values: Sequence[Any], params: tuple[Any, ...]) -> Any:
         whole, *dynamic = values
         path = fill(params[0], tuple(dynamic))
         if not is_handle(whole):
-            return op.evaluate(whole, *dynamic, *params)
+            if not any(map(is_handle, dynamic)):
+                return op.evaluate(whole, *dynamic, *params)
+            whole = buffer(np.array(whole))
         for step in path:
             whole = memory.read(whole, step)
         return whole
     old, value, *dynamic = values
     path = fill(params[0], tuple(dynamic))
-    if not is_handle(old) and not is_handle(value):
+    if not any(map(is_handle, values)):
         return op.evaluate(old, value, *dynamic, *params)
-    from wengert.core.handle import buffer
-
     target = memory.plain_copy(old) if is_handle(old) else buffer(np.array(old, copy=True))
-    memory.write_path(target, path, (), (), value, add=op is memory.ADD_AT)
+    view, copies = memory.reach(target, path[:-1])
+    memory.write(view, path[-1], value, add=op is memory.ADD_AT)
+    memory.settle(copies)
     return target
 
 
@@ -141,11 +144,12 @@ def batched_path(path: Path) -> Path | None:
 
 
 def _keeps_order(index: tuple[Any, ...]) -> bool:
-    """One array index, and no integer beside it: then its axes stay where they are."""
-    arrays = [p for p in index if type(p) in (np.ndarray, list)]
-    if len(arrays) != 1 or any(isinstance(p, (bool, np.bool_)) for p in index):
+    """Integers only, or one array index and no integer beside it: then its axes stay where they are."""
+    arrays = [p for p in index if type(p) in (np.ndarray, list, TracedArray)]
+    if any(isinstance(p, (bool, np.bool_)) for p in index):
         return False
-    return not any(isinstance(p, (int, np.integer)) for p in index)
+    numbers = any(isinstance(p, (int, np.integer)) for p in index)
+    return not arrays or (len(arrays) == 1 and not numbers)
 
 
 def _follow(value: Any, path: Path, size: int) -> Any:
@@ -163,10 +167,10 @@ def _step(value: Any, kind: str, argument: Any, size: int) -> Any:
         if len(have) - 1 < len(argument):
             value = value.reshape((have[0], *(1,) * (len(argument) - len(have) + 1), *have[1:]))
         kind, argument = "broadcast", (size, *argument)
+    if not is_handle(value) and is_traced(((kind, argument),)):
+        value = buffer(np.array(value))
     if is_handle(value):
         return memory.read(value, (kind, argument))
-    from wengert.ops.paths import apply
-
     return apply(((kind, argument),), value)
 
 
@@ -183,7 +187,7 @@ def _concrete(target: Any, value: Any) -> tuple[int, ...]:
 def _get(values: Sequence[Any], mask: Sequence[bool], params: tuple[Any, ...]) -> Any:
     if any(mask[1:]):
         return _gather(values, mask, params)
-    path = params[0] if len(values) == 1 else fill(params[0], tuple(map(_plain, values[1:])))
+    path = params[0] if len(values) == 1 else fill(params[0], tuple(values[1:]))
     path = _explicit(path, len(params[1]))
     longer = batched_path(path)
     if longer is None:
@@ -210,13 +214,16 @@ def _gather(values: Sequence[Any], mask: Sequence[bool], params: tuple[Any, ...]
     path = params[0]
     if len(path) != 1 or len(values) != 2 or type(path[0][1]) is tuple:
         return None
-    index = _plain(values[1])
-    if index.dtype.kind not in "iu":
+    index = values[1]
+    if _plain(index).dtype.kind not in "iu":
         return None
-    if not mask[0]:
-        return memory.read(values[0], ("index", index)) if is_handle(values[0]) else values[0][index]
-    rows = np.arange(index.shape[0]).reshape((-1,) + (1,) * (index.ndim - 1))
-    return memory.read(values[0], ("index", (rows, index))) if is_handle(values[0]) else values[0][rows, index]
+    whole = values[0]
+    if is_handle(index) and not is_handle(whole):
+        whole = buffer(np.array(whole))
+    if mask[0]:
+        sizes = shape(index)
+        index = (np.arange(sizes[0]).reshape((-1,) + (1,) * (len(sizes) - 1)), index)
+    return memory.read(whole, ("index", index)) if is_handle(whole) else whole[index]
 
 
 def _write(op: Op) -> Callable[..., Any]:
@@ -225,7 +232,7 @@ def _write(op: Op) -> Callable[..., Any]:
             return None
         old, value, *dynamic = values
         size = next(shape(v)[0] for v, b in zip(values, mask, strict=True) if b)
-        path = _explicit(fill(params[0], tuple(map(_plain, dynamic))), len(params[2]))
+        path = _explicit(fill(params[0], tuple(dynamic)), len(params[2]))
         longer = batched_path(path)
         if longer is None or longer[-1][0] != "index":
             return None
@@ -236,10 +243,7 @@ def _write(op: Op) -> Callable[..., Any]:
                 value = value.reshape((have[0], *(1,) * (len(region) - len(have) + 1), *have[1:]))
         if not mask[0]:
             old = expanded(old, size)
-        from wengert.core.handle import buffer
-
-        raw = not is_handle(old) and not is_handle(value)
-        if raw or not SWITCH.live:
+        if not any(map(is_handle, (old, value, *dynamic))) or not SWITCH.live:
             target: Any = np.array(_plain(old), copy=True)
         elif is_handle(old):
             target = memory.plain_copy(old)

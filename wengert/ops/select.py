@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from wengert.core.handle import buffer, is_handle
+
 from wengert.core.types import broadcast_shapes
 from wengert.ops.kinds import linear
 from wengert.ops.memory import fit
@@ -50,4 +52,6 @@ def along_axis(indices: Any, axis: int, shape: tuple[int, ...]) -> tuple[Any, ..
 
 def gather(x: Any, indices: Any, axis: int) -> Any:
     """Elements of ``x`` by their indices along an axis; ``indices`` has the rank of ``x``."""
+    if is_handle(indices) and not is_handle(x):
+        x = buffer(np.array(x))  # a plain array takes no traced index
     return x[along_axis(indices, axis, x.shape)]
