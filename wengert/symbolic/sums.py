@@ -106,13 +106,19 @@ def leaf(form: Form) -> bool:
 def _factored(parts: list[Form], rank: int) -> list[Form]:
     found: list[Form] = []
     groups: dict[Any, list[int]] = {}
+    lowest: dict[Form, Any] = {}
     for k, p in enumerate(parts):
         c, rest = unscaled(p)
         if abs(c) != 1 and rest.kind != "num":
             groups.setdefault(("number", abs(c)), []).append(k)
         for key in _handles(rest):
+            if key[0] == "under":
+                lowest[key[1]] = min(key[2], lowest.get(key[1], key[2]))
+                key = key[:2]
             groups.setdefault(key, []).append(k)
     for key, places in groups.items():
+        if key[0] == "under":
+            key = (*key, lowest[key[1]])
         places = sorted(set(places))
         if len(places) < 2:
             continue

@@ -122,7 +122,7 @@ def _apart(left: str, right: str) -> bool:
     if call or (left[-1] in ")ᵀ" and re.match(WORD + r"\(", left) is not None and right[0] != "("):
         return True
     if right[0].isdigit():
-        return right not in ("1", "1ᵀ") or left[-1].isdigit() and right != "1ᵀ"
+        return right not in ("1", "1ᵀ") or (left[-1].isdigit() and right != "1ᵀ")
     return right[0] in "⟨‖|√" and not left[-1].isdigit()
 
 

@@ -70,6 +70,9 @@ class Writer:
     def cases(self, c: str, a: str, b: str) -> str:
         raise NotImplementedError
 
+    def summation(self, letters: str, inner: str) -> str:
+        raise NotImplementedError
+
     # -- the walk ------------------------------------------------------------------------------
     def write(self, form: Form) -> str:
         """A form as text."""
@@ -215,6 +218,8 @@ class Writer:
     def _row(self, form: Form) -> Text:
         """A vector written as a row."""
         inner = form.args[0]
+        if inner in self.named:
+            return self.transposed(self.name(self.named[inner])), POWER
         if inner.kind == "scale":
             c, rest = inner.value, inner.args[0]
             return self._scale(Form("scale", (Form("row", (rest,), rank=1),), c, 1))
@@ -225,6 +230,9 @@ class Writer:
         if inner.kind == "div" and not inner.args[1].rank:
             return self.fraction(self.text(Form("row", inner.args[:1], rank=1)), self.text(inner.args[1]))
         return self.join(self.pieces(inner, True)), MUL
+
+    def _column(self, form: Form) -> Text:
+        return self.text(form.args[0])
 
     def _T(self, form: Form) -> Text:
         if form.args[0].kind == "inv" and form.args[0] not in self.named:

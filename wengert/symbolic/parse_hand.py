@@ -1,0 +1,343 @@
+"""Formulas in hand notation: ``norm2(X*w - y)^2``, ``x'*A*x``, ``2 Xᵀ(Xw − y)``.
+
+A tokenizer and a recursive descent. ``*`` is the matrix product between matrices, ``⊙`` and ``.*`` the element-wise one; a transposed
+vector is a row. Imports vocabulary, arrays. Invariant: what has two readings is refused with its column, never guessed.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from wengert.core.errors import WengertError
+from wengert.symbolic import arrays, functions
+from wengert.symbolic.build import number, scale, value_of
+from wengert.symbolic.evaluate import text_shape
+from wengert.symbolic.terms import Term
+from wengert.symbolic.vocabulary import (
+    DEEPEST,
+    FUNCTIONS,
+    LONGEST,
+    REFUSED,
+    FormulaError,
+    Scope,
+    refuse,
+)
+
+TOKEN = re.compile(
+    r"\s*(?:(?P<number>\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+)|(?P<name>[^\W\d_]\w*)|(?P<raised>[⁰¹²³⁴⁵⁶⁷⁸⁹⁻ᵀ]+)"
+    r"|(?P<op>\.\*|\./|\.\^|\*\*|[-−+*/^'()\[\],⊙⊘⟨⟩‖|·√]))"
+)
+DIGITS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
+EXTRA = {
+    "norm2": lambda x: arrays.norm(x, 2 if x.rank == 1 else "fro"), "norm1": lambda x: arrays.norm(x, 1),
+    "normF": lambda x: arrays.norm(x, "fro"), "fro": lambda x: arrays.norm(x, "fro"), "tr": arrays.trace, "lse": arrays.reduction,
+    "nuclear": lambda x: arrays.norm(x, "nuc"), "σ": FUNCTIONS["sigmoid"],
+}
+EXTRA["lse"] = FUNCTIONS["logsumexp"]
+ELEMENTWISE = {"exp", "log", "sin", "cos", "tan", "tanh", "sinh", "cosh", "sqrt", "abs", "sign", "sigmoid", "relu", "softplus", "erf", "softmax",
+               "arcsin", "arccos", "arctan", "σ", "ln"}
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A term, and for a vector whether it stands as a row."""
+
+    term: Term
+    row: bool = False
+
+
+def parse_hand(text: str, scope: Scope) -> Term:
+    """The term of a formula in hand notation; raises FormulaError with the column of what cannot be read."""
+    if len(text) > LONGEST:
+        raise refuse(text[:60], 0, f"a formula of {len(text)} characters; the limit is {LONGEST}")
+    reader = _Reader(text, scope)
+    found = reader.sum()
+    if reader.kind != "end":
+        raise reader.error("nothing is expected here" if reader.word not in ")]" else "this bracket was never opened")
+    return found.term
+
+
+class _Reader:
+    def __init__(self, text: str, scope: Scope) -> None:
+        self.text = text
+        self.scope = scope
+        self.tokens = list(self.split())
+        self.place = 0
+        self.depth = 0
+
+    def split(self) -> Any:
+        at = 0
+        text = self.text
+        while at < len(text):
+            found = TOKEN.match(text, at)
+            if not found:
+                rest = text[at:]
+                if not rest.strip():
+                    break
+                at += len(rest) - len(rest.lstrip())
+                raise refuse(text, at, f"the character {text[at]!r} cannot stand in a formula")
+            kind = found.lastgroup
+            word = found[kind]  # type: ignore[index]
+            yield kind, word, found.start(kind)  # type: ignore[arg-type]
+            at = found.end()
+        yield "end", "", len(text)
+
+    @property
+    def kind(self) -> str:
+        return self.tokens[self.place][0]  # type: ignore[no-any-return]
+
+    @property
+    def word(self) -> str:
+        return self.tokens[self.place][1]  # type: ignore[no-any-return]
+
+    @property
+    def column(self) -> int:
+        return self.tokens[self.place][2]  # type: ignore[no-any-return]
+
+    def error(self, what: str, fix: str = "", column: int | None = None) -> FormulaError:
+        return refuse(self.text, self.column if column is None else column, what, fix)
+
+    def next(self) -> str:
+        word = self.word
+        self.place += 1
+        return word
+
+    def expect(self, word: str, opened: int) -> None:
+        if self.word != word:
+            raise self.error(f"the bracket opened at column {opened + 1} is not closed: expected {word}")
+        self.next()
+
+    def guarded(self, column: int, make: Any, *args: Any) -> Any:
+        try:
+            return make(*args)
+        except FormulaError:
+            raise
+        except WengertError as error:
+            raise refuse(self.text, column, str(error).split("\n")[0]) from None
+        except TypeError as error:
+            raise refuse(self.text, column, f"this call does not fit: {error}") from None
+
+    def sum(self) -> Value:
+        self.depth += 1
+        if self.depth > DEEPEST:
+            raise self.error(f"more than {DEEPEST} nested brackets")
+        found = self.signed()
+        while self.kind == "op" and self.word in "+-−":
+            at, sign = self.column, 1 if self.next() == "+" else -1
+            right = self.product()
+            if found.term.rank == right.term.rank == 1 and found.row != right.row:
+                raise self.error("a row and a column cannot be added", "transpose one of them", at)
+            if {found.term.rank, right.term.rank} == {1, 2}:
+                raise self.error(f"shapes {text_shape(found.term.shape)} and {text_shape(right.term.shape)} cannot be added", column=at)
+            found = Value(self.guarded(at, arrays.plus, found.term, right.term, sign), found.row or right.row)
+        self.depth -= 1
+        return found
+
+    def signed(self) -> Value:
+        if self.kind == "op" and self.word in "-−+":
+            sign = 1 if self.next() == "+" else -1
+            found = self.product()
+            return Value(scale(Fraction(sign), found.term), found.row)
+        return self.product()
+
+    def product(self) -> Value:
+        found = self.factor()
+        while True:
+            at, word = self.column, self.word
+            if self.kind == "op" and word in ("*", "·", "/", "⊙", "⊘", ".*", "./"):
+                self.next()
+                right = self.factor()
+            elif self.kind in ("number", "name") or (self.kind == "op" and word in ("(", "⟨", "‖", "√")):
+                if word == "‖" and self.fences:
+                    return found
+                word = "*"
+                right = self.factor()
+            else:
+                return found
+            found = self.multiplied(found, right, word, at)
+
+    fences = 0
+
+    def multiplied(self, a: Value, b: Value, word: str, at: int) -> Value:
+        x, y = a.term, b.term
+        if word in ("⊙", ".*", "⊘", "./"):
+            if x.rank and y.rank and (x.rank != y.rank or a.row != b.row):
+                raise self.error(f"element-wise {word} of shapes {text_shape(x.shape)} and {text_shape(y.shape)}", column=at)
+            make = arrays.times if word in ("⊙", ".*") else arrays.divide
+            return Value(self.guarded(at, make, x, y), a.row or b.row)
+        if word == "/":
+            if y.rank:
+                raise self.error("a division by a vector or matrix has two readings", "write ./ (or ⊘) for entries, inv(...) for the inverse", at)
+            return Value(self.guarded(at, arrays.divide, x, y), a.row)
+        if not x.rank or not y.rank:
+            return Value(self.guarded(at, arrays.times, x, y), a.row or b.row)
+        if x.rank == 1 and y.rank == 1:
+            if a.row and not b.row:
+                return Value(self.guarded(at, arrays.matmul, x, y))
+            if not a.row and b.row:
+                return Value(self.guarded(at, arrays.outer, x, y))
+            kind = "rows" if a.row else "columns"
+            raise self.error(f"* between two {kind} has two readings", "write x'*y for the scalar product, x*y' for the outer one, x ⊙ y for entries", at)
+        if x.rank == 1 and not a.row:
+            raise self.error(f"a column times a matrix {text_shape(y.shape)} does not conform", "transpose the vector: x'*A", at)
+        if y.rank == 1 and b.row:
+            raise self.error(f"a matrix {text_shape(x.shape)} times a row does not conform", "drop the transpose of the vector", at)
+        return Value(self.guarded(at, arrays.matmul, x, y), a.row and y.rank == 2)
+
+    def factor(self) -> Value:
+        if self.kind == "op" and self.word in "-−":
+            self.next()
+            found = self.factor()
+            return Value(scale(Fraction(-1), found.term), found.row)
+        found = self.atom()
+        while True:
+            at = self.column
+            if self.kind == "op" and self.word in ("^", "**", ".^"):
+                word = self.next()
+                found = self.raised(found, self.exponent(), word == ".^", at)
+            elif self.kind == "op" and self.word == "'":
+                self.next()
+                found = self.turned(found)
+            elif self.kind == "raised":
+                found = self.superscripts(found, self.next(), at)
+            else:
+                return found
+
+    def superscripts(self, found: Value, word: str, at: int) -> Value:
+        for part in re.findall(r"ᵀ|⁻?[⁰¹²³⁴⁵⁶⁷⁸⁹]+|⁻", word):
+            if part == "ᵀ":
+                found = self.turned(found)
+            elif part == "⁻":
+                found = self.raised(found, Value(number(-1)), False, at)
+            else:
+                found = self.raised(found, Value(number(int(part.translate(DIGITS)))), False, at)
+        return found
+
+    def turned(self, found: Value) -> Value:
+        if found.term.rank == 1:
+            return Value(found.term, not found.row)
+        return Value(arrays.transpose(found.term)) if found.term.rank == 2 else found
+
+    def exponent(self) -> Value:
+        if self.kind == "op" and self.word in "-−":
+            self.next()
+            inner = self.exponent()
+            return Value(scale(Fraction(-1), inner.term))
+        if self.kind == "name" and self.word == "T" and self.scope.variables.get("T") is None:
+            raise self.error("^T is no power", "write ' or ᵀ for the transpose")
+        return self.atom()
+
+    def raised(self, base: Value, exponent: Value, entries: bool, at: int) -> Value:
+        x, p = base.term, value_of(exponent.term)
+        if entries or not x.rank:
+            return Value(self.guarded(at, arrays.power, x, exponent.term), base.row)
+        if x.rank == 1:
+            raise self.error("a power of a vector has two readings", "write .^ for entries, norm2(x)^2 for the square of the length", at)
+        if p is None or p != int(p) or abs(p) > 16:
+            raise self.error("a matrix power needs a whole number of at most 16", "write .^ for entries", at)
+        return Value(self.guarded(at, FUNCTIONS["matrix_power"], x, int(p)))
+
+    def atom(self) -> Value:
+        at, kind, word = self.column, self.kind, self.word
+        if kind == "number":
+            self.next()
+            return Value(number(int(word) if word.isdigit() and len(word) < 31 else float(word)))
+        if kind == "name":
+            return self.named()
+        if word in ("(", "["):
+            self.next()
+            fences, self.fences = self.fences, 0
+            found = self.sum()
+            self.fences = fences
+            self.expect(")" if word == "(" else "]", at)
+            return found
+        if word == "⟨":
+            self.next()
+            a = self.sum()
+            self.expect(",", at)
+            b = self.sum()
+            self.expect("⟩", at)
+            make = arrays.matmul if a.term.rank == 1 else lambda p, q: arrays.sum_over(arrays.times(p, q))
+            return Value(self.guarded(at, make, a.term, b.term))
+        if word in ("‖", "|"):
+            self.next()
+            self.fences += 1
+            found = self.sum()
+            self.fences -= 1
+            self.expect(word, at)
+            if word == "|":
+                return Value(functions.apply("abs", found.term), found.row)
+            order: Any = "fro" if found.term.rank == 2 else 2
+            if self.kind == "raised" and self.word == "₁":
+                order = 1
+            return Value(self.guarded(at, arrays.norm, found.term, order))
+        if word == "√":
+            self.next()
+            return Value(functions.power(self.atom().term, Fraction(1, 2)))
+        if kind == "end":
+            raise self.error("the formula ends where a value is expected")
+        raise self.error(f"a value is expected here, got {word}")
+
+    def named(self) -> Value:
+        at, word = self.column, self.next()
+        declared = word in self.scope.variables or word in self.scope.dims
+        if not declared and self.kind == "op" and self.word == "(" and (word in EXTRA or word in FUNCTIONS or word in REFUSED):
+            return self.call(word, at)
+        found = self.scope.lookup(word) if declared or not self.scope.open else None
+        if found is None and not declared:
+            parts = self.letters(word)
+            if parts is not None:
+                (_, _, start) = self.tokens[self.place - 1]
+                self.tokens[self.place - 1 : self.place] = [("name", p, start + word.index(p)) for p in parts]
+                self.place -= 1
+                return self.named()
+            if word == "I":
+                raise self.error("the size of I is not known", "write eye(n)", at)
+            if self.kind == "op" and self.word == "(" and self.scope.open is False:
+                raise self.error(f"unknown function {word}", column=at)
+            found = self.scope.lookup(word)
+        if found is None:
+            names = ", ".join(self.scope.variables) or "none"
+            raise self.error(f"unknown name {word}; declared are {names}", f"declare its shape: {word}='n', or {word}='' for a number", at)
+        return Value(found)
+
+    def letters(self, word: str) -> list[str] | None:
+        """Xw as X and w, when every letter is a declared name."""
+        names = set(self.scope.variables)
+        if len(word) < 2 or len(word) > 12 or self.scope.open:
+            return None
+        return list(word) if all(c in names for c in word) else None
+
+    def call(self, word: str, at: int) -> Value:
+        if word in REFUSED:
+            raise self.error(f"{REFUSED[word]} is not what this tool does: it differentiates", column=at)
+        opened = self.column
+        self.next()
+        args: list[Value] = []
+        fences, self.fences = self.fences, 0
+        if self.word != ")":
+            args.append(self.sum())
+            while self.word == ",":
+                self.next()
+                args.append(self.sum())
+        self.fences = fences
+        self.expect(")", opened)
+        make = EXTRA.get(word) or FUNCTIONS[word]
+        terms: list[Any] = [v.term for v in args]
+        if word in ("eye", "identity", "ones", "zeros"):
+            terms = [getattr(t, "dim", None) or int(value_of(t) or 0) for t in terms]
+            if word in ("ones", "zeros"):
+                terms = [tuple(terms)]
+        elif word in ("sum", "mean", "softmax", "logsumexp", "lse", "max", "min", "var") and len(terms) > 1:
+            terms = [terms[0], *(int(value_of(t) or 0) for t in terms[1:])]
+        elif word == "trace":
+            make = arrays.trace
+        found = self.guarded(at, make, *terms)
+        if not isinstance(found, Term):
+            raise self.error(f"{word} cannot stand in a formula", column=at)
+        return Value(found, word in ELEMENTWISE and args[0].row)
+
+

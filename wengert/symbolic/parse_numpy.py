@@ -1,0 +1,301 @@
+"""Formulas in NumPy syntax, read through Python's ``ast`` and never executed.
+
+Imports vocabulary, arrays. Invariant: only the node kinds handled here are accepted; everything else is refused with its column.
+"""
+
+from __future__ import annotations
+
+import ast
+from typing import Any
+
+from wengert.core.errors import WengertError
+from wengert.symbolic import arrays
+from wengert.symbolic.build import count, number, scale, value_of
+from wengert.symbolic.dims import Dim
+from wengert.symbolic.functions import apply
+from wengert.symbolic.terms import Count, Term
+from wengert.symbolic.vocabulary import (
+    DEEPEST,
+    FUNCTIONS,
+    LONGEST,
+    METHODS,
+    REFUSED,
+    FormulaError,
+    Scope,
+    refuse,
+)
+
+MODULES = {"np", "numpy", "linalg", "special", "scipy", "math"}
+AXES = {"axis", "keepdims", "ord", "ddof", "axes"}
+
+
+def parse_numpy(text: str, scope: Scope) -> Term:
+    """The term of a formula in NumPy syntax; raises FormulaError with the column of what cannot be read."""
+    if len(text) > LONGEST:
+        raise refuse(text[:60], 0, f"a formula of {len(text)} characters; the limit is {LONGEST}")
+    depth = deepest = 0
+    for c in text:
+        depth += (c in "([{") - (c in ")]}")
+        deepest = max(deepest, depth)
+    if deepest > DEEPEST:
+        raise refuse(text, 0, f"{deepest} nested brackets; the limit is {DEEPEST}")
+    try:
+        tree = ast.parse(text.strip(), mode="eval")
+    except SyntaxError as error:
+        place = max(0, (error.offset or 1) - 1)
+        raise refuse(text, place, f"this is no formula: {error.msg}") from None
+    except (RecursionError, MemoryError, ValueError):
+        raise refuse(text[:60], 0, "this formula is nested too deeply to be read") from None
+    reader = _Reader(text.strip(), scope)
+    try:
+        return reader.term(tree.body)
+    except RecursionError:
+        raise refuse(text[:60], 0, "this formula is nested too deeply to be read") from None
+
+
+class _Reader:
+    def __init__(self, text: str, scope: Scope) -> None:
+        self.text = text
+        self.scope = scope
+
+    def column(self, node: ast.AST) -> int:
+        line = getattr(node, "lineno", 1)
+        before = sum(len(row) + 1 for row in self.text.splitlines()[: line - 1])
+        row = self.text.splitlines()[line - 1].encode()
+        return before + len(row[: getattr(node, "col_offset", 0)].decode(errors="ignore"))
+
+    def error(self, node: ast.AST, what: str, fix: str = "") -> FormulaError:
+        return refuse(self.text, self.column(node), what, fix)
+
+    def term(self, node: ast.AST) -> Term:
+        found = self.value(node)
+        if isinstance(found, (int, float)) and not isinstance(found, bool):
+            return number(found)
+        if isinstance(found, Dim):
+            return count(found)
+        if not isinstance(found, Term):
+            raise self.error(node, "an array or a number is needed here")
+        return found
+
+    def value(self, node: ast.AST) -> Any:
+        method = getattr(self, "_" + type(node).__name__, None)
+        if method is None:
+            raise self.error(node, f"{_words(node)} cannot stand in a formula")
+        try:
+            return method(node)
+        except FormulaError:
+            raise
+        except WengertError as error:
+            raise self.error(node, str(error).split("\n")[0]) from None
+        except (TypeError, ValueError) as error:
+            raise self.error(node, f"this call does not fit: {error}") from None
+
+    def _Constant(self, node: ast.Constant) -> Any:
+        if node.value is None or isinstance(node.value, (bool, int, str)):
+            if isinstance(node.value, int) and abs(node.value) > 10**30:
+                raise self.error(node, "a number of more than 30 digits")
+            return node.value
+        if isinstance(node.value, float):
+            return node.value
+        raise self.error(node, f"{node.value!r} is no real number")
+
+    def _Name(self, node: ast.Name) -> Any:
+        found = self.scope.lookup(node.id)
+        if found is None:
+            if node.id in FUNCTIONS or node.id in MODULES:
+                raise self.error(node, f"{node.id} is a function: call it with arguments")
+            names = ", ".join(self.scope.variables) or "none"
+            raise self.error(node, f"unknown name {node.id}; declared are {names}", f'declare its shape: {node.id}=("n",), or {node.id}=() for a number')
+        return found
+
+    def _UnaryOp(self, node: ast.UnaryOp) -> Any:
+        inner = self.value(node.operand)
+        if isinstance(node.op, ast.USub):
+            return scale(-1, inner) if isinstance(inner, Term) else -inner  # type: ignore[arg-type]
+        if isinstance(node.op, ast.UAdd):
+            return inner
+        raise self.error(node, f"the operator {type(node.op).__name__} cannot stand in a formula")
+
+    def _BinOp(self, node: ast.BinOp) -> Any:
+        chain: list[ast.BinOp] = []
+        left: ast.AST = node
+        while isinstance(left, ast.BinOp):
+            chain.append(left)
+            left = left.left
+        found = self.value(left)
+        for link in reversed(chain):
+            found = self.binary(link, found, self.value(link.right))
+        return found
+
+    def binary(self, node: ast.BinOp, a: Any, b: Any) -> Any:
+        plain = not isinstance(a, Term) and not isinstance(b, Term)
+        if plain and isinstance(node.op, ast.Pow):
+            if abs(b) > 64 or abs(a) > 10**6:
+                raise self.error(node, "a power of numbers this large")
+        if isinstance(a, (str, bool, tuple)) or isinstance(b, (str, bool, tuple)) or a is None or b is None:
+            raise self.error(node, "arithmetic needs numbers and arrays")
+        try:
+            if plain and not isinstance(node.op, (ast.MatMult, ast.Div)):
+                operate = {ast.Add: lambda: a + b, ast.Sub: lambda: a - b, ast.Mult: lambda: a * b, ast.Pow: lambda: a**b}
+                if type(node.op) in operate:
+                    return operate[type(node.op)]()
+            if plain and isinstance(node.op, ast.Div) and not isinstance(a, Dim) and not isinstance(b, Dim):
+                return arrays.divide(number(a), number(b))
+            a, b = self.lifted(a), self.lifted(b)
+            if isinstance(node.op, ast.Add):
+                return arrays.plus(a, b)
+            if isinstance(node.op, ast.Sub):
+                return arrays.plus(a, b, -1)
+            if isinstance(node.op, ast.Mult):
+                return arrays.times(a, b)
+            if isinstance(node.op, ast.Div):
+                return arrays.divide(a, b)
+            if isinstance(node.op, ast.MatMult):
+                return arrays.matmul(a, b)
+            if isinstance(node.op, ast.Pow):
+                return arrays.power(a, b)
+        except FormulaError:
+            raise
+        except (WengertError, ArithmeticError) as error:
+            raise refuse(self.text, self.operator(node), str(error).split("\n")[0]) from None
+        if isinstance(node.op, ast.BitXor):
+            raise refuse(self.text, self.operator(node), "^ is no power in NumPy syntax", "write **, or pass syntax='hand'")
+        raise refuse(self.text, self.operator(node), f"the operator {type(node.op).__name__} cannot stand in a formula")
+
+    def operator(self, node: ast.BinOp) -> int:
+        """The column of an operator: between its operands."""
+        start = self.column(node.left)
+        ends = self.text.encode()
+        end = getattr(node.left, "end_col_offset", 0) if getattr(node.left, "end_lineno", 1) == 1 else 0
+        place = len(ends[:end].decode(errors="ignore")) if end else start
+        while place < len(self.text) and self.text[place] in " )":
+            place += 1
+        return place
+
+    @staticmethod
+    def lifted(value: Any) -> Term:
+        return value if isinstance(value, Term) else count(value) if isinstance(value, Dim) else number(value)
+
+    def _Attribute(self, node: ast.Attribute) -> Any:
+        if isinstance(node.value, ast.Name) and node.value.id in MODULES and self.scope.variables.get(node.value.id) is None:
+            if node.attr in ("pi", "newaxis"):
+                return None if node.attr == "newaxis" else self.scope.lookup("pi")
+            raise self.error(node, f"{node.attr} is a function: call it with arguments")
+        if node.attr.startswith("_"):
+            raise self.error(node, f"{node.attr} cannot stand in a formula")
+        inner = self.term(node.value)
+        if node.attr == "T":
+            return arrays.transpose(inner)
+        if node.attr == "shape":
+            return inner.shape
+        if node.attr == "size":
+            total: Any = 1
+            for d in inner.shape:
+                total = total * d
+            return total
+        raise self.error(node, f"unknown attribute {node.attr}")
+
+    def _Subscript(self, node: ast.Subscript) -> Any:
+        inner = self.value(node.value)
+        key = self.key(node.slice)
+        if isinstance(inner, tuple):
+            return inner[key]
+        if not isinstance(inner, Term):
+            raise self.error(node, "only arrays have entries")
+        return arrays.index(inner, key)
+
+    def key(self, node: ast.AST) -> Any:
+        if isinstance(node, ast.Tuple):
+            return tuple(self.key(e) for e in node.elts)
+        if isinstance(node, ast.Slice):
+            ends = [None if e is None else self.plain(e) for e in (node.lower, node.upper, node.step)]
+            return slice(*ends)
+        return self.plain(node)
+
+    def plain(self, node: ast.AST) -> Any:
+        """A number or dimension rather than a term."""
+        if isinstance(node, ast.Constant) and node.value is Ellipsis:
+            return Ellipsis
+        found = self.value(node)
+        if isinstance(found, Count):
+            return found.dim
+        if isinstance(found, Term):
+            fixed = value_of(found)
+            if fixed is None or fixed != int(fixed):
+                raise self.error(node, "an index or a size must be a whole number here")
+            return int(fixed)
+        return found
+
+    def _Tuple(self, node: ast.Tuple) -> Any:
+        return tuple(self.plain(e) if isinstance(e, ast.Constant) else self.value(e) for e in node.elts)
+
+    _List = _Tuple
+
+    def _Compare(self, node: ast.Compare) -> Term:
+        if len(node.ops) != 1:
+            raise self.error(node, "one comparison at a time")
+        a, b = self.term(node.left), self.term(node.comparators[0])
+        kind = type(node.ops[0])
+        if kind in (ast.Lt, ast.LtE):
+            a, b = b, a
+        names = {ast.Gt: "greater", ast.Lt: "greater", ast.GtE: "greater_equal", ast.LtE: "greater_equal", ast.Eq: "equal"}
+        if kind not in names:
+            raise self.error(node, "this comparison cannot stand in a formula")
+        return apply(names[kind], *arrays.together(a, b))
+
+    def _IfExp(self, node: ast.IfExp) -> Any:
+        raise self.error(node, "a choice by a value has no closed form", "write where(condition, a, b), or use wengert.grad on a function")
+
+    def _Call(self, node: ast.Call) -> Any:
+        name, owner = self.called(node.func)
+        if name in REFUSED:
+            raise self.error(node, f"{REFUSED[name]} is not what this tool does: it differentiates")
+        if name not in FUNCTIONS or (owner is not None and name not in METHODS):
+            raise self.error(node, f"unknown function {name}")
+        if len(node.args) > 64:
+            raise self.error(node, "more than 64 arguments")
+        args = [] if owner is None else [owner]
+        for k, a in enumerate(node.args):
+            args.append(self.argument(name, len(args), a, k))
+        keywords = {}
+        for kw in node.keywords:
+            if kw.arg not in AXES:
+                raise self.error(kw.value, f"the option {kw.arg} is not known here")
+            keywords[kw.arg] = self.plain(kw.value) if not isinstance(kw.value, ast.Tuple) else self.key(kw.value)
+        if kw_ord := keywords.pop("ord", None):
+            args.append(kw_ord)
+        return FUNCTIONS[name](*args, **keywords)
+
+    def argument(self, name: str, place: int, node: ast.AST, k: int) -> Any:
+        if name in ("ones", "zeros", "eye", "identity"):
+            found = self.key(node)
+            return found if isinstance(found, tuple) or name in ("eye", "identity") else (found,)
+        if name in ("stack", "concatenate") and k == 0:
+            return [self.lifted(v) for v in self.value(node)]
+        if name == "einsum" and k == 0:
+            return self.value(node)
+        first = name in ("sum", "mean", "var", "std", "max", "min", "norm", "softmax", "logsumexp", "matrix_power", "transpose", "stack",
+                         "concatenate", "amax", "amin", "log_softmax")
+        if first and place > 0:
+            return self.key(node) if isinstance(node, ast.Tuple) else self.plain(node)
+        return self.term(node)
+
+    def called(self, node: ast.AST) -> tuple[str, Any]:
+        """The name of a called function, and the array a method belongs to."""
+        if isinstance(node, ast.Name):
+            return node.id, None
+        if isinstance(node, ast.Attribute):
+            root: ast.AST = node
+            while isinstance(root, ast.Attribute):
+                root = root.value
+            if isinstance(root, ast.Name) and root.id in MODULES and root.id not in self.scope.variables:
+                return node.attr, None
+            return node.attr, self.term(node.value)
+        raise self.error(node, "only named functions can be called")
+
+
+def _words(node: ast.AST) -> str:
+    return {"Lambda": "a lambda", "ListComp": "a comprehension", "Await": "await", "JoinedStr": "an f-string", "NamedExpr": ":=",
+            "BoolOp": "and/or", "Dict": "a dictionary", "Set": "a set", "Starred": "a star"}.get(type(node).__name__, type(node).__name__)
+
+

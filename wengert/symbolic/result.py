@@ -1,0 +1,207 @@
+"""The result of a symbolic differentiation: what it prints, its shape, its NumPy program, its value.
+
+Imports the printers, layouts, names. Invariant: every text shows the same form, and ``evaluate`` runs the printed program.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from wengert.core.errors import WengertTypeError, WengertValueError
+from wengert.symbolic.code import Code
+from wengert.symbolic.dims import Dim, sized
+from wengert.symbolic.evaluate import sizes_of
+from wengert.symbolic.indexed import legend, letters_for
+from wengert.symbolic.layouts import lay_out
+from wengert.symbolic.names import shared, worth_a_line, worth_a_word
+from wengert.symbolic.notation import Form
+from wengert.symbolic.notation import size as node_count
+from wengert.symbolic.recover import form_of
+from wengert.symbolic.simplify import simplified
+from wengert.symbolic.terms import Term, Var, ordered, variables
+from wengert.symbolic.writer import Writer
+
+
+class Derivative:
+    """A derivative in closed form; ``str`` prints it, ``shape`` has the names of its dimensions.
+
+    ``term`` is the form in index notation with the output's axes first, whatever the layout; ``given`` what was differentiated.
+    """
+
+    def __init__(self, given: Term, x: Var, term: Term, order: int, layout: str, free: Mapping[str, Var]) -> None:
+        self.given = given
+        self.variable = x
+        self.order = order
+        self.layout = layout
+        self.term = simplified(term)
+        self.free = dict(free)
+        self._laid = lay_out(self.term, given.rank, x.rank, layout, order)
+
+    @property
+    def shape(self) -> tuple[str | int, ...]:
+        """The dimensions by name: ``("n", "k")``."""
+        return tuple(d if isinstance(d, int) else str(d) for d in self._laid.shape)
+
+    @cached_property
+    def form(self) -> Form:
+        """The printed form as a tree."""
+        inner = form_of(simplified(self._laid.term) if self._laid.axes != tuple(range(self.term.rank)) else self._laid.term)
+        if self._laid.stands != "plain":
+            return Form(self._laid.stands, (inner,), rank=1)
+        return inner
+
+    @property
+    def size(self) -> int:
+        """Nodes of the printed form."""
+        return node_count(self.form)
+
+    def _written(self, writer: Callable[[Any], Writer]) -> tuple[str, list[tuple[str, str]]]:
+        named = shared(self.form, self.free, worth_a_word)
+        below = []
+        done: dict[Form, str] = {}
+        for name, f in named:
+            below.append((name, writer(done).write(f)))
+            done[f] = name
+        last = writer(done)
+        if self.form.rank > 2 or self.form.kind == "einsum":
+            letters = self.letters
+            return last.indexed(self.form, letters), below
+        return last.write(self.form), below
+
+    @property
+    def letters(self) -> str:
+        """The index letters of a result of third or higher order, in the order of its axes."""
+        plain = letters_for(self.term.rank, self.given.rank)
+        return "".join(plain[a] for a in self._laid.axes)
+
+    def __str__(self) -> str:
+        from wengert.symbolic.text import TextWriter
+
+        text, below = self._written(TextWriter)
+        if self.form.rank > 2:
+            text = f"D_{self.letters} = {text}   ({legend(self.letters, self._laid.shape)})"
+        where = ", ".join(f"{a} = {b}" for a, b in below)
+        return f"{text}, where {where}" if below else text
+
+    def __repr__(self) -> str:
+        return f"{self}   shape ({', '.join(map(str, self.shape))}{',' if len(self.shape) == 1 else ''})"
+
+    def latex(self) -> str:
+        """The form in LaTeX (without dollar signs)."""
+        from wengert.symbolic.latex import LatexWriter
+
+        text, below = self._written(LatexWriter)
+        if self.form.rank > 2:
+            text = f"D_{{{self.letters}}} = {text}"
+        where = r",\quad ".join(f"{LatexWriter().name(a)} = {b}" for a, b in below)
+        return rf"{text}, \quad\text{{where }} {where}" if below else text
+
+    def _repr_latex_(self) -> str:
+        return f"$\\displaystyle {self.latex()}$"
+
+    def mathml(self) -> str:
+        """The form in presentation MathML."""
+        from wengert.symbolic.mathml import MathWriter
+
+        text, below = self._written(MathWriter)
+        if below:
+            where = "<mo>,</mo>".join(f"<mi>{a}</mi><mo>=</mo>{b}" for a, b in below)
+            text += f"<mo>,</mo><mtext>&#xA0;where&#xA0;</mtext>{where}"
+        return f'<math xmlns="http://www.w3.org/1998/Math/MathML"><mrow>{text}</mrow></math>'
+
+    @property
+    def conditions(self) -> list[str]:
+        """Under what conditions the form holds (``x > 0``, ``A invertible``), besides that of the expression itself being defined."""
+        from wengert.symbolic.conditions import conditions
+
+        return conditions(self.given, self.term)
+
+    # -- as a program ----------------------------------------------------------------------------
+    def _sizes(self) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for name, v in self.free.items():
+            for k, dim in enumerate(v.shape):
+                if isinstance(dim, Dim) and dim.simple:
+                    (only,) = dim.names
+                    found.setdefault(only, f"{name}.shape[{k}]")
+        return found
+
+    def _missing(self) -> list[str]:
+        names = {n for t in ordered(self.term) for d in t.shape if isinstance(d, Dim) for n in d.names}
+        return sorted(names - set(self._sizes()))
+
+    def numpy_expression(self) -> str:
+        """The form as one NumPy expression of the variables."""
+        return Code(self._sizes()).write(self.form)
+
+    def numpy_source(self, name: str = "derivative") -> str:
+        """The form as a function in source, which needs NumPy only; parts that occur twice are computed once."""
+        lines = []
+        done: dict[Form, str] = {}
+        for word, f in shared(self.form, [*self.free, "np", "special"], worth_a_line):
+            lines.append(f"    {word} = {Code(self._sizes(), done).write(f)}")
+            done[f] = word
+        lines.append(f"    return {Code(self._sizes(), done).write(self.form)}")
+        body = "\n".join(lines)
+        head = "import numpy as np\n" + ("from scipy import special\n" if "special." in body else "")
+        return f"{head}\n\ndef {name}({', '.join([*self.free, *self._missing()])}):\n{body}\n"
+
+    @cached_property
+    def _function(self) -> Callable[..., Any]:
+        space: dict[str, Any] = {}
+        exec(compile(self.numpy_source(), "<wengert closed form>", "exec"), space)
+        return space["derivative"]  # type: ignore[no-any-return]
+
+    def numpy(self) -> Callable[..., Any]:
+        """That function, taking the variables in order or by name."""
+        return self._function
+
+    def evaluate(self, **values: Any) -> Any:
+        """The value for given variables; raises WengertValueError for missing values and shapes that do not fit."""
+        unknown = [n for n in values if n not in self.free and n not in self._missing()]
+        if unknown:
+            raise WengertValueError(f"the expression has no {', '.join(unknown)}; it has {', '.join(self.free)}")
+        needed = variables(self.term)
+        missing = [n for n in self.free if n not in values and (n in needed or any(f"{n}.shape" in s for s in self._sizes().values()))]
+        arrays = {n: _array(n, v) for n, v in values.items()}
+        if any(n in needed for n in missing):
+            raise WengertValueError(f"no value for {', '.join(n for n in missing if n in needed)}")
+        if missing:
+            dims = sizes_of(self.term, arrays)
+            arrays |= {n: np.broadcast_to(0.0, tuple(sized(d, dims) for d in self.free[n].shape)) for n in missing}
+        for n in self.free:
+            arrays.setdefault(n, 0.0)
+        sizes_of(self.given, arrays)
+        found = self._function(**arrays)
+        return np.asarray(found, dtype=float) if self._laid.shape else found
+
+    def of_points(self, values: Mapping[str, Any], sizes: Mapping[str, int]) -> Any:
+        """The printed program at checking points, in the axes of the index form."""
+        arrays = {n: values[n] for n in self.free}
+        found = np.asarray(self._function(**arrays, **{n: sizes[n] for n in self._missing()}))
+        wanted = tuple(sized(d, sizes) for d in self._laid.shape)
+        if found.shape != wanted:
+            raise WengertValueError(f"the printed program gives shape {found.shape}, not {wanted}")
+        squeezed = found.reshape(tuple(sized(d, sizes) for d in self._laid.term.shape))
+        return np.transpose(squeezed, np.argsort(self._laid.axes))
+
+    def chain(self) -> str:
+        """The chain rule itself: intermediate steps, each factor with its shape, and the product."""
+        from wengert.symbolic.chain import chain_text
+
+        return chain_text(self.given, self.variable)
+
+
+def _array(name: str, value: Any) -> Any:
+    if isinstance(value, (int, float)):
+        return float(value)
+    found = np.asarray(value)
+    if found.dtype.kind not in "fiub":
+        raise WengertTypeError(f"{name} is of dtype {found.dtype}; closed forms are evaluated on real numbers")
+    return found.astype(float) if found.dtype.kind in "iub" else found
+
+

@@ -1,0 +1,141 @@
+"""Checking a form before it is returned: against a complex step (or differences) of what was differentiated, at random points.
+
+Imports NumPy, evaluate. Invariant: the reference uses no derivative rule; a form that differs is never returned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from wengert.core.errors import CheckError, WengertError
+from wengert.symbolic.dims import Dim, sized
+from wengert.symbolic.evaluate import evaluate
+from wengert.symbolic.terms import Abstract, Fn, Matrix, Term, Var, ordered, variables
+
+PRIMES = (3, 4, 2, 5, 6, 7)
+STEP = 1e-30
+
+
+class Unchecked(WengertError):
+    """No point was found at which a form could be compared."""
+
+
+def points(term: Term, more: Mapping[str, Var], round_: int) -> tuple[dict[str, Any], dict[str, int]]:
+    """Values for all variables that fit their facts, and sizes of the named dimensions; ``round_`` varies both."""
+    rng = np.random.default_rng(7 + 13 * round_)
+    free = {**variables(term), **more}
+    names = sorted({n for t in ordered(term) for d in t.shape if isinstance(d, Dim) for n in d.names}
+                   | {n for v in free.values() for d in v.shape if isinstance(d, Dim) for n in d.names})
+    sizes = {n: PRIMES[(k + round_) % len(PRIMES)] for k, n in enumerate(names)}
+    return {n: sample(v, sizes, rng, round_) for n, v in free.items()}, sizes
+
+
+def sample(variable: Var, sizes: Mapping[str, int], rng: np.random.Generator, kind: int) -> Any:
+    """A random value of a variable: signed in one round, between 0.2 and 0.9 in others, as its facts demand."""
+    shape = tuple(sized(d, sizes) for d in variable.shape)
+    facts = variable.facts
+    value = rng.uniform(0.2, 0.9, shape) if kind % 3 else rng.uniform(0.3, 1.2, shape) * rng.choice((-1.0, 1.0), shape)
+    if "positive" in facts:
+        value = np.abs(value)
+    if "probability" in facts:
+        value = np.abs(value) / np.abs(value).sum(axis=-1, keepdims=True)
+    if len(shape) == 2 and shape[0] == shape[1]:
+        if facts & {"symmetric", "positive definite"}:
+            value = value + value.T
+        if "positive definite" in facts:
+            value = 0.2 * value + (1.0 + shape[0]) * np.eye(shape[0])
+        elif kind % 3 and not facts:
+            value = 0.3 * value + (1.0 + 0.3 * shape[0]) * np.eye(shape[0])
+        if "orthogonal" in facts:
+            value = np.linalg.qr(value)[0]
+        if "triangular" in facts:
+            value = np.tril(value)
+        if "diagonal" in facts:
+            value = np.diag(np.diag(value))
+    return float(value) if not shape else value
+
+
+def smooth(term: Term) -> bool:
+    """Whether a complex step passes through every function of a term."""
+    return not any(
+        (isinstance(t, Matrix) and t.name == "nuclear") or (isinstance(t, Fn) and t.name in ("gammaln", "digamma", "trigamma", "power", "arctan2"))
+        for t in ordered(term)
+    )
+
+
+def directional(term: Term, x: Var, values: dict[str, Any], sizes: Mapping[str, int], direction: Any) -> Any:
+    """The derivative of a term along a direction of x, measured."""
+    if smooth(term):
+        return np.imag(evaluate(term, {**values, x.name: values[x.name] + 1j * STEP * direction}, sizes)) / STEP
+    def at(h: float) -> Any:
+        return evaluate(term, {**values, x.name: values[x.name] + h * direction}, sizes)
+
+    h = 2.0**-9
+    rows = []
+    for k in range(5):
+        s = h / 2**k
+        row = [(at(s) - at(-s)) / (2 * s)]
+        for j, last in enumerate(rows[-1] if rows else [], start=1):
+            row.append(row[-1] + (row[-1] - last) / (4.0**j - 1))
+        rows.append(row)
+    return rows[-1][-1]
+
+
+def check_derivative(
+    before: Term, after: Term, x: Var, computed: Callable[..., Any] | None = None,
+    free: Mapping[str, Var] | None = None,
+) -> int:
+    """Compare ``after`` = d before / dx, and the printed program ``computed``, at random points; the number of points compared.
+
+    Raises CheckError where they differ, and ``Unchecked`` when no point gives finite values.
+    """
+    if any(isinstance(t, Abstract) for t in ordered(before)):
+        return 0
+    compared = 0
+    trouble: Exception | None = None
+    for round_ in range(6):
+        values, sizes = points(before, {**(free or {}), x.name: x}, round_)
+        rng = np.random.default_rng(round_)
+        direction = rng.normal(size=np.shape(values[x.name]))
+        try:
+            with np.errstate(all="ignore"):
+                want = directional(before, x, values, sizes, direction)
+                full = evaluate(after, values, sizes)
+                got = np.tensordot(full, direction, axes=x.rank) if x.rank else full * direction
+        except (np.linalg.LinAlgError, ArithmeticError) as error:
+            trouble = error
+            continue
+        if not (np.all(np.isfinite(want)) and np.all(np.isfinite(got))):
+            continue
+        agree(got, want, 1e-8 if smooth(before) else 1e-6, full)
+        if computed is not None:
+            with np.errstate(all="ignore"):
+                printed = computed(values, sizes)
+            if np.shape(printed) != np.shape(full):
+                raise CheckError(f"the printed form has shape {np.shape(printed)}, not {np.shape(full)}: please report this expression")
+            agree(printed, full, 1e-7, full)
+        compared += 1
+        if compared == 2:
+            return compared
+    if not compared:
+        raise Unchecked(
+            f"no form: it could not be compared with a numeric derivative at any random point{f' ({trouble})' if trouble else ''}"
+            "\n  fix: declare facts such as positive=True or positive_definite=True on the variables, or pass check=False"
+        )
+    return compared
+
+
+def agree(got: Any, want: Any, rtol: float, scale: Any) -> None:
+    """Raise CheckError unless two arrays agree relative to the size of the derivative."""
+    error = np.max(np.abs(np.asarray(got) - want), initial=0.0)
+    size = max(np.max(np.abs(want), initial=0.0), np.max(np.abs(scale), initial=0.0))
+    if not error <= rtol * size + 1e-12:
+        raise CheckError(
+            f"no form: what was found differs from the numeric derivative by {error:.3g} (of {size:.3g}) at a random point"
+            "\n  fix: please report this expression; check=False returns the form all the same"
+        )
+
+
