@@ -206,9 +206,13 @@ def _pull_get(node: Node, ct: Any, sweep: Any) -> None:
         if kind == "index" and (type(index) is slice or is_basic(index)):
             buf = sweep.cts.get(parent)
             if buf is None:
-                buf = sweep.cts[parent] = np.zeros(shape)
+                # Filling is faster than np.zeros, whose pages are mapped one by one when first touched.
+                buf = sweep.cts[parent] = np.empty(shape)
+                buf.fill(0.0)
                 sweep.owned.add(parent)
-            elif parent not in sweep.owned or type(buf) is not np.ndarray:
+                buf[index] = ct if getattr(ct, "dtype", dtype) is dtype else real_part(ct)
+                return
+            if parent not in sweep.owned or type(buf) is not np.ndarray:
                 buf = sweep.cts[parent] = private(buf, parent, sweep, shape, dtype)
                 sweep.owned.add(parent)
             buf[index] += ct if getattr(ct, "dtype", dtype) is dtype else real_part(ct)

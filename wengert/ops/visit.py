@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from wengert.core import context
+from wengert.core import context, freed
 from wengert.core.errors import NoRuleError, error_at
 from wengert.core.handle import handle, is_handle
 from wengert.core.node import RichNode
@@ -180,6 +180,8 @@ def times(ct: Any, p: Any) -> Any:
 
 def multiply_into(ct: Any, p: Any, *residuals: Any) -> Any:
     """``ct * p`` in the memory of a large partial, if that was made fresh (is no residual, nor a view of one)."""
+    if type(ct) is np.ndarray and _is_one(ct, p):
+        return p if not any(p is r for r in residuals) else p.view()
     if (
         type(ct) is np.ndarray and type(p) is np.ndarray and ct.dtype is p.dtype and ct.shape == p.shape and p.base is None
         and p.flags.writeable and not any(p is r for r in residuals)
@@ -190,6 +192,8 @@ def multiply_into(ct: Any, p: Any, *residuals: Any) -> Any:
 
 def multiply_owned(sweep: Sweep, node: Any, ct: Any, factor: Any) -> Any:
     """``ct * factor`` in the memory of a large cotangent that nobody else needs any more."""
+    if type(factor) is np.ndarray and _is_one(ct, factor):
+        return factor.view()  # not ours to write to
     if (
         node in sweep.owned and type(factor) is np.ndarray and ct.dtype is factor.dtype and ct.shape == factor.shape
         and ct.flags.writeable
@@ -198,8 +202,17 @@ def multiply_owned(sweep: Sweep, node: Any, ct: Any, factor: Any) -> Any:
     return ct * factor
 
 
+def _is_one(ct: np.ndarray[Any, Any], other: Any) -> bool:
+    """Whether a cotangent is a spread 1.0 (that of a sum), so that a product with it is the other factor."""
+    return (
+        not any(ct.strides) and ct.dtype is other.dtype and ct.shape == other.shape and ct.size > 0 and ct.item(0) == 1.0
+    )
+
+
 def own(sweep: Sweep, node: Any, parent: Any, made: Any, ct: Any, alone: bool) -> None:
     """Note that a large cotangent just made for ``parent`` is exclusively ours: fresh, or handed on by its only user."""
+    if not freed.asked and made.nbytes > 1 << 20:
+        freed.keep()
     if made is ct:
         if alone and node in sweep.owned:
             sweep.owned.add(parent)
