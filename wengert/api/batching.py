@@ -305,7 +305,7 @@ def _plain_leaf(leaf: Any) -> Any:
 
 def _axes(in_axes: Any, args: Sequence[Any]) -> list[int | None]:
     if in_axes is None or isinstance(in_axes, (int, np.integer)):
-        return [in_axes] * len(args)
+        return [in_axes if in_axes is None else int(in_axes)] * len(args)
     axes = list(in_axes)
     if len(axes) != len(args):
         raise error_at(

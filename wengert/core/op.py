@@ -33,14 +33,40 @@ class Op:
         "scalar", "shape", "sparsity", "text", "zeroes",
     )
 
+    name: str
+    kind: str
+    doc: str
+    inputs: tuple[str, ...]
+    params: Mapping[str, Any]
+    evaluate: Callable[..., Any]
+    batch: Any
+    cost: Any
+    domain: Any
+    expression: Any
+    infer: Any
+    kink: Any
+    latex: Any
+    lean: Any
+    needs: Any
+    outputs: Any
+    pull: Any
+    push: Any
+    record: Any
+    rules: Any
+    samples: Any
+    save: Any
+    saved_from: Any
+    scalar: Any
+    shape: Any
+    sparsity: Any
+    text: Any
+    zeroes: Any
+
     def __init__(self, *, listed: bool = True, **fields: Any) -> None:
         for slot in self.__slots__:
             setattr(self, slot, fields.pop(slot, None))
         if fields:
             raise TypeError(f"unknown fields of an operation: {sorted(fields)}")
-        self.inputs: tuple[str, ...]
-        self.params: Mapping[str, Any]
-        self.evaluate: Callable[..., Any]
         if listed:
             if self.name in OPS:
                 raise ValueError(f"there is an operation called {self.name!r} already")

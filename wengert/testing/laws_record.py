@@ -48,7 +48,7 @@ def type_is_the_values_type(op: Op, operands: Values, params: Values, rng: Rng) 
         assert op.kind not in {ELEMENTWISE, LINEAR}, f"{op.name} has no type rule"
         return
     y = evaluated(op, operands, params)
-    wanted = tuple(map(ArrayType.of, y)) if op.outputs else ArrayType.of(y)
+    wanted: Any = tuple(map(ArrayType.of, y)) if op.outputs else ArrayType.of(y)
     mixed = {dtype_of(v) for v in operands if dtype_of(v).kind in "fc"}
     weak = len(mixed) > 1 and any(
         type(v) in {float, complex} for v in operands

@@ -6,7 +6,7 @@ differ most.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import combinations
 from typing import Any
 
@@ -21,7 +21,7 @@ LEADING_OPERANDS = {"get": 1, "update": 2, "add_at": 2}
 """Of the operations on memory, how many operands are values (the others are indices)."""
 
 
-DETERMINED = {
+DETERMINED: dict[str, Callable[..., Any]] = {
     "svd_full": lambda u, s, vh: (u[..., : s.shape[-1]], s, vh[..., : s.shape[-1], :]),
     "qr_complete": lambda q, r: (q[..., : r.shape[-1]], r[..., : r.shape[-1], :]),
 }

@@ -120,7 +120,7 @@ def _other_numbers(count: int) -> list[tuple[tuple[Shape, ...], Any]]:
 
 
 def _draw(op: Op, k: int, shape: Shape, dtype: np.dtype[Any], rng: np.random.Generator) -> Any:
-    size = () if shape is None else shape
+    size: Any = () if shape is None else shape
     domain = op.domain[k] if op.domain else None
     if domain is not None:
         drawn: Any = rng.uniform(*domain, size)
