@@ -33,7 +33,8 @@ class Frame:
         self.parent = parent
         self.start = next_seq()
         self.alive = True
-        inherited = parent.forwards if parent is not None else ()
+        # What is fully recorded runs again later: only then do the traces outside of it follow its steps.
+        inherited = parent.forwards if parent is not None and kind != FULL else ()
         self.forwards: tuple[Frame, ...] = (*inherited, self) if kind == FORWARD else inherited
         self.full: Frame | None = self if kind == FULL else (parent.full if parent else None)
         self.guards: list[Any] = []

@@ -92,10 +92,10 @@ def dependence(order: list[Node], roots: Iterable[Node], start: float) -> tuple[
     outer: set[Node] = set()
     for root in roots:
         inner.add(root)
-        if any(parent is not None for parent in root.inputs) or root.tangents:
+        if any(parent is not None for parent in root.inputs) or _moves(root):
             outer.add(root)
     for node in order:
-        if node.tangents:
+        if _moves(node):
             outer.add(node)
         for parent in node.inputs:
             if parent is None:
@@ -105,6 +105,11 @@ def dependence(order: list[Node], roots: Iterable[Node], start: float) -> tuple[
             if parent.seq < start or parent in outer:
                 outer.add(node)
     return inner, outer
+
+
+def _moves(node: Node) -> bool:
+    """Whether a forward trace that still runs follows the node (a trace inside the recorded program has ended)."""
+    return bool(node.tangents) and any(frame.alive for frame in node.tangents)
 
 
 def lift(node: Node, inner: set[Node], outer: set[Node], start: float) -> Node:

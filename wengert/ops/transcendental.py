@@ -138,7 +138,16 @@ hypot = elementwise(
 
 sinh = elementwise("sinh", np.sinh, [lambda x: np.cosh(x)], doc="`y = sinh x`.", scalar="sinh")
 cosh = elementwise("cosh", np.cosh, [lambda x: np.sinh(x)], doc="`y = cosh x`.", scalar="cosh")
-tanh = elementwise("tanh", np.tanh, [lambda y: 1.0 - y * y], doc="`y = tanh x`.", scalar="tanh")
+
+
+def _one_minus_square(y: Any) -> Any:
+    if type(y) is not np.ndarray:
+        return 1.0 - y * y
+    square = y * y
+    return np.subtract(1.0, square, out=square)  # the same numbers with one array less at a time
+
+
+tanh = elementwise("tanh", np.tanh, [lambda y: _one_minus_square(y)], doc="`y = tanh x`.", scalar="tanh")
 arcsinh = elementwise(
     "arcsinh",
     np.arcsinh,

@@ -123,7 +123,7 @@ def _draw(op: Op, k: int, shape: Shape, dtype: np.dtype[Any], rng: np.random.Gen
     size: Any = () if shape is None else shape
     domain = op.domain[k] if op.domain else None
     if domain is not None:
-        drawn: Any = rng.uniform(*domain, size)
+        drawn: Any = rng.uniform(domain[0], domain[1], size)
     else:
         drawn = rng.uniform(0.3, 1.7, size) * rng.choice([-1.0, 1.0], size)
     if dtype.kind == "c":
