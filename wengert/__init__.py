@@ -2,6 +2,7 @@
 
 from wengert.api.batching import vmap
 from wengert.api.checking import check_grads
+from wengert.api.checkpoint import checkpoint, checkpoint_sequential
 from wengert.api.custom import custom_jvp, custom_vjp, stop_gradient
 from wengert.api.gradients import grad, jvp, value_and_grad, vjp
 from wengert.api.jacobians import (
@@ -14,6 +15,7 @@ from wengert.api.jacobians import (
     jacrev,
 )
 from wengert.api.kinks import kinks, subgradient
+from wengert.api.memory_report import memory_report
 from wengert.api.tracing import Graph, linearize, trace
 from wengert.core.errors import (
     ChangedError,
@@ -53,6 +55,8 @@ __all__ = [
     "WengertError",
     "WengertWarning",
     "check_grads",
+    "checkpoint",
+    "checkpoint_sequential",
     "custom_jvp",
     "custom_vjp",
     "derivative",
@@ -66,6 +70,7 @@ __all__ = [
     "jvp",
     "kinks",
     "linearize",
+    "memory_report",
     "relu",
     "sigmoid",
     "softplus",

@@ -106,10 +106,11 @@ def finish(frame: Frame) -> None:
 
 
 def sweep_back(
-    frame: Frame, outputs: Sequence[Any], cotangents: Sequence[Any], roots: Sequence[Any], *, keep: bool = False
+    frame: Frame, outputs: list[Any], cotangents: Sequence[Any], roots: Sequence[Any], *, keep: bool = False, release: bool = False
 ) -> list[Any]:
     """The cotangents of the roots, given those of the outputs (handles or raw values); None where nothing arrives.
 
+    With ``release`` the list of outputs is emptied, so that nothing holds the nodes that the sweep lets go.
     Raises ChangedError when an array that a residual refers to was overwritten.
     """
     root_nodes = [r.node for r in roots]
@@ -127,11 +128,11 @@ def sweep_back(
         inner, outer = sweep.dependence(order, root_nodes, frame.start)
         lifted = bool(outer) or any(map(is_handle, cotangents))
     if not keep:
-        for node in order:
-            if node.op.zeroes:
-                keep = True
-                break
-    found = _run(order, outputs, cotangents, root_nodes, inner, outer, frame, lifted=lifted, keep=keep, careful=False)
+        keep = any(node.op.zeroes for node in order)
+    release = release and not keep and not lifted
+    if release:
+        nodes.clear()
+    found = _run(order, outputs, cotangents, root_nodes, inner, outer, frame, lifted=lifted, keep=keep, careful=False, release=release)
     if keep and not all(map(_finite, found)):
         found = _run(order, outputs, cotangents, root_nodes, inner, outer, frame, lifted=lifted, keep=True, careful=True)
     return found
@@ -146,8 +147,8 @@ def _finite(ct: Any) -> bool:
 
 
 def _run(
-    order: list[Node], outputs: Sequence[Any], cotangents: Sequence[Any], roots: Sequence[Node], inner: set[Node], outer: set[Node],
-    frame: Frame, *, lifted: bool, keep: bool, careful: bool,
+    order: list[Node], outputs: list[Any], cotangents: Sequence[Any], roots: Sequence[Node], inner: set[Node], outer: set[Node],
+    frame: Frame, *, lifted: bool, keep: bool, careful: bool, release: bool = False,
 ) -> list[Any]:
     state = sweep.Sweep(careful=careful, lifted=lifted)
     for o, ct in zip(outputs, cotangents, strict=True):
@@ -155,6 +156,9 @@ def _run(
             if lifted and o.node not in inner:
                 continue
             state.add(o.node, ct)
+    if release:
+        o = None
+        outputs.clear()
     with np.errstate(all="ignore"):
         if lifted:
             sweep.run_lifted(order, state, inner, outer, frame.start)

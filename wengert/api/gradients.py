@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from wengert.api import engine
-from wengert.api.arguments import Selection, checked, name_of, scalar_output
+from wengert.api.arguments import Selection, checked, name_of, require_function, scalar_output
 from wengert.api.kinks import publish, watcher
 from wengert.api.verify import verified, verified_call
 from wengert.core import context
@@ -65,6 +65,7 @@ def value_and_grad(
     >>> value_and_grad(lambda x: np.sum(x ** 2))(np.array([1.0, 2.0]))
     (np.float64(5.0), array([2., 4.]))
     """
+    require_function(fun, "value_and_grad")
 
     watcher(nonsmooth)
     if verify:
@@ -87,6 +88,8 @@ def value_and_grad(
             if has_aux:
                 out, aux = _with_aux(out, fun)
             out = engine.settled(scalar_output(out, fun, holomorphic))
+            if holomorphic:
+                _complex_only(leaves, fun)
             seed = np.float64(1.0) if not holomorphic else np.complex128(1.0)
             if is_handle(out) and out.node is not None and out.node.seq >= frame.start:
                 ends = [out]
@@ -111,6 +114,17 @@ def value_and_grad(
         return ((value, aux), gradient) if has_aux else (value, gradient)
 
     return value_and_gradient
+
+
+def _complex_only(leaves: Sequence[Any], fun: Any) -> None:
+    for leaf in leaves:
+        dtype = dtype_of(leaf.value if is_handle(leaf) else leaf)
+        if dtype.kind != "c":
+            raise error_at(
+                WengertTypeError,
+                f"holomorphic=True differentiates by complex numbers; {name_of(fun)} was given {dtype}",
+                fix="pass a complex argument (x + 0j), or leave holomorphic away",
+            )
 
 
 def _with_aux(out: Any, fun: Any) -> tuple[Any, Any]:
@@ -138,6 +152,7 @@ def grad(
     >>> grad(lambda x: np.sin(x) * x)(0.0)
     np.float64(0.0)
     """
+    require_function(fun, "grad")
     both = value_and_grad(
         fun, argnums, argnames=argnames, has_aux=has_aux, holomorphic=holomorphic, nonsmooth=nonsmooth, verify=verify
     )
@@ -160,6 +175,7 @@ def vjp(fun: Callable[..., Any], *primals: Any, has_aux: bool = False, verify: b
     >>> float(out), [float(c) for c in pullback(1.0)]
     (12.0, [4.0, 3.0])
     """
+    require_function(fun, "vjp")
     if verify:
         return verified_call(lambda f: vjp(f, *primals, has_aux=has_aux), fun)
     picked = Selection(fun, primals, {}, tuple(range(len(primals))), None)
@@ -203,6 +219,8 @@ def match(structure: Structure, outputs: Sequence[Any], given: Any, name: str) -
             made.append(None)
             continue
         got = part.value if is_handle(part) else part
+        if isinstance(got, (str, bytes)):
+            raise error_at(WengertTypeError, f"the {name}{path} is a {type(got).__name__}", fix="give floating point numbers")
         if not isinstance(got, (np.ndarray, np.generic, float, int, complex)):
             got = part = np.asarray(part)
         if shape_of(got) != shape_of(plain):
@@ -240,6 +258,7 @@ def jvp(
     >>> jvp(math.sin, (0.0,), (2.0,))
     (0.0, np.float64(2.0))
     """
+    require_function(fun, "jvp")
     if verify:
         return verified_call(lambda f: jvp(f, primals, tangents, has_aux), fun)
     if not isinstance(primals, (tuple, list)) or not isinstance(tangents, (tuple, list)):

@@ -25,7 +25,7 @@ class Frame:
     """One running trace; ``parent`` is the trace it runs inside of, or None."""
 
     __slots__ = (
-        "alive", "forwards", "full", "guards", "keeps", "kind", "kinks", "note", "parent", "start", "watched",
+        "alive", "forwards", "full", "guards", "keeper", "kind", "kinks", "note", "parent", "start", "watched",
     )
 
     def __init__(self, kind: str, parent: Frame | None) -> None:
@@ -41,6 +41,7 @@ class Frame:
         self.watched: dict[int, tuple[Any, Any, Any]] = {}
         self.kinks: Any = parent.kinks if parent is not None else None
         self.note: Any = None
+        self.keeper: Any = None  # keeps chosen results in place of residuals (``ops/keeping``)
 
     def chain(self) -> Iterator[Frame]:
         frame: Frame | None = self
@@ -103,6 +104,15 @@ def enter(kind: str, kinks: Any = None) -> tuple[Frame, Token[Frame | None]]:
             SWITCH.live[frame] = frame.start
             _refresh()
     return frame, tracing.set(frame)
+
+
+def reach_back(frame: Frame, seq: int) -> None:
+    """Count the nodes from ``seq`` on as alive while this trace runs: a second run meets the traced values of the first."""
+    with _lock:
+        frame.start = min(frame.start, seq)
+        if frame in SWITCH.live:
+            SWITCH.live[frame] = frame.start
+            _refresh()
 
 
 def leave(frame: Frame, token: Token[Frame | None]) -> None:

@@ -43,7 +43,7 @@ def plain(y: Any, operands: Sequence[Any]) -> Any:
     """The result of a step none of whose operands is traced: a buffer if an operand was one, else the value itself."""
     if type(y) is np.ndarray and y.dtype.kind in "fc" and SWITCH.live and any(map(is_handle, operands)):
         if any(is_handle(a) and np.may_share_memory(y, a.value) for a in operands):
-            y = y.copy()
+            y = y.copy(order="K")
         return buffer(y)
     return y
 
@@ -77,7 +77,9 @@ def make_node(
         return None
     node = RichNode(next_seq(), op, (), (), params, here(3))
     node.abstract = any(n is not None and n.abstract for n in nodes)
-    if SWITCH.keeping:
+    if frame is not None and frame.keeper is not None:
+        frame.keeper.look(node, values, nodes, y, frame)
+    elif SWITCH.keeping:
         node.inputs = tuple(nodes)
         mask = tuple(n is not None for n in nodes)
         kept = [keep_constant(v, frame) if n is None else v for v, n in zip(values, nodes, strict=True)]
@@ -116,7 +118,7 @@ def residual(value: Any, node: Node | None, frame: Frame) -> Const:
 def _leaf(value: Any, node: Node | None) -> Const:
     if node is not None:
         return Const(handle(value, node))
-    return Const(value.copy() if type(value) is np.ndarray and value.nbytes < _SMALL else value)
+    return Const(value.copy(order="K") if type(value) is np.ndarray and value.nbytes < _SMALL else value)
 
 
 def item_of(node: Node, k: int) -> Node:
@@ -176,7 +178,7 @@ def keep_constant(value: Any, frame: Frame | None = None) -> Any:
     if type(value) is not np.ndarray or (not value.flags.writeable and value.base is None):
         return value
     if value.nbytes <= _SMALL:
-        return value.copy()
+        return value.copy(order="K")
     frame = frame if frame is not None else tracing.get()
     if frame is not None and id(value) not in frame.watched and value.dtype.kind in "fciub":
         frame.watched[id(value)] = (value, fingerprint(value), here(3))

@@ -26,16 +26,18 @@ class Sweep:
     """State of one reverse sweep.
 
     ``cts`` maps a node to its cotangent so far; ``owned`` has the nodes whose cotangent array is exclusively ours; ``careful`` makes
-    an exact zero absorb infinities; ``lifted`` says that rules run on handles; ``pulled`` counts the pulls made.
+    an exact zero absorb infinities; ``lifted`` says that rules run on handles; ``final`` that the nodes are swept once only and may let their
+    residuals go; ``pulled`` counts the pulls made.
     """
 
-    __slots__ = ("careful", "cts", "lifted", "owned", "pulled")
+    __slots__ = ("careful", "cts", "final", "lifted", "owned", "pulled")
 
     def __init__(self, *, careful: bool = False, lifted: bool = False) -> None:
         self.cts: dict[Node, Any] = {}
         self.owned: set[Node] = set()
         self.careful = careful
         self.lifted = lifted
+        self.final = False
         self.pulled = 0
 
     def add(self, node: Node, ct: Any) -> None:
@@ -145,6 +147,7 @@ def run(order: list[Node], sweep: Sweep, *, keep: bool) -> None:
     cts = sweep.cts
     owned = sweep.owned
     pulled = 0
+    sweep.final = not keep
     nodes = list(order) if keep else order
     while nodes:
         node = nodes.pop()

@@ -219,7 +219,7 @@ def _contribution(op: Op, k: int, rule: Any, where: dict[str, str], safe: str) -
     call = f"R_{safe}_{k}({arguments})"
     if op.kind == LINEAR:
         return [f"c = {call}", f"if m is not None and m.types[{k}] is not None: c = FIT(c, *m.types[{k}])"]
-    if _is_identity(rule.function):
+    if is_identity(rule.function):
         # The cotangent itself may be overwritten when no later input needs it and no earlier one was handed it.
         rivals = [j for j, other in enumerate(op.rules) if j > k or (j < k and other == 1)]
         last = " and ".join(f"a{j} is None" for j in rivals) or "True"
@@ -235,7 +235,8 @@ def _contribution(op: Op, k: int, rule: Any, where: dict[str, str], safe: str) -
     return [guards, f"p = {call}", f"c = ct * p if type(p) is not ND or p.size < 8192 else INTO(ct, p, {arguments})"]
 
 
-def _is_identity(function: Any) -> bool:
+def is_identity(function: Any) -> bool:
+    """Whether a partial is one of its residuals, unchanged."""
     code = getattr(function, "__code__", None)
     return code is not None and code.co_code == _IDENTITY.__code__.co_code and not code.co_consts[1:]
 

@@ -1,6 +1,7 @@
 """An opaque call that stores its operands only: its pull runs the body again and sweeps that run.
 
-Imports core and ``memory``. Invariant: the second run sees the values of the first (operands, traced values closed over, constants); a run that
+Imports core and ``memory``. Invariant: the second run sees the values of the first (operands,
+traced values closed over, constants); a run that
 differs raises, and no cotangent of it is used.
 """
 
@@ -29,11 +30,22 @@ Body = Callable[[list[Any]], list[Any]]
 class Call:
     """One checkpointed call: what its second run needs, and what it must agree with.
 
-    ``body`` takes operands and gives output leaves; ``outside`` are the nodes of traced values the body closes over; ``marks`` are samples of the
+    ``body`` takes operands and gives output leaves; ``outside`` are the nodes of traced values the
+    body closes over; ``marks`` are samples of the
     outputs (with ``verify`` their whole content); ``steps`` names the operations of the first run.
     """
 
-    __slots__ = ("body", "count", "marks", "name", "outside", "steadfast", "steps", "verify", "where")
+    __slots__ = (
+        "body",
+        "count",
+        "marks",
+        "name",
+        "outside",
+        "steadfast",
+        "steps",
+        "verify",
+        "where",
+    )
 
     def __init__(self, name: str, body: Body, verify: bool) -> None:
         self.name = name
@@ -53,7 +65,11 @@ class Call:
             from hashlib import blake2b
 
             return value.shape, value.dtype, blake2b(np.ascontiguousarray(value).tobytes()).digest()
-        return value.shape, value.dtype, value.tobytes() if value.nbytes <= _SMALL else fingerprint(value)
+        return (
+            value.shape,
+            value.dtype,
+            value.tobytes() if value.nbytes <= _SMALL else fingerprint(value),
+        )
 
     def check(self, again: Sequence[Any], order: Sequence[Node], outside: Sequence[Node]) -> None:
         """Raise unless the second run did what the first one did."""
@@ -61,8 +77,11 @@ class Call:
         for node in outside:
             if node not in known:
                 raise error_at(
-                    ChangedError, f"{self.name} is recomputed, but a traced value that it closes over was rebound or written to since",
-                    fix="pass that value as an argument of the checkpointed function", where=self.where,
+                    ChangedError,
+                    f"{self.name} is recomputed, but a traced value that it closes over was "
+                    "rebound or written to since",
+                    fix="pass that value as an argument of the checkpointed function",
+                    where=self.where,
                 )
         if self.steadfast:
             return
@@ -73,17 +92,27 @@ class Call:
                 raise self.differs(f"output {k} has other values than in the first run", order)
 
     def agrees(self, value: Any, mark: Any) -> bool:
-        """Whether an output is the one remembered: bit for bit with ``verify``, else up to rounding in the sample."""
+        """Whether an output is the one remembered: bit for bit with ``verify``, else up to
+        rounding in the sample.
+        """
         now = self.mark(value)
         if type(now) is not tuple or type(mark) is not tuple:
-            return bool(now == mark) or (now != now and mark != mark)
+            return bool(now == mark) or str(now) == str(mark)  # two NaNs are alike
         if now == mark:
             return True
         if self.verify or now[:2] != mark[:2]:
             return False
         a, b = (np.frombuffer(part[2], part[1]) for part in (now, mark))
         near = 1e-8 if a.dtype.itemsize >= 8 else 1e-4
-        return bool(np.allclose(a, b, rtol=near, atol=near * float(np.max(np.abs(b[np.isfinite(b)]), initial=0.0)), equal_nan=True))
+        return bool(
+            np.allclose(
+                a,
+                b,
+                rtol=near,
+                atol=near * float(np.max(np.abs(b[np.isfinite(b)]), initial=0.0)),
+                equal_nan=True,
+            )
+        )
 
     def differs(self, how: str, order: Sequence[Node] = ()) -> Exception:
         """The error for a second run that differs: names the first step that is another one."""
@@ -96,9 +125,12 @@ class Call:
                 where = mine[1] or first[1] or where
                 break
         return error_at(
-            VerificationError, f"{self.name} does not repeat itself when it is recomputed: {how}",
-            fix="a checkpointed function must depend on its arguments only: no counters, no clock, no arrays written to in the meantime; "
-            "random numbers from numpy.random or from a Generator it can see are replayed", where=where,
+            VerificationError,
+            f"{self.name} does not repeat itself when it is recomputed: {how}",
+            fix="a checkpointed function must depend on its arguments only: no counters, no clock, "
+            "no arrays written to in the meantime; "
+            "random numbers from numpy.random or from a Generator it can see are replayed",
+            where=where,
         )
 
 
@@ -114,7 +146,8 @@ def plain(value: Any) -> Any:
 def recomputed(name: str, body: Body, operands: Sequence[Any], *, verify: bool = False) -> list[Any]:
     """``body(operands)`` recorded as one step that keeps the operands and nothing else.
 
-    The first run is recorded like any other and let go, so that what it closes over is known and errors come early.
+    The first run is recorded like any other and let go, so that what it closes over is known and
+    errors come early.
     """
     call = Call(name, body, verify)
     values = [plain(o) for o in operands]
@@ -141,10 +174,15 @@ def recomputed(name: str, body: Body, operands: Sequence[Any], *, verify: bool =
         return ends
     op = _op(call, len(values), len(ends), zeroes)
     kept = tuple(v if p is not None else keep_constant(v, parent) for v, p in zip(values, parents, strict=True))
-    node = Node(context.next_seq(), op, (*parents, *call.outside), (*kept, *(None for _ in call.outside)), (), call.where)
-    return [
-        handle(e, item(node, k)) if dtype_of(e).kind in "fc" else e for k, e in enumerate(ends)
-    ]
+    node = Node(
+        context.next_seq(),
+        op,
+        (*parents, *call.outside),
+        (*kept, *(None for _ in call.outside)),
+        (),
+        call.where,
+    )
+    return [handle(e, item(node, k)) if dtype_of(e).kind in "fc" else e for k, e in enumerate(ends)]
 
 
 def _op(call: Call, arity: int, count: int, zeroes: bool) -> Op:
@@ -152,15 +190,32 @@ def _op(call: Call, arity: int, count: int, zeroes: bool) -> Op:
         cotangents(call, node.inputs, node.saved[:arity], ct, sweep)
 
     return Op(
-        listed=False, name="checkpoint", kind=CONTROL, inputs=("*operands",), params={}, rules=(), needs=(), pull=pull,
-        evaluate=lambda *values: tuple(call.body(list(values))), outputs=tuple(f"out{k}" for k in range(count)),
-        saved_from=lambda node: (*range(arity), *(None for _ in call.outside)), zeroes=zeroes,
+        listed=False,
+        name="checkpoint",
+        kind=CONTROL,
+        inputs=("*operands",),
+        params={},
+        rules=(),
+        needs=(),
+        pull=pull,
+        evaluate=lambda *values: tuple(call.body(list(values))),
+        outputs=tuple(f"out{k}" for k in range(count)),
+        saved_from=lambda node: (*range(arity), *(None for _ in call.outside)),
+        zeroes=zeroes,
         doc=f"A call of {call.name} that is run again when its derivative is taken.",
     )
 
 
-def cotangents(call: Call, parents: Sequence[Node | None], values: Sequence[Any], cts: Sequence[Any], sweep: Sweep) -> None:
-    """Run the body again, recorded, and sweep that: adds to the cotangents of ``parents``, operands first, then what the body closes over."""
+def cotangents(
+    call: Call,
+    parents: Sequence[Node | None],
+    values: Sequence[Any],
+    cts: Sequence[Any],
+    sweep: Sweep,
+) -> None:
+    """Run the body again, recorded, and sweep that: adds to the cotangents of ``parents``,
+    operands first, then what the body closes over.
+    """
     frame, token = context.enter(REVERSE)
     begin = frame.start
     if call.outside:
@@ -180,19 +235,27 @@ def cotangents(call: Call, parents: Sequence[Node | None], values: Sequence[Any]
 
 
 def _swept(
-    call: Call, begin: int, parents: Sequence[Node | None], roots: list[Node], leaves: list[Any], again: list[Any], cts: Sequence[Any],
+    call: Call,
+    begin: int,
+    parents: Sequence[Node | None],
+    roots: list[Node],
+    leaves: list[Any],
+    again: list[Any],
+    cts: Sequence[Any],
     sweep: Sweep,
 ) -> None:
     ends = [*roots, *call.outside]
     older: list[Node] = []
-    pairs = [(o.node, c) for o, c in zip(leaves, cts, strict=False) if c is not None and is_handle(o) and o.node is not None]
+    pairs = [
+        (o.node, c) for o, c in zip(leaves, cts, strict=False) if c is not None and is_handle(o) and o.node is not None
+    ]
     everything = [o.node for o in leaves if is_handle(o) and o.node is not None]
     order = reachable(everything, roots, begin, older)
     call.check(again, order, older)
     inner_sweep = Sweep(careful=sweep.careful, lifted=sweep.lifted)
     for node, ct in pairs:
         inner_sweep.add(node, ct)
-    node = None  # type: ignore[assignment]
+    node = None
     pairs.clear()
     everything.clear()
     again.clear()
@@ -207,7 +270,9 @@ def _swept(
 
 
 def lend(sweep: Sweep, inner: Sweep, parents: Sequence[Node | None], ends: Sequence[Node]) -> None:
-    """Let the inner sweep add to the cotangents the outer one has: the order of the additions is that of an ordinary sweep."""
+    """Let the inner sweep add to the cotangents the outer one has: the order of the additions is
+    that of an ordinary sweep.
+    """
     for parent, end in zip(parents, ends, strict=True):
         if parent is not None and parent in sweep.cts:
             inner.cts[end] = sweep.cts.pop(parent)

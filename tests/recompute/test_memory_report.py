@@ -1,0 +1,49 @@
+"""memory_report: what each operation needs, and nothing else, is kept."""
+
+import numpy as np
+import pytest
+
+import wengert as wg
+
+x = np.linspace(0.1, 0.9, 1000)
+
+
+@pytest.mark.parametrize(
+    ("program", "arrays"),
+    [
+        (lambda x: np.sum(np.tanh(x)), 1),
+        (lambda x: np.sum(x + x - 3.0 * x), 0),
+        (lambda x: np.sum(x.reshape(10, 100).T), 0),
+        (lambda x: np.sum(np.exp(np.sin(x))), 2),
+        (lambda x: np.sum(np.sin(x) * x), 2),
+        (lambda x: x @ x, 1),
+    ],
+)
+def test_only_what_the_rule_needs_is_kept(program, arrays):
+    report = wg.memory_report(program)(x)
+    assert len(report) == arrays and report.total == arrays * x.nbytes
+
+
+def test_relu_keeps_its_sign_only():
+    report = wg.memory_report(lambda x: np.sum(wg.relu(x * 2.0)))(x)
+    assert report.total <= x.nbytes
+
+
+def test_rows_name_the_line_and_checkpoints_what_they_keep():
+    def program(x, w):
+        return np.sum(np.tanh(np.tanh(x @ w) @ w))
+
+    a, w = np.ones((50, 20)), np.eye(20)
+    report = wg.memory_report(program)(a, w)
+    assert {row.op for row in report} == {"matmul", "tanh"}
+    assert all(
+        row.file == __file__ and row.line == program.__code__.co_firstlineno + 1 for row in report
+    )
+    kept = wg.memory_report(wg.checkpoint(program, policy="cheap"))(a, w)
+    assert [row.op for row in kept] == [
+        "checkpoint",
+        "checkpoint",
+        "checkpoint: matmul",
+        "checkpoint: matmul",
+    ]
+    assert "checkpoint: matmul" in str(kept) and "16 kB" not in repr(kept).split(":")[0]
