@@ -3,6 +3,7 @@
 from wengert.api.batching import vmap
 from wengert.api.checking import check_grads
 from wengert.api.checkpoint import checkpoint, checkpoint_sequential
+from wengert.api.closed_forms import D, dims, function, parse, var
 from wengert.api.custom import custom_jvp, custom_vjp, stop_gradient
 from wengert.api.gradients import grad, jvp, value_and_grad, vjp
 from wengert.api.jacobians import (
@@ -44,6 +45,7 @@ __all__ = [
     "ChangedError",
     "CheckError",
     "CutError",
+    "D",
     "Graph",
     "KinkError",
     "KinkReport",
@@ -60,7 +62,9 @@ __all__ = [
     "custom_jvp",
     "custom_vjp",
     "derivative",
+    "dims",
     "elementwise_grad",
+    "function",
     "grad",
     "hessian",
     "hvp",
@@ -71,6 +75,7 @@ __all__ = [
     "kinks",
     "linearize",
     "memory_report",
+    "parse",
     "relu",
     "sigmoid",
     "softplus",
@@ -79,6 +84,7 @@ __all__ = [
     "trace",
     "trace_into",
     "value_and_grad",
+    "var",
     "vjp",
     "vmap",
 ]

@@ -49,8 +49,15 @@ def parse(text: str, syntax: str = "numpy", **shapes: Any) -> Expression:
 
 
 def D(
-    expression: Any, wrt: Any, order: int = 1, layout: str = "jacobian", *, syntax: str = "numpy", check: bool = True,
-    shapes: dict[str, Any] | None = None, **more_shapes: Any,
+    expression: Any,
+    wrt: Any,
+    order: int = 1,
+    layout: str = "jacobian",
+    *,
+    syntax: str = "numpy",
+    check: bool = True,
+    shapes: dict[str, Any] | None = None,
+    **more_shapes: Any,
 ) -> Derivative:
     """The derivative of a formula by a variable, in closed form.
 
@@ -91,7 +98,9 @@ def _read(expression: Any, syntax: str, shapes: dict[str, Any]) -> tuple[Term, d
     if isinstance(expression, Expression):
         return expression.term, dict(variables(expression.term))
     if callable(expression):
-        raise WengertTypeError("D takes a formula; for a Python function use wengert.closed_form(f, wrt=..., shapes=...)")
+        raise WengertTypeError(
+            "D takes a formula; for a Python function use wengert.closed_form(f, wrt=..., shapes=...)"
+        )
     raise WengertTypeError(f"D takes an expression or a text, got {type(expression).__name__}")
 
 

@@ -39,7 +39,9 @@ def common_shape(terms: Sequence[Term]) -> Shape:
                 if found == 1:
                     found = t.shape[axis]
                 elif found != t.shape[axis]:
-                    raise WengertValueError("shapes do not go together: " + " and ".join(text_shape(t.shape) for t in terms))
+                    raise WengertValueError(
+                        "shapes do not go together: " + " and ".join(text_shape(t.shape) for t in terms)
+                    )
         out.append(found)
     return tuple(out)
 
@@ -103,14 +105,19 @@ def matmul(a: Term, b: Term) -> Term:
         raise WengertValueError("@ needs vectors or matrices; a scalar is multiplied with *")
     inner_b = b.shape[0] if b.rank == 1 else b.shape[-2]
     if a.shape[-1] != inner_b:
-        raise WengertValueError(f"@ of shapes {text_shape(a.shape)} and {text_shape(b.shape)}: {a.shape[-1]} is not {inner_b}")
+        raise WengertValueError(
+            f"@ of shapes {text_shape(a.shape)} and {text_shape(b.shape)}: {a.shape[-1]} is not {inner_b}"
+        )
     lead_a, lead_b = a.shape[:-2] if a.rank > 1 else (), b.shape[:-2] if b.rank > 1 else ()
     stack = common_shape([ones(lead_a), ones(lead_b)]) if lead_a or lead_b else ()
     names = [f"b{k}" for k in range(len(stack))]
 
     def lead(dims: Shape) -> list[str]:
         own = names[len(names) - len(dims) :] if dims else []
-        return [x if d == s else f"one{id(dims)}{x}" for x, d, s in zip(own, dims, stack[len(stack) - len(dims) :], strict=True)]
+        return [
+            x if d == s else f"one{id(dims)}{x}"
+            for x, d, s in zip(own, dims, stack[len(stack) - len(dims) :], strict=True)
+        ]
 
     left = [*lead(lead_a), *(["i"] if a.rank > 1 else []), "k"]
     right = [*lead(lead_b), "k", *(["j"] if b.rank > 1 else [])]
@@ -123,9 +130,13 @@ def dot(a: Term, b: Term) -> Term:
     if not a.rank or not b.rank:
         return times(a, b)
     if b.rank <= 2:
-        return matmul(a, b) if a.rank <= 2 else contract(
-            [(a, [*(f"a{k}" for k in range(a.rank - 1)), "k"]), (b, ["k", "j"][: b.rank])],
-            [*(f"a{k}" for k in range(a.rank - 1)), *(["j"] if b.rank > 1 else [])],
+        return (
+            matmul(a, b)
+            if a.rank <= 2
+            else contract(
+                [(a, [*(f"a{k}" for k in range(a.rank - 1)), "k"]), (b, ["k", "j"][: b.rank])],
+                [*(f"a{k}" for k in range(a.rank - 1)), *(["j"] if b.rank > 1 else [])],
+            )
         )
     raise WengertValueError("dot of arrays of more than two axes: write einsum")
 
@@ -232,7 +243,9 @@ def kron(a: Term, b: Term) -> Term:
     if a.rank != 2 or b.rank != 2:
         raise WengertValueError("kron needs two matrices")
     if any(isinstance(d, Dim) for d in (*a.shape, *b.shape)):
-        raise WengertValueError("kron of matrices with named dimensions has no closed form here; use fixed sizes or einsum")
+        raise WengertValueError(
+            "kron of matrices with named dimensions has no closed form here; use fixed sizes or einsum"
+        )
     raise WengertValueError("kron: not available")
 
 
@@ -337,7 +350,9 @@ def concatenate(parts: Sequence[Term], axis: int = 0) -> Term:
         own = [f"i{k}" for k in range(part.rank)]
         out = list(own)
         out[axis] = "o"
-        total.append((Fraction(1), contract([(part, own), (select(part.shape[axis], whole, start), (own[axis], "o"))], out)))
+        total.append(
+            (Fraction(1), contract([(part, own), (select(part.shape[axis], whole, start), (own[axis], "o"))], out))
+        )
         start = start + part.shape[axis]
     return add(total, total[0][1].shape)
 
@@ -355,5 +370,3 @@ def einsum(spec: str, *terms: Term) -> Term:
         if len(g) != t.rank:
             raise WengertValueError(f"einsum {spec!r}: {g!r} does not fit shape {text_shape(t.shape)}")
     return contract(list(zip(terms, groups, strict=True)), right)
-
-

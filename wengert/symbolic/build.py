@@ -308,13 +308,10 @@ def _interned(flat: list[Any], out: tuple[Hashable, ...], sizes: dict[Any, Size]
 def pushed(term: Term, axes: tuple[int, ...]) -> Term | None:
     """The transpose of an element-wise function or an inverse, as that function of the transpose."""
     from wengert.symbolic.functions import apply
-    from wengert.symbolic.matrices import matrix
-    from wengert.symbolic.terms import Fn, Matrix, Reduce
+    from wengert.symbolic.terms import Fn, Reduce
 
     if isinstance(term, Fn):
         return apply(term.name, *(permute(a, axes) for a in term.args), params=term.params)
-    if isinstance(term, Matrix) and term.shape and isinstance(term.arg, (Sum, Prod)):
-        return matrix(term.name, permute(term.arg, axes))
     if isinstance(term, Reduce) and term.name == "softmax":
         from wengert.symbolic.matrices import reduce
 

@@ -47,8 +47,17 @@ def chain_text(given: Term, x: Var) -> str:
     between = [t for t in steps(given, x) if t.rank <= 1 and not isinstance(t, (Constant,))]
     if not between or between[-1] is not given:
         between.append(given)
+    if (
+        isinstance(given, Prod)
+        and len(between) > 1
+        and isinstance(between[-2], Fn)
+        and between[-2].name == "pow"
+        and not given.rank
+    ):
+        between.pop(-2)  # ‖b‖² is one step
     taken = {*variables(given), "D"}
-    letters = [c for c in "abzcdefghpqrstuv" if c not in taken]
+    letters = [c for c in "abcdefghpqrstuv" if c not in taken]
+    letters.insert(len(between) - 1, next(c for c in "zyvZ" if c not in taken))
     names: dict[Term, str] = {}
     values: dict[Form, str] = {}
     lines = []
@@ -67,9 +76,15 @@ def chain_text(given: Term, x: Var) -> str:
     product = " ".join(f"∂{names[n]}/∂{names.get(p, x.name)}" for n, p in _links(between, x))
     shapes = "".join(f"({s})" for s, _ in reversed(factors))
     whole = f"({_size(given)},{_size(x)})"
-    return "\n".join([
-        *lines, f"∂{last}/∂{x.name} = {product}", f"{whole} = {shapes}", *(text for _, text in reversed(factors)), *_components(between, x, names),
-    ])
+    return "\n".join(
+        [
+            ", ".join(lines),
+            f"∂{last}/∂{x.name} = {product}",
+            f"{whole} = {shapes}",
+            *(text for _, text in reversed(factors)),
+            *_components(between, x, names),
+        ]
+    )
 
 
 def _links(between: list[Term], x: Var) -> list[tuple[Term, Term]]:
@@ -137,7 +152,9 @@ def substituted(root: Term, old: Term, new: Term) -> Term:
         if isinstance(node, Sum):
             made = add([(c, done[t.ident]) for c, t in node.terms], node.shape)
         elif isinstance(node, Prod):
-            made = contract([(done[t.ident], i) for t, i in node.factors], range(node.rank), dict(enumerate(node.sizes)))
+            made = contract(
+                [(done[t.ident], i) for t, i in node.factors], range(node.rank), dict(enumerate(node.sizes))
+            )
         elif isinstance(node, Fn):
             made = functions.apply(node.name, *(done[a.ident] for a in node.args), params=node.params)
         elif isinstance(node, Matrix):

@@ -101,6 +101,9 @@ class Code:
         last = "" if stop == dim or step < 0 else self.dim(stop)[0]
         return f"np.eye({self.dim(dim)[0]})[{first}:{last}{'' if step == 1 else f':{step}'}]", ATOM
 
+    def _unit(self, form: Form) -> Text:
+        return f"np.eye({self.dim(form.value[0])[0]})[{self.dim(form.value[1])[0]}]", ATOM
+
     def _scale(self, form: Form) -> Text:
         inner = form.args[0]
         if form.value == -1:
@@ -122,7 +125,13 @@ class Code:
             c, rest = unscaled(arg)
             shown = arg
             if c < 0:
-                shown = Form("num", value=-c) if arg.kind == "num" else rest if c == -1 else Form("scale", (rest,), -c, arg.rank)
+                shown = (
+                    Form("num", value=-c)
+                    if arg.kind == "num"
+                    else rest
+                    if c == -1
+                    else Form("scale", (rest,), -c, arg.rank)
+                )
             word = self.at(shown, MUL)
             text += (("-" if c < 0 else "") if k == 0 else " - " if c < 0 else " + ") + word
         return text, ADD
@@ -144,7 +153,9 @@ class Code:
         return self.at(form.args[0], ATOM) + "[None, :]", ATOM
 
     def _mul(self, form: Form) -> Text:
-        return " * ".join(self.at(a, MUL) if k == 0 and a.kind != "mat" else self.at(a, POWER) for k, a in enumerate(form.args)), MUL
+        return " * ".join(
+            self.at(a, MUL) if k == 0 and a.kind != "mat" else self.at(a, POWER) for k, a in enumerate(form.args)
+        ), MUL
 
     def _had(self, form: Form) -> Text:
         return " * ".join(self.at(a, POWER) for a in form.args), MUL
@@ -171,7 +182,9 @@ class Code:
         last, turned_last = parts[-1]
         if last.kind == "diag" and last not in self.named:
             return f"{self.grouped(parts[:-1])} * {self.at(last.args[0], POWER)}", MUL
-        if any(f.kind in ("diag", "inv") and f not in self.named for f, _ in rest) or (last.rank == 1 and form.rank == 2):
+        if any(f.kind in ("diag", "inv") and f not in self.named for f, _ in rest) or (
+            last.rank == 1 and form.rank == 2
+        ):
             return f"{self.grouped(parts[:1])} @ {self.grouped(rest)}", MUL
         if form.rank == 1 and last.rank == 1 and len(parts) > 2:
             return " @ ".join(self.grouped([p]) for p in parts), MUL
@@ -233,7 +246,10 @@ class Code:
     def _tr(self, form: Form) -> Text:
         inner = form.args[0]
         if inner.kind == "mat" and len(inner.args) == 2 and inner.value[0]:
-            return f"np.sum({self.at(inner.args[0], POWER)} * {self.at(turned(inner.args[1]) if inner.value[1] else inner.args[1], POWER)})", ATOM
+            return (
+                f"np.sum({self.at(inner.args[0], POWER)} * {self.at(turned(inner.args[1]) if inner.value[1] else inner.args[1], POWER)})",
+                ATOM,
+            )
         return f"np.trace({self.write(inner)})", ATOM
 
     def _sum(self, form: Form) -> Text:
@@ -296,8 +312,11 @@ class Code:
 
 def _broadcasts(form: Form) -> bool:
     _, rest = unscaled(form)
-    return rest.kind in ("ones", "filled") or (rest.kind == "outer" and any(a.kind == "ones" for a in rest.args)) or (
-        rest.kind in ("mul", "div") and any(_broadcasts(a) for a in rest.args if a.rank))
+    return (
+        rest.kind in ("ones", "filled")
+        or (rest.kind == "outer" and any(a.kind == "ones" for a in rest.args))
+        or (rest.kind in ("mul", "div") and any(_broadcasts(a) for a in rest.args if a.rank))
+    )
 
 
 def _sigmoid(code: Code, x: Form) -> Text:

@@ -39,7 +39,9 @@ def condition(term: Term) -> str:
         if term.name in ("maximum", "minimum"):
             return f"{inner} ≠ {write(form_of(term.args[1]))}"
     if isinstance(term, Matrix) and term.name in ("inv", "logdet"):
-        return f"{write(form_of(term.arg))} invertible" if term.name == "inv" else f"det({write(form_of(term.arg))}) ≠ 0"
+        return (
+            f"{write(form_of(term.arg))} invertible" if term.name == "inv" else f"det({write(form_of(term.arg))}) ≠ 0"
+        )
     if isinstance(term, Reduce) and term.name in ("max", "min"):
         return f"the {term.name} of {write(form_of(term.arg))} is attained once"
     return ""

@@ -130,8 +130,14 @@ def _reduction(node: Reduce, bar: Term, s: tuple[str, ...]) -> Term:
         second = contract([(bar, (*s, *inner)), (node, inner), (node, full)], (*s, *full))
         return minus(first, second)
     if node.name in ("max", "min"):
-        marked = intern(Reduce, ("arg" + node.name, node.arg.ident, node.axes), node.arg.shape, name="arg" + node.name, arg=node.arg,
-                        axes=node.axes)
+        marked = intern(
+            Reduce,
+            ("arg" + node.name, node.arg.ident, node.axes),
+            node.arg.shape,
+            name="arg" + node.name,
+            arg=node.arg,
+            axes=node.axes,
+        )
         return contract([(bar, (*s, *kept)), (marked, full)], (*s, *full))
     if node.name in ("argmax", "argmin"):
         return zero((*bar.shape[: len(s)], *node.arg.shape))
@@ -142,7 +148,14 @@ def _abstract(node: Abstract, k: int, bar: Term, at: tuple[str, ...], lead: int)
     """u(x): the derivative is the named tensor ∂u/∂x, of shape u + x."""
     slots = (*node.slots, k)
     shape = (*node.shape, *node.args[k].shape)
-    made = intern(Abstract, (node.name, tuple(a.ident for a in node.args), slots), shape, name=node.name, args=node.args, slots=slots)
+    made = intern(
+        Abstract,
+        (node.name, tuple(a.ident for a in node.args), slots),
+        shape,
+        name=node.name,
+        args=node.args,
+        slots=slots,
+    )
     x = tuple(f"x{j}" for j in range(node.args[k].rank))
     return contract([(bar, at), (made, (*at[lead:], *x))], (*at[:lead], *x))
 
@@ -153,4 +166,3 @@ def derivative(y: Term, x: Term, order: int = 1) -> Term:
     for _ in range(order):
         found = jacobian(found, x)
     return found
-

@@ -79,7 +79,12 @@ class Dim:
     @property
     def simple(self) -> bool:
         """Whether it is a bare name."""
-        return len(self.terms) == 1 and self.terms[0][1] == 1 and len(self.terms[0][0]) == 1 and self.terms[0][0][0][1] == 1
+        return (
+            len(self.terms) == 1
+            and self.terms[0][1] == 1
+            and len(self.terms[0][0]) == 1
+            and self.terms[0][0][0][1] == 1
+        )
 
     def value(self, sizes: Mapping[str, int]) -> int:
         """The size for given names; raises WengertValueError when one is missing."""

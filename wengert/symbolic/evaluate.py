@@ -161,10 +161,27 @@ def _abs(x: Any) -> Any:
 
 
 VALUES: dict[str, Callable[..., Any]] = {
-    **{name: getattr(np, name) for name in (
-        "exp", "log", "sin", "cos", "tan", "tanh", "sinh", "cosh", "arcsin", "arccos", "arctan", "arcsinh", "arccosh", "arctanh",
-        "floor", "arctan2",
-    )},
+    **{
+        name: getattr(np, name)
+        for name in (
+            "exp",
+            "log",
+            "sin",
+            "cos",
+            "tan",
+            "tanh",
+            "sinh",
+            "cosh",
+            "arcsin",
+            "arccos",
+            "arctan",
+            "arcsinh",
+            "arccosh",
+            "arctanh",
+            "floor",
+            "arctan2",
+        )
+    },
     **{name: _special(name) for name in ("erf", "erfc", "gammaln", "digamma", "trigamma")},
     "sigmoid": _sigmoid,
     "softplus": _softplus,
@@ -193,7 +210,10 @@ def _nuclear(a: Any) -> Any:
 
 
 MATRICES: dict[str, Callable[..., Any]] = {
-    "inv": np.linalg.inv, "det": np.linalg.det, "logdet": _logdet, "nuclear": _nuclear,
+    "inv": np.linalg.inv,
+    "det": np.linalg.det,
+    "logdet": _logdet,
+    "nuclear": _nuclear,
 }
 
 
@@ -221,5 +241,10 @@ def _extreme(sign: int) -> Callable[..., Any]:
 
 
 REDUCTIONS: dict[str, Callable[..., Any]] = {
-    "logsumexp": _logsumexp, "softmax": _softmax, "max": _extreme(1), "min": _extreme(-1), "argmax": _mark(1), "argmin": _mark(-1),
+    "logsumexp": _logsumexp,
+    "softmax": _softmax,
+    "max": _extreme(1),
+    "min": _extreme(-1),
+    "argmax": _mark(1),
+    "argmin": _mark(-1),
 }

@@ -143,7 +143,9 @@ class Expression:
         raise WengertTypeError("the length of a named dimension is not a number: use shape[0]")
 
     def __bool__(self) -> bool:
-        raise WengertTypeError("a formula has no truth value: if and while on values have no closed form; write np.where, or use wengert.grad")
+        raise WengertTypeError(
+            "a formula has no truth value: if and while on values have no closed form; write np.where, or use wengert.grad"
+        )
 
     def __float__(self) -> float:
         raise WengertTypeError("a formula has no value yet: bind one with evaluate(...)")
@@ -154,7 +156,9 @@ class Expression:
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
         name = UFUNCS.get(ufunc.__name__, ufunc.__name__)
         if method != "__call__" or options or (name not in OPERATORS and name not in FUNCTIONS):
-            raise NoRuleError(f"np.{ufunc.__name__}{'' if method == '__call__' else '.' + method} is not known of formulas")
+            raise NoRuleError(
+                f"np.{ufunc.__name__}{'' if method == '__call__' else '.' + method} is not known of formulas"
+            )
         return _called(OPERATORS.get(name) or FUNCTIONS[name], inputs, {})
 
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
@@ -195,8 +199,13 @@ class Expression:
         for name, tangent in tangents.items():
             x = self._variable(name)
             v = var(f"d {name}", x.shape)
-            along = contract([(jacobian(self.term, x), range(self.ndim + x.rank)), (v, range(self.ndim, self.ndim + x.rank))], range(self.ndim))
-            total = total + evaluate(along, {**_values(values), v.name: np.asarray(tangent, dtype=float)}, self._sizes(values))
+            along = contract(
+                [(jacobian(self.term, x), range(self.ndim + x.rank)), (v, range(self.ndim, self.ndim + x.rank))],
+                range(self.ndim),
+            )
+            total = total + evaluate(
+                along, {**_values(values), v.name: np.asarray(tangent, dtype=float)}, self._sizes(values)
+            )
         return total
 
     def vjp(self, cotangent: Any, wrt: str | None = None, **values: Any) -> Any:
@@ -221,8 +230,11 @@ class Expression:
 
 UFUNCS = {"true_divide": "divide", "absolute": "abs", "conjugate": "positive"}
 OPERATORS: dict[str, Callable[..., Any]] = {
-    "positive": lambda a: a, "greater": lambda a, b: arrays.apply("greater", a, b), "less": lambda a, b: arrays.apply("greater", b, a),
-    "greater_equal": lambda a, b: arrays.apply("greater_equal", a, b), "less_equal": lambda a, b: arrays.apply("greater_equal", b, a),
+    "positive": lambda a: a,
+    "greater": lambda a, b: arrays.apply("greater", a, b),
+    "less": lambda a, b: arrays.apply("greater", b, a),
+    "greater_equal": lambda a, b: arrays.apply("greater_equal", a, b),
+    "less_equal": lambda a, b: arrays.apply("greater_equal", b, a),
 }
 
 
@@ -268,8 +280,14 @@ def _called(make: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> Any:
 
     needs = [one(a) for a in args]
     if make not in RAW:
-        needs = [lifted(a) if isinstance(a, (int, float, np.number, Dim)) and not isinstance(a, bool) and k < 2 else a
-                 for k, a in enumerate(needs)] if all(not isinstance(a, (list, str)) for a in needs) else needs
+        needs = (
+            [
+                lifted(a) if isinstance(a, (int, float, np.number, Dim)) and not isinstance(a, bool) and k < 2 else a
+                for k, a in enumerate(needs)
+            ]
+            if all(not isinstance(a, (list, str)) for a in needs)
+            else needs
+        )
     unknown = set(kwargs) - OPTIONS
     if unknown:
         raise NoRuleError(f"the options {sorted(unknown)} are not known of formulas")
@@ -277,8 +295,29 @@ def _called(make: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> Any:
     return tuple(map(Expression, found)) if isinstance(found, tuple) else Expression(found)
 
 
-RAW = {FUNCTIONS[n] for n in ("sum", "mean", "var", "std", "max", "min", "amax", "amin", "norm", "logsumexp", "softmax", "matrix_power", "transpose",
-                              "stack", "concatenate", "einsum", "trace", "diag")}
+RAW = {
+    FUNCTIONS[n]
+    for n in (
+        "sum",
+        "mean",
+        "var",
+        "std",
+        "max",
+        "min",
+        "amax",
+        "amin",
+        "norm",
+        "logsumexp",
+        "softmax",
+        "matrix_power",
+        "transpose",
+        "stack",
+        "concatenate",
+        "einsum",
+        "trace",
+        "diag",
+    )
+}
 
 
 def _values(values: dict[str, Any]) -> dict[str, Any]:
@@ -297,8 +336,12 @@ def variable(name: str, shape: Any = (), **facts: bool) -> Expression:
     if not isinstance(name, str) or not name.isidentifier():
         raise WengertValueError(f"a variable is named by an identifier, got {name!r}")
     dims = shape_of(shape)
-    if set(chosen) & {"symmetric", "positive definite", "triangular", "diagonal", "orthogonal"} and (len(dims) != 2 or dims[0] != dims[1]):
-        raise WengertValueError(f"{name} is declared {', '.join(chosen)}, which needs a square matrix; its shape is {dims}")
+    if set(chosen) & {"symmetric", "positive definite", "triangular", "diagonal", "orthogonal"} and (
+        len(dims) != 2 or dims[0] != dims[1]
+    ):
+        raise WengertValueError(
+            f"{name} is declared {', '.join(chosen)}, which needs a square matrix; its shape is {dims}"
+        )
     if "positive definite" in chosen or "diagonal" in chosen:
         chosen.append("symmetric")
     return Expression(var(name, dims, chosen))

@@ -93,8 +93,15 @@ define("tan", lambda x: shifted(square(apply("tan", x)), 1), numpy="np.tan")
 define("tanh", lambda x: minus(one_like(x), square(tanh(x))), numpy="np.tanh")
 define("sinh", function("cosh"), numpy="np.sinh")
 define("cosh", function("sinh"), numpy="np.cosh")
-define("arcsin", lambda x: power(minus(one_like(x), square(x)), Fraction(-1, 2)), condition="|{}| < 1", numpy="np.arcsin")
-define("arccos", lambda x: negative(power(minus(one_like(x), square(x)), Fraction(-1, 2))), condition="|{}| < 1", numpy="np.arccos")
+define(
+    "arcsin", lambda x: power(minus(one_like(x), square(x)), Fraction(-1, 2)), condition="|{}| < 1", numpy="np.arcsin"
+)
+define(
+    "arccos",
+    lambda x: negative(power(minus(one_like(x), square(x)), Fraction(-1, 2))),
+    condition="|{}| < 1",
+    numpy="np.arccos",
+)
 define("arctan", lambda x: inverse(shifted(square(x), 1)), numpy="np.arctan")
 define("arcsinh", lambda x: power(shifted(square(x), 1), Fraction(-1, 2)), numpy="np.arcsinh")
 define("arccosh", lambda x: power(shifted(square(x), -1), Fraction(-1, 2)), condition="{} > 1", numpy="np.arccosh")
@@ -110,26 +117,70 @@ define("abs", sign, condition="{} ≠ 0", numpy="np.abs", smooth=False)
 define("sign", lambda x: zero(x.shape), condition="{} ≠ 0", latex=r"\operatorname{sign}", numpy="np.sign", smooth=False)
 define("relu", function("step"), condition="{} ≠ 0", latex=r"\operatorname{relu}", smooth=False)
 define("step", lambda x: zero(x.shape), condition="{} ≠ 0", text="𝟙", latex=r"\mathbb{1}", smooth=False)
-define("maximum", lambda a, b: apply("half", minus(a, b)), lambda a, b: apply("half", minus(b, a)), numpy="np.maximum", text="max",
-       latex=r"\max", smooth=False)
-define("minimum", lambda a, b: apply("half", minus(b, a)), lambda a, b: apply("half", minus(a, b)), numpy="np.minimum", text="min",
-       latex=r"\min", smooth=False)
+define(
+    "maximum",
+    lambda a, b: apply("half", minus(a, b)),
+    lambda a, b: apply("half", minus(b, a)),
+    numpy="np.maximum",
+    text="max",
+    latex=r"\max",
+    smooth=False,
+)
+define(
+    "minimum",
+    lambda a, b: apply("half", minus(b, a)),
+    lambda a, b: apply("half", minus(a, b)),
+    numpy="np.minimum",
+    text="min",
+    latex=r"\min",
+    smooth=False,
+)
 define("half", lambda x: zero(x.shape), condition="{} ≠ 0", text="H", latex=r"\operatorname{H}", smooth=False)
 define("floor", lambda x: zero(x.shape), numpy="np.floor", smooth=False)
-define("where", None, lambda c, a, b: apply("where", c, one_like(a), zero(b.shape)),
-       lambda c, a, b: apply("where", c, zero(a.shape), one_like(b)), numpy="np.where", smooth=False)
+define(
+    "where",
+    None,
+    lambda c, a, b: apply("where", c, one_like(a), zero(b.shape)),
+    lambda c, a, b: apply("where", c, zero(a.shape), one_like(b)),
+    numpy="np.where",
+    smooth=False,
+)
 define("greater", lambda a, b: zero(a.shape), lambda a, b: zero(a.shape), smooth=False)
 define("greater_equal", lambda a, b: zero(a.shape), lambda a, b: zero(a.shape), smooth=False)
 define("equal", lambda a, b: zero(a.shape), lambda a, b: zero(a.shape), smooth=False)
-define("arctan2", lambda a, b: times(b, inverse(plus(square(a), square(b)))),
-       lambda a, b: negative(times(a, inverse(plus(square(a), square(b))))), numpy="np.arctan2")
+define(
+    "arctan2",
+    lambda a, b: times(b, inverse(plus(square(a), square(b)))),
+    lambda a, b: negative(times(a, inverse(plus(square(a), square(b))))),
+    numpy="np.arctan2",
+)
 define("pow", lambda x, p: scale(p, power(x, p - 1)))
-define("power", lambda x, y: times(y, power_term(x, shifted(y, -1))), lambda x, y: times(log(x), power_term(x, y)), condition="{} > 0")
+define(
+    "power",
+    lambda x, y: times(y, power_term(x, shifted(y, -1))),
+    lambda x, y: times(log(x), power_term(x, y)),
+    condition="{} > 0",
+)
 
 ODD = {"sin", "tan", "tanh", "sinh", "arcsin", "arctan", "arcsinh", "arctanh", "erf", "sign"}
 EVEN = {"cos", "cosh", "abs"}
-AT_ZERO = {"exp": 1, "sin": 0, "cos": 1, "tan": 0, "tanh": 0, "sinh": 0, "cosh": 1, "arctan": 0, "arcsinh": 0, "erf": 0, "abs": 0,
-           "sign": 0, "relu": 0, "arcsin": 0, "arctanh": 0}
+AT_ZERO = {
+    "exp": 1,
+    "sin": 0,
+    "cos": 1,
+    "tan": 0,
+    "tanh": 0,
+    "sinh": 0,
+    "cosh": 1,
+    "arctan": 0,
+    "arcsinh": 0,
+    "erf": 0,
+    "abs": 0,
+    "sign": 0,
+    "relu": 0,
+    "arcsin": 0,
+    "arctanh": 0,
+}
 
 
 def derivative(term: Fn, k: int) -> Term | None:
@@ -279,7 +330,9 @@ def power_term(base: Term, exponent: Term) -> Term:
     fixed = uniform(base)
     if fixed == 1:
         return ones(base.shape)
-    return intern(Fn, ("power", (base.ident, exponent.ident), ()), base.shape, name="power", args=(base, exponent), params=())  # type: ignore[no-any-return]
+    return intern(
+        Fn, ("power", (base.ident, exponent.ident), ()), base.shape, name="power", args=(base, exponent), params=()
+    )  # type: ignore[no-any-return]
 
 
 def power(base: Term, exponent: Any) -> Term:
@@ -340,7 +393,9 @@ def _power_of_product(base: Prod, p: Any, whole: bool) -> Term | None:
             return None
         if any(t.rank == 2 and type(t).__name__ in ("Delta", "Select") for t, _ in base.factors) and p < 0:
             return None
-        return contract([(power(t, p), idx) for t, idx in base.factors], tuple(range(base.rank)), dict(enumerate(base.sizes)))
+        return contract(
+            [(power(t, p), idx) for t, idx in base.factors], tuple(range(base.rank)), dict(enumerate(base.sizes))
+        )
     if whole and base.rank and 2 <= p <= 3:
         return contract([(base, tuple(range(base.rank)))] * int(p), tuple(range(base.rank)))
     return None

@@ -47,7 +47,9 @@ def entry(writer: Any, form: Form, letters: str) -> tuple[str, int]:
         sign = writer.negative if form.value < 0 else ""
         return sign + _coefficient(writer, abs(form.value), form.args[0], letters), ADD if sign else MUL
     if kind == "mul":
-        return writer.join([*(writer.at(a, MUL) for a in form.args[:-1]), _at(writer, form.args[-1], letters, MUL)]), MUL
+        return writer.join(
+            [*(writer.at(a, MUL) for a in form.args[:-1]), _at(writer, form.args[-1], letters, MUL)]
+        ), MUL
     if kind in ("ones", "filled"):
         return (writer.number(1)[0], ATOM) if kind == "ones" else writer.text(form.args[0])
     if kind == "zeros":
@@ -76,9 +78,13 @@ def _entrywise(writer: Any, form: Form, letters: str) -> tuple[str, int]:
     if kind == "had":
         return writer.join([_at(writer, a, letters, MUL) for a in form.args]), MUL
     if kind == "outer":
-        return writer.join([_at(writer, form.args[0], letters[0], MUL), _at(writer, form.args[1], letters[1], MUL)]), MUL
+        return writer.join(
+            [_at(writer, form.args[0], letters[0], MUL), _at(writer, form.args[1], letters[1], MUL)]
+        ), MUL
     if kind == "diag":
-        return writer.join([writer.index(writer.name("delta"), letters), _at(writer, form.args[0], letters[0], MUL)]), MUL
+        return writer.join(
+            [writer.index(writer.name("delta"), letters), _at(writer, form.args[0], letters[0], MUL)]
+        ), MUL
     if kind == "div":
         bottom = entry(writer, form.args[1], letters)
         top = entry(writer, form.args[0], letters)
@@ -92,7 +98,7 @@ def _entrywise(writer: Any, form: Form, letters: str) -> tuple[str, int]:
 
 def _einsum(writer: Any, form: Form, letters: str) -> tuple[str, int]:
     places, rank, sizes = form.value
-    free = [c for c in SUMMED + ALPHABET if c not in letters]
+    free = [c for c in SUMMED + ALPHABET if c not in letters and c not in writer.taken]
     name = dict(enumerate(letters[:rank]))
     summed = []
     for i in range(rank, len(sizes)):
@@ -100,7 +106,9 @@ def _einsum(writer: Any, form: Form, letters: str) -> tuple[str, int]:
             name[i] = free.pop(0)
             summed.append(name[i])
     pieces = []
-    order = sorted(range(len(form.args)), key=lambda k: form.args[k].kind != "eye") if rank > 2 else range(len(form.args))
+    order = (
+        sorted(range(len(form.args)), key=lambda k: form.args[k].kind != "eye") if rank > 2 else range(len(form.args))
+    )
     for k in order:
         f, idx = form.args[k], places[k]
         if f.kind == "ones":

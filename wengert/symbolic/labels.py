@@ -33,7 +33,12 @@ def canonical(factors: Sequence[Factor], out: Sequence[Hashable], sizes: Mapping
 
 
 def _search(
-    factors: Sequence[Factor], symmetric: Sequence[bool], colours: dict[Hashable, int], inner: set[Hashable], first: int, best: list[Any]
+    factors: Sequence[Factor],
+    symmetric: Sequence[bool],
+    colours: dict[Hashable, int],
+    inner: set[Hashable],
+    first: int,
+    best: list[Any],
 ) -> None:
     colours = _refine(factors, symmetric, colours, inner, first)
     classes: dict[int, list[Hashable]] = {}

@@ -51,8 +51,11 @@ class LatexWriter(Writer):
         return f"{{{text}}}^\\top" if "^" in text[-6:] and not text.endswith(")") else text + r"^\top"
 
     def exponent(self, value: Any) -> str:
-        return "^" + (f"{value.numerator}/{value.denominator}" if isinstance(value, Fraction) and value.denominator != 1
-                      else self.number(value)[0])
+        return "^" + (
+            f"{value.numerator}/{value.denominator}"
+            if isinstance(value, Fraction) and value.denominator != 1
+            else self.number(value)[0]
+        )
 
     def index(self, base: str, letters: str) -> str:
         return f"{base}_{{{letters}}}"
@@ -68,8 +71,13 @@ class LatexWriter(Writer):
 
     def call(self, name: str, inner: str) -> str:
         found = FUNCTIONS.get(name)
-        word = found.latex if found and found.latex else "\\" + name if name in KNOWN else (
-            r"\log\det" if name == "log det" else rf"\operatorname{{{name}}}")
+        word = (
+            found.latex
+            if found and found.latex
+            else "\\" + name
+            if name in KNOWN
+            else (r"\log\det" if name == "log det" else rf"\operatorname{{{name}}}")
+        )
         return rf"{word}\left({inner}\right)"
 
     def fence(self, kind: str, inner: str) -> str:

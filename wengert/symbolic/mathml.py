@@ -38,7 +38,12 @@ class MathWriter(Writer):
         return f"<mi>{escape(GREEK.get(name, name))}</mi>"
 
     def superscript(self, base: str, power: str) -> str:
-        words = {"ᵀ": "<mi>⊤</mi>", "⁻¹": f"<mrow>{op('−')}<mn>1</mn></mrow>", "⁻ᵀ": f"<mrow>{op('−')}<mi>⊤</mi></mrow>", "²": "<mn>2</mn>"}
+        words = {
+            "ᵀ": "<mi>⊤</mi>",
+            "⁻¹": f"<mrow>{op('−')}<mn>1</mn></mrow>",
+            "⁻ᵀ": f"<mrow>{op('−')}<mi>⊤</mi></mrow>",
+            "²": "<mn>2</mn>",
+        }
         inner = words.get(power, power.removeprefix("^"))
         return f"<msup><mrow>{base}</mrow><mrow>{inner}</mrow></msup>"
 

@@ -51,6 +51,11 @@ def _known(name: str, arg: Term) -> Term | None:
         swapped = _transposed_of(arg)
         if swapped is not None:
             return transpose(matrix("inv", swapped))
+        links = square_chain(arg)
+        if links is not None:
+            return contract(
+                [(matrix("inv", link), (k, k + 1)) for k, link in enumerate(reversed(links))], (0, len(links))
+            )
     if name in ("det", "logdet"):
         if isinstance(arg, Delta):
             return number(1 if name == "det" else 0)
@@ -65,8 +70,41 @@ def _known(name: str, arg: Term) -> Term | None:
     return None
 
 
+def square_chain(arg: Term) -> list[Term] | None:
+    """The matrices of a product of square ones, in order."""
+    if (
+        not isinstance(arg, Prod)
+        or len(arg.factors) < 2
+        or len(arg.sizes) != len(arg.factors) + 1
+        or len(set(arg.sizes)) > 1
+    ):
+        return None
+    left = [(t, i) for t, i in arg.factors if len(i) == 2]
+    found = []
+    at = 0
+    while left:
+        step = next((f for f in left if at in f[1]), None)
+        if step is None or step[1][0] == step[1][1]:
+            return None
+        left.remove(step)
+        t, (i, j) = step
+        found.append(t if i == at else transpose(t))
+        at = j if i == at else i
+    return found if at == 1 and len(found) == len(arg.factors) else None
+
+
 def _transposed_of(arg: Term) -> Term | None:
     """B when the matrix is written B'."""
+    if isinstance(arg, Sum) and arg.shape[0] == arg.shape[1]:
+        turned = sum(_transposed_of(t) is not None for _, t in arg.terms)
+        if (
+            turned
+            and 2 * turned > len(arg.terms)
+            or 2 * turned == len(arg.terms)
+            and _transposed_of(arg.terms[0][1]) is not None
+        ):
+            other = transpose(arg)
+            return other if other is not arg else None
     if isinstance(arg, Prod) and len(arg.factors) == 1 and arg.factors[0][1] == (1, 0):
         return arg.factors[0][0]
     return None
@@ -112,4 +150,3 @@ def _shift(arg: Term, axes: tuple[int, ...]) -> tuple[Term, Term] | None:
     moved = add([(c, dropped(t, axes)) for c, t in still], tuple(d for k, d in enumerate(arg.shape) if k not in axes))
     chosen = {id(t) for _, t in still}
     return moved, add([(c, t) for c, t in parts if id(t) not in chosen], arg.shape)
-

@@ -13,9 +13,7 @@ FAVOURITES = {"tanh": "hgq", "softmax": "psq", "sigmoid": "spq", "exp": "eEq", "
 ANY = ("q", "s", "t", "c", "d", "g", "v", "u", "r", "z")
 
 
-def shared(
-    form: Form, taken: Iterable[str], wanted: Callable[[Form], bool], most: int = 8
-) -> list[tuple[str, Form]]:
+def shared(form: Form, taken: Iterable[str], wanted: Callable[[Form], bool], most: int = 8) -> list[tuple[str, Form]]:
     """Parts to be named, in an order in which they can be defined."""
     used = set(taken)
     named: dict[Form, str] = {}
@@ -54,5 +52,18 @@ def worth_a_word(form: Form) -> bool:
 
 def worth_a_line(form: Form) -> bool:
     """Whether a repeated part is computed once in a program."""
-    return form.kind not in ("num", "name", "eye", "ones", "zeros", "dim", "T", "norm2sq", "scale", "row", "column", "constant", "diag") and (
-        size(form) >= 3 or form.kind in ("call", "inv", "matrix", "norm"))
+    return form.kind not in (
+        "num",
+        "name",
+        "eye",
+        "ones",
+        "zeros",
+        "dim",
+        "T",
+        "norm2sq",
+        "scale",
+        "row",
+        "column",
+        "constant",
+        "diag",
+    ) and (size(form) >= 3 or form.kind in ("call", "inv", "matrix", "norm"))

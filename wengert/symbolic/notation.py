@@ -23,15 +23,21 @@ class Form:
     code: int = field(default=0, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "code", hash((self.kind, tuple(a.code for a in self.args), str(self.value), self.rank)))
+        object.__setattr__(
+            self, "code", hash((self.kind, tuple(a.code for a in self.args), str(self.value), self.rank))
+        )
 
     def __hash__(self) -> int:
         return self.code
 
     def __eq__(self, other: object) -> bool:
         return self is other or (
-            isinstance(other, Form) and self.code == other.code and self.kind == other.kind
-            and self.rank == other.rank and self.value == other.value and self.args == other.args
+            isinstance(other, Form)
+            and self.code == other.code
+            and self.kind == other.kind
+            and self.rank == other.rank
+            and self.value == other.value
+            and self.args == other.args
         )
 
 
@@ -53,8 +59,16 @@ def scaled(c: Any, form: Form) -> Form:
         return num(c * form.value)
     if form.kind == "scale":
         return scaled(c * form.value, form.args[0])
-    if form.kind == "ones" and form.rank:
-        return Form("scale", (form,), c, form.rank)
+    if form.kind == "div" and isinstance(c, Fraction) and c.denominator != 1:
+        top, bottom = form.args
+        below = scaled(Fraction(c.denominator), bottom)
+        if top.kind == "num":
+            return (
+                Form("div", (num(top.value * abs(c.numerator)), below), rank=form.rank)
+                if c > 0
+                else scaled(Fraction(-1), scaled(-c, form))
+            )
+        return scaled(Fraction(c.numerator), Form("div", (top, below), rank=form.rank))
     return Form("scale", (form,), c, form.rank)
 
 
@@ -102,14 +116,23 @@ def mul(scalars: Sequence[Form], tensor: Form | None) -> Form:
     numerator = _flat(top)
     if bottom:
         below = scaled(Fraction(shared), _flat(bottom))
-        return scaled(number, Form("div", (numerator, below), rank=numerator.rank)) if not is_number(numerator, 1) else Form(
-            "div", (num(number), below))
+        return (
+            scaled(number, Form("div", (numerator, below), rank=numerator.rank))
+            if not is_number(numerator, 1)
+            else Form("div", (num(number), below))
+        )
     return scaled(number, numerator)
 
 
 def _means(top: list[Form], bottom: list[Form]) -> tuple[list[Form], list[Form]]:
     """A sum over its number of terms is a mean."""
     for k, f in enumerate(top):
+        if f.kind == "outer":
+            for j, a in enumerate(f.args):
+                made, less = _means([a], bottom)
+                if less != bottom:
+                    pair = tuple(made[0] if i == j else b for i, b in enumerate(f.args))
+                    return [*top[:k], Form("outer", pair, rank=2), *top[k + 1 :]], less
         if f.kind not in ("sum", "rowsum"):
             continue
         counts = [Form("dim", value=d) for d in (f.value if f.kind == "sum" else f.value[1:])]
@@ -143,8 +166,8 @@ def power(base: Form, p: Any) -> Form:
         return power(Form("norm", base.args, "2"), 2 * p)
     if base.kind == "norm" and base.value == "2" and p == 2:
         return Form("norm2sq", base.args)
-    if base.rank == 0 and isinstance(p, (Fraction, float)) and p < 0:
-        return Form("div", (num(Fraction(1)), power(base, -p)))
+    if isinstance(p, (Fraction, float)) and p < 0:
+        return Form("div", (num(Fraction(1)), power(base, -p)), rank=base.rank)
     return Form("pow", (base,), p, base.rank)
 
 
@@ -181,8 +204,12 @@ def hadamard(factors: Sequence[Form]) -> Form:
 def _had(factors: list[Form], rank: int) -> Form | None:
     merged: list[Form] = []
     for f in sorted(factors, key=lambda f: f.kind != "name"):
-        if f in merged:
-            merged[merged.index(f)] = power(f, Fraction(2))
+        base, p = (f.args[0], f.value) if f.kind == "pow" else (f, Fraction(1))
+        for k, g in enumerate(merged):
+            other, q = (g.args[0], g.value) if g.kind == "pow" else (g, Fraction(1))
+            if other == base:
+                merged[k] = power(base, p + q)
+                break
         else:
             merged.append(f)
     if not merged:
@@ -252,7 +279,13 @@ def assembled(parts: list[tuple[Form, bool]]) -> Form:
         form, flag = parts[0]
         return Form("T", (form,), rank=form.rank) if flag and form.rank == 2 else form
     for k in range(len(parts) - 1):
-        if parts[k][0].rank == 1 and not (k == 0 and parts[0][1]) and parts[k + 1][0].rank == 1 and parts[k + 1][1] and not parts[k][1]:
+        if (
+            parts[k][0].rank == 1
+            and not (k == 0 and parts[0][1])
+            and parts[k + 1][0].rank == 1
+            and parts[k + 1][1]
+            and not parts[k][1]
+        ):
             left, right = parts[: k + 1], parts[k + 1 :]
             return Form("outer", (assembled(left), assembled(_turned(right))), rank=2)
     first, last = parts[0], parts[-1]
@@ -273,8 +306,11 @@ def _turned(parts: list[tuple[Form, bool]]) -> list[tuple[Form, bool]]:
 def turned(form: Form) -> Form:
     """The transpose of a form."""
     if form.rank == 2:
-        return chain([(form, True)]) if form.kind in ("mat", "T", "name", "scale", "mul", "outer", "diag", "eye", "inv") else (
-            _turn_inside(form))
+        return (
+            chain([(form, True)])
+            if form.kind in ("mat", "T", "name", "scale", "mul", "outer", "diag", "eye", "inv")
+            else (_turn_inside(form))
+        )
     return form
 
 
@@ -286,24 +322,33 @@ def _turn_inside(form: Form) -> Form:
     return Form("T", (form,), rank=2)
 
 
-COST = {"num": 1, "name": 1, "eye": 1, "ones": 1, "zeros": 1}
+def _term_size(form: Form, place: int) -> int:
+    """The nodes of a term of a sum: its sign belongs to the sum, and a vector added to all rows is written once."""
+    if form.kind == "outer" and any(a.kind == "ones" for a in form.args):
+        return size(next((a for a in form.args if a.kind != "ones"), form.args[0]))
+    return size(form) - (place > 0 and form.kind == "scale" and form.value == -1)
 
 
 def size(form: Form) -> int:
     """Nodes of a form: leaves, operations and transposes."""
     inner = sum(size(a) for a in form.args)
-    if form.kind in ("add", "mul", "had"):
+    if form.kind == "add":
+        return sum(_term_size(a, k) for k, a in enumerate(form.args)) + len(form.args) - 1
+    if form.kind in ("mul", "had"):
         return inner + len(form.args) - 1
     if form.kind == "mat":
         return inner + len(form.args) - 1 + sum(bool(t) for t in form.value)
     if form.kind == "scale":
-        return inner + (1 if form.value == -1 else 2 if not isinstance(form.value, Fraction) or form.value.denominator == 1 else 4)
+        if form.value == -1:
+            return inner + 1
+        whole = not isinstance(form.value, Fraction) or form.value.denominator == 1 or abs(form.value.numerator) == 1
+        return inner + (2 if whole else 4) + (whole and form.value < 0 and form.value != int(form.value))
     if form.kind == "num":
         return 1 if not isinstance(form.value, Fraction) or form.value.denominator == 1 else 3
     if form.kind == "pow":
         return inner + 2 + (form.args[0].kind == "norm")
     if form.kind == "outer":
-        return inner + 2
+        return inner + 1
     if form.kind == "norm2sq":
         return inner + 3
     if form.kind == "einsum":

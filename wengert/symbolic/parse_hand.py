@@ -32,13 +32,39 @@ TOKEN = re.compile(
 )
 DIGITS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
 EXTRA = {
-    "norm2": lambda x: arrays.norm(x, 2 if x.rank == 1 else "fro"), "norm1": lambda x: arrays.norm(x, 1),
-    "normF": lambda x: arrays.norm(x, "fro"), "fro": lambda x: arrays.norm(x, "fro"), "tr": arrays.trace, "lse": arrays.reduction,
-    "nuclear": lambda x: arrays.norm(x, "nuc"), "σ": FUNCTIONS["sigmoid"],
+    "norm2": lambda x: arrays.norm(x, 2 if x.rank == 1 else "fro"),
+    "norm1": lambda x: arrays.norm(x, 1),
+    "normF": lambda x: arrays.norm(x, "fro"),
+    "fro": lambda x: arrays.norm(x, "fro"),
+    "tr": arrays.trace,
+    "lse": arrays.reduction,
+    "nuclear": lambda x: arrays.norm(x, "nuc"),
+    "σ": FUNCTIONS["sigmoid"],
 }
 EXTRA["lse"] = FUNCTIONS["logsumexp"]
-ELEMENTWISE = {"exp", "log", "sin", "cos", "tan", "tanh", "sinh", "cosh", "sqrt", "abs", "sign", "sigmoid", "relu", "softplus", "erf", "softmax",
-               "arcsin", "arccos", "arctan", "σ", "ln"}
+ELEMENTWISE = {
+    "exp",
+    "log",
+    "sin",
+    "cos",
+    "tan",
+    "tanh",
+    "sinh",
+    "cosh",
+    "sqrt",
+    "abs",
+    "sign",
+    "sigmoid",
+    "relu",
+    "softplus",
+    "erf",
+    "softmax",
+    "arcsin",
+    "arccos",
+    "arctan",
+    "σ",
+    "ln",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +157,10 @@ class _Reader:
             if found.term.rank == right.term.rank == 1 and found.row != right.row:
                 raise self.error("a row and a column cannot be added", "transpose one of them", at)
             if {found.term.rank, right.term.rank} == {1, 2}:
-                raise self.error(f"shapes {text_shape(found.term.shape)} and {text_shape(right.term.shape)} cannot be added", column=at)
+                raise self.error(
+                    f"shapes {text_shape(found.term.shape)} and {text_shape(right.term.shape)} cannot be added",
+                    column=at,
+                )
             found = Value(self.guarded(at, arrays.plus, found.term, right.term, sign), found.row or right.row)
         self.depth -= 1
         return found
@@ -165,12 +194,18 @@ class _Reader:
         x, y = a.term, b.term
         if word in ("⊙", ".*", "⊘", "./"):
             if x.rank and y.rank and (x.rank != y.rank or a.row != b.row):
-                raise self.error(f"element-wise {word} of shapes {text_shape(x.shape)} and {text_shape(y.shape)}", column=at)
+                raise self.error(
+                    f"element-wise {word} of shapes {text_shape(x.shape)} and {text_shape(y.shape)}", column=at
+                )
             make = arrays.times if word in ("⊙", ".*") else arrays.divide
             return Value(self.guarded(at, make, x, y), a.row or b.row)
         if word == "/":
             if y.rank:
-                raise self.error("a division by a vector or matrix has two readings", "write ./ (or ⊘) for entries, inv(...) for the inverse", at)
+                raise self.error(
+                    "a division by a vector or matrix has two readings",
+                    "write ./ (or ⊘) for entries, inv(...) for the inverse",
+                    at,
+                )
             return Value(self.guarded(at, arrays.divide, x, y), a.row)
         if not x.rank or not y.rank:
             return Value(self.guarded(at, arrays.times, x, y), a.row or b.row)
@@ -180,11 +215,19 @@ class _Reader:
             if not a.row and b.row:
                 return Value(self.guarded(at, arrays.outer, x, y))
             kind = "rows" if a.row else "columns"
-            raise self.error(f"* between two {kind} has two readings", "write x'*y for the scalar product, x*y' for the outer one, x ⊙ y for entries", at)
+            raise self.error(
+                f"* between two {kind} has two readings",
+                "write x'*y for the scalar product, x*y' for the outer one, x ⊙ y for entries",
+                at,
+            )
         if x.rank == 1 and not a.row:
-            raise self.error(f"a column times a matrix {text_shape(y.shape)} does not conform", "transpose the vector: x'*A", at)
+            raise self.error(
+                f"a column times a matrix {text_shape(y.shape)} does not conform", "transpose the vector: x'*A", at
+            )
         if y.rank == 1 and b.row:
-            raise self.error(f"a matrix {text_shape(x.shape)} times a row does not conform", "drop the transpose of the vector", at)
+            raise self.error(
+                f"a matrix {text_shape(x.shape)} times a row does not conform", "drop the transpose of the vector", at
+            )
         return Value(self.guarded(at, arrays.matmul, x, y), a.row and y.rank == 2)
 
     def factor(self) -> Value:
@@ -235,7 +278,11 @@ class _Reader:
         if entries or not x.rank:
             return Value(self.guarded(at, arrays.power, x, exponent.term), base.row)
         if x.rank == 1:
-            raise self.error("a power of a vector has two readings", "write .^ for entries, norm2(x)^2 for the square of the length", at)
+            raise self.error(
+                "a power of a vector has two readings",
+                "write .^ for entries, norm2(x)^2 for the square of the length",
+                at,
+            )
         if p is None or p != int(p) or abs(p) > 16:
             raise self.error("a matrix power needs a whole number of at most 16", "write .^ for entries", at)
         return Value(self.guarded(at, FUNCTIONS["matrix_power"], x, int(p)))
@@ -284,7 +331,12 @@ class _Reader:
     def named(self) -> Value:
         at, word = self.column, self.next()
         declared = word in self.scope.variables or word in self.scope.dims
-        if not declared and self.kind == "op" and self.word == "(" and (word in EXTRA or word in FUNCTIONS or word in REFUSED):
+        if (
+            not declared
+            and self.kind == "op"
+            and self.word == "("
+            and (word in EXTRA or word in FUNCTIONS or word in REFUSED)
+        ):
             return self.call(word, at)
         found = self.scope.lookup(word) if declared or not self.scope.open else None
         if found is None and not declared:
@@ -301,7 +353,11 @@ class _Reader:
             found = self.scope.lookup(word)
         if found is None:
             names = ", ".join(self.scope.variables) or "none"
-            raise self.error(f"unknown name {word}; declared are {names}", f"declare its shape: {word}='n', or {word}='' for a number", at)
+            raise self.error(
+                f"unknown name {word}; declared are {names}",
+                f"declare its shape: {word}='n', or {word}='' for a number",
+                at,
+            )
         return Value(found)
 
     def letters(self, word: str) -> list[str] | None:
@@ -339,5 +395,3 @@ class _Reader:
         if not isinstance(found, Term):
             raise self.error(f"{word} cannot stand in a formula", column=at)
         return Value(found, word in ELEMENTWISE and args[0].row)
-
-

@@ -105,7 +105,11 @@ class _Reader:
             if node.id in FUNCTIONS or node.id in MODULES:
                 raise self.error(node, f"{node.id} is a function: call it with arguments")
             names = ", ".join(self.scope.variables) or "none"
-            raise self.error(node, f"unknown name {node.id}; declared are {names}", f'declare its shape: {node.id}=("n",), or {node.id}=() for a number')
+            raise self.error(
+                node,
+                f"unknown name {node.id}; declared are {names}",
+                f'declare its shape: {node.id}=("n",), or {node.id}=() for a number',
+            )
         return found
 
     def _UnaryOp(self, node: ast.UnaryOp) -> Any:
@@ -136,7 +140,12 @@ class _Reader:
             raise self.error(node, "arithmetic needs numbers and arrays")
         try:
             if plain and not isinstance(node.op, (ast.MatMult, ast.Div)):
-                operate = {ast.Add: lambda: a + b, ast.Sub: lambda: a - b, ast.Mult: lambda: a * b, ast.Pow: lambda: a**b}
+                operate = {
+                    ast.Add: lambda: a + b,
+                    ast.Sub: lambda: a - b,
+                    ast.Mult: lambda: a * b,
+                    ast.Pow: lambda: a**b,
+                }
                 if type(node.op) in operate:
                     return operate[type(node.op)]()
             if plain and isinstance(node.op, ast.Div) and not isinstance(a, Dim) and not isinstance(b, Dim):
@@ -159,7 +168,9 @@ class _Reader:
         except (WengertError, ArithmeticError) as error:
             raise refuse(self.text, self.operator(node), str(error).split("\n")[0]) from None
         if isinstance(node.op, ast.BitXor):
-            raise refuse(self.text, self.operator(node), "^ is no power in NumPy syntax", "write **, or pass syntax='hand'")
+            raise refuse(
+                self.text, self.operator(node), "^ is no power in NumPy syntax", "write **, or pass syntax='hand'"
+            )
         raise refuse(self.text, self.operator(node), f"the operator {type(node.op).__name__} cannot stand in a formula")
 
     def operator(self, node: ast.BinOp) -> int:
@@ -177,7 +188,11 @@ class _Reader:
         return value if isinstance(value, Term) else count(value) if isinstance(value, Dim) else number(value)
 
     def _Attribute(self, node: ast.Attribute) -> Any:
-        if isinstance(node.value, ast.Name) and node.value.id in MODULES and self.scope.variables.get(node.value.id) is None:
+        if (
+            isinstance(node.value, ast.Name)
+            and node.value.id in MODULES
+            and self.scope.variables.get(node.value.id) is None
+        ):
             if node.attr in ("pi", "newaxis"):
                 return None if node.attr == "newaxis" else self.scope.lookup("pi")
             raise self.error(node, f"{node.attr} is a function: call it with arguments")
@@ -238,13 +253,23 @@ class _Reader:
         kind = type(node.ops[0])
         if kind in (ast.Lt, ast.LtE):
             a, b = b, a
-        names = {ast.Gt: "greater", ast.Lt: "greater", ast.GtE: "greater_equal", ast.LtE: "greater_equal", ast.Eq: "equal"}
+        names = {
+            ast.Gt: "greater",
+            ast.Lt: "greater",
+            ast.GtE: "greater_equal",
+            ast.LtE: "greater_equal",
+            ast.Eq: "equal",
+        }
         if kind not in names:
             raise self.error(node, "this comparison cannot stand in a formula")
         return apply(names[kind], *arrays.together(a, b))
 
     def _IfExp(self, node: ast.IfExp) -> Any:
-        raise self.error(node, "a choice by a value has no closed form", "write where(condition, a, b), or use wengert.grad on a function")
+        raise self.error(
+            node,
+            "a choice by a value has no closed form",
+            "write where(condition, a, b), or use wengert.grad on a function",
+        )
 
     def _Call(self, node: ast.Call) -> Any:
         name, owner = self.called(node.func)
@@ -274,8 +299,24 @@ class _Reader:
             return [self.lifted(v) for v in self.value(node)]
         if name == "einsum" and k == 0:
             return self.value(node)
-        first = name in ("sum", "mean", "var", "std", "max", "min", "norm", "softmax", "logsumexp", "matrix_power", "transpose", "stack",
-                         "concatenate", "amax", "amin", "log_softmax")
+        first = name in (
+            "sum",
+            "mean",
+            "var",
+            "std",
+            "max",
+            "min",
+            "norm",
+            "softmax",
+            "logsumexp",
+            "matrix_power",
+            "transpose",
+            "stack",
+            "concatenate",
+            "amax",
+            "amin",
+            "log_softmax",
+        )
         if first and place > 0:
             return self.key(node) if isinstance(node, ast.Tuple) else self.plain(node)
         return self.term(node)
@@ -295,7 +336,14 @@ class _Reader:
 
 
 def _words(node: ast.AST) -> str:
-    return {"Lambda": "a lambda", "ListComp": "a comprehension", "Await": "await", "JoinedStr": "an f-string", "NamedExpr": ":=",
-            "BoolOp": "and/or", "Dict": "a dictionary", "Set": "a set", "Starred": "a star"}.get(type(node).__name__, type(node).__name__)
-
-
+    return {
+        "Lambda": "a lambda",
+        "ListComp": "a comprehension",
+        "Await": "await",
+        "JoinedStr": "an f-string",
+        "NamedExpr": ":=",
+        "BoolOp": "and/or",
+        "Dict": "a dictionary",
+        "Set": "a set",
+        "Starred": "a star",
+    }.get(type(node).__name__, type(node).__name__)

@@ -95,7 +95,12 @@ def _exponentials(flat: Factors, out: tuple[Hashable, ...], sizes: dict[Any, Siz
             if isinstance(base, Fn) and at == idx:
                 if base.name == "exp" and base is other:
                     made = [(functions.apply("exp", plus(argument, base.args[0])), idx)]
-                elif base.name == "sigmoid" and base.args[0] is negative(argument) and isinstance(exponent, Fraction) and exponent >= 1:
+                elif (
+                    base.name == "sigmoid"
+                    and base.args[0] is negative(argument)
+                    and isinstance(exponent, Fraction)
+                    and exponent >= 1
+                ):
                     made = [(functions.apply("sigmoid", argument), idx), (functions.power(base, exponent - 1), idx)]
             elif isinstance(exponent, Fraction) and exponent == -1:
                 made = _softmax(term, idx, base, at)

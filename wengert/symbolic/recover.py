@@ -173,6 +173,8 @@ def _dangling(items: list[Item], out: tuple[int, ...], uses: Uses) -> list[Item]
         if len(lone) == len(idx):
             return _replace(items, (k,), (total(f, tuple(uses.sizes[i] for i in idx)), ()))
         axis = idx.index(lone[0])
+        if f.kind == "select" and f.value[0][0] == 1 and axis == 0:
+            return _replace(items, (k,), (Form("unit", value=(f.value[0][1], f.value[1]), rank=1), (idx[1],)))
         return _replace(items, (k,), (Form("rowsum", (f,), (axis, uses.sizes[lone[0]]), 1), (idx[1 - axis],)))
     return None
 
@@ -314,5 +316,3 @@ def _outer(u: Form, v: Form) -> Form:
             rest = next(x for x in rest.args if x.rank)
         bare.append(rest)
     return mul([num(number), *scalars], Form("outer", tuple(bare), rank=2))
-
-

@@ -49,7 +49,9 @@ class Derivative:
     @cached_property
     def form(self) -> Form:
         """The printed form as a tree."""
-        inner = form_of(simplified(self._laid.term) if self._laid.axes != tuple(range(self.term.rank)) else self._laid.term)
+        inner = form_of(
+            simplified(self._laid.term) if self._laid.axes != tuple(range(self.term.rank)) else self._laid.term
+        )
         if self._laid.stands != "plain":
             return Form(self._laid.stands, (inner,), rank=1)
         return inner
@@ -67,6 +69,7 @@ class Derivative:
             below.append((name, writer(done).write(f)))
             done[f] = name
         last = writer(done)
+        last.taken |= set(self.free)
         if self.form.rank > 2 or self.form.kind == "einsum":
             letters = self.letters
             return last.indexed(self.form, letters), below
@@ -166,7 +169,11 @@ class Derivative:
         if unknown:
             raise WengertValueError(f"the expression has no {', '.join(unknown)}; it has {', '.join(self.free)}")
         needed = variables(self.term)
-        missing = [n for n in self.free if n not in values and (n in needed or any(f"{n}.shape" in s for s in self._sizes().values()))]
+        missing = [
+            n
+            for n in self.free
+            if n not in values and (n in needed or any(f"{n}.shape" in s for s in self._sizes().values()))
+        ]
         arrays = {n: _array(n, v) for n, v in values.items()}
         if any(n in needed for n in missing):
             raise WengertValueError(f"no value for {', '.join(n for n in missing if n in needed)}")
@@ -203,5 +210,3 @@ def _array(name: str, value: Any) -> Any:
     if found.dtype.kind not in "fiub":
         raise WengertTypeError(f"{name} is of dtype {found.dtype}; closed forms are evaluated on real numbers")
     return found.astype(float) if found.dtype.kind in "iub" else found
-
-

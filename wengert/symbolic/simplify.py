@@ -31,7 +31,14 @@ def _smallest(term: Term) -> Term:
     if least > 600:
         return best
     seen = {inner.ident}
-    for candidate in (expanded(inner), together(inner), together(expanded(inner)), expanded(together(inner))):
+    for candidate in (
+        expanded(inner),
+        together(inner),
+        together(expanded(inner)),
+        expanded(together(inner)),
+        common(inner),
+        together(common(inner)),
+    ):
         if candidate.ident in seen:
             continue
         seen.add(candidate.ident)
@@ -118,6 +125,32 @@ def together(term: Term) -> Term:
     return contract([(top, axes), *down], axes, sizes)
 
 
+def common(term: Term) -> Term:
+    """The factor that all terms of a sum share taken out, and what is left multiplied out."""
+    if not isinstance(term, Sum) or len(term.terms) > MOST:
+        return term
+    axes = tuple(range(term.rank))
+    sizes = dict(enumerate(term.shape))
+    shared: dict[int, list[Any]] | None = None
+    for _, t in term.terms:
+        mine: dict[int, list[Any]] = {}
+        for f, idx in t.factors if isinstance(t, Prod) else ((t, axes),):
+            base, p = (f.args[0], f.params[0]) if isinstance(f, Fn) and f.name == "pow" else (f, Fraction(1))
+            if idx in ((), axes) and p > 0:
+                mine[base.ident] = [base, p]
+        shared = mine if shared is None else {k: [b, min(p, mine[k][1])] for k, (b, p) in shared.items() if k in mine}
+    if not shared:
+        return term
+
+    def place(base: Term) -> tuple[int, ...]:
+        return axes if base.rank else ()
+
+    down = [(functions.power(b, -p), place(b)) for b, p in shared.values()]
+    up = [(functions.power(b, p), place(b)) for b, p in shared.values()]
+    rest = add([(c, expanded(contract([(t, axes), *down], axes, sizes))) for c, t in term.terms], term.shape)
+    return contract([(rest, axes), *up], axes, sizes)
+
+
 def _denominators(term: Term) -> list[tuple[Term, Any]]:
     """The divisors of a term that are scalars or have all its axes, with their powers."""
     axes = tuple(range(term.rank))
@@ -127,5 +160,3 @@ def _denominators(term: Term) -> list[tuple[Term, Any]]:
         if isinstance(t, Fn) and t.name == "pow" and t.params[0] < 0 and idx in ((), axes):
             found.append((t.args[0], -t.params[0]))
     return found
-
-

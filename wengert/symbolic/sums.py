@@ -23,7 +23,11 @@ def sum_form(term: Sum) -> Form:
     parts = list(term.terms)
     degrees = [degree(t) for _, t in parts]
     plain = [d == 0 and c == 1 for d, (c, _) in zip(degrees, parts, strict=True)]
-    if term.rank == 0 and all(d is not None for d in degrees) and not (len(parts) == 2 and plain[0] and parts[1][0] == 1):
+    if (
+        term.rank == 0
+        and all(d is not None for d in degrees)
+        and not (len(parts) == 2 and plain[0] and parts[1][0] == 1)
+    ):
         order = sorted(range(len(parts)), key=lambda k: -degrees[k])  # type: ignore[operator]
         parts = [parts[k] for k in order]
     return combined([scaled(c, form_of(t)) for c, t in parts], term.rank)
@@ -81,7 +85,12 @@ def plain_sum(parts: Sequence[Form], rank: int) -> Form:
             content = Fraction(1)
         if content.numerator != 1 and any(p.kind == "num" for p in parts):
             content = Fraction(1)
-        if rank == 0 and content.denominator == 1 and all(c.numerator % content.numerator == 0 for c in numbers) and _polynomial(parts):
+        if (
+            rank == 0
+            and content.denominator == 1
+            and all(c.numerator % content.numerator == 0 for c in numbers)
+            and _polynomial(parts)
+        ):
             content = Fraction(1)
     if all(c < 0 for c in numbers):
         content = -content
@@ -99,8 +108,11 @@ def _polynomial(parts: Sequence[Form]) -> bool:
 
 def leaf(form: Form) -> bool:
     """A number, a name, or a power of a name."""
-    return form.kind in ("num", "name") or (form.kind == "pow" and form.args[0].kind == "name") or (
-        form.kind == "mul" and all(leaf(a) for a in form.args))
+    return (
+        form.kind in ("num", "name")
+        or (form.kind == "pow" and form.args[0].kind == "name")
+        or (form.kind == "mul" and all(leaf(a) for a in form.args))
+    )
 
 
 def _factored(parts: list[Form], rank: int) -> list[Form]:
@@ -173,7 +185,11 @@ def _handles(form: Form) -> list[Any]:
     if form.kind == "div":
         top = form.args[0]
         inner = [a for a in (top.args if top.kind in ("mul", "had") else (top,)) if a.kind != "num"]
-        below = [("under", b, p) for b, p in under(form.args[1])] if not form.args[1].rank else [("under", form.args[1], Fraction(1))]
+        below = (
+            [("under", b, p) for b, p in under(form.args[1])]
+            if not form.args[1].rank
+            else [("under", form.args[1], Fraction(1))]
+        )
         return [*below, *(("factor", a) for a in inner)]
     if form.kind in ("num", "ones"):
         return []
@@ -193,19 +209,28 @@ def _pulled(key: Any, parts: list[Form], rank: int) -> Form | None:
         inner.append(scaled(c, rest))
     common = max(r.rank for r in inner)
     if kind == "factor" and any(r.rank != common for r in inner):
-        inner = [r if r.rank == common else Form("filled", (r,), rank=common) for r in inner]
+        inner = [r if r.rank == common else _filled(r, common) for r in inner]
     total = combined(inner, common)
     shared: Form = key[1]
     if kind == "first":
         return chain([(shared, key[2]), (total, False)])
     if kind == "last":
-        return chain([(total, shared.rank == 1 and total.rank == 1), (shared, key[2])]) if total.rank == 2 or not key[2] else (
-            chain([(total, False), (shared, True)]))
+        return (
+            chain([(total, shared.rank == 1 and total.rank == 1), (shared, key[2])])
+            if total.rank == 2 or not key[2]
+            else (chain([(total, False), (shared, True)]))
+        )
     if kind == "under":
         return mul([Form("div", (num(Fraction(1)), power(shared, key[2])))], total) if shared.rank == 0 else None
     if shared.rank and total.rank:
         return hadamard([shared, total])
     return mul([shared], total) if shared.rank == 0 else mul([total], shared)
+
+
+def _filled(form: Form, rank: int) -> Form:
+    """A scalar where a tensor is expected, printed as the number it is."""
+    c, rest = unscaled(form)
+    return scaled(c, Form("filled", (rest,), rank=rank))
 
 
 def _without(key: Any, form: Form) -> Form | None:

@@ -20,8 +20,13 @@ FACTS = ("symmetric", "positive definite", "triangular", "diagonal", "orthogonal
 LONGEST = 20_000
 DEEPEST = 80
 REFUSED = {
-    "integrate": "an integral", "integral": "an integral", "quad": "an integral", "solve_equation": "solving an equation",
-    "fsolve": "solving an equation", "dsolve": "solving an equation", "limit": "a limit",
+    "integrate": "an integral",
+    "integral": "an integral",
+    "quad": "an integral",
+    "solve_equation": "solving an equation",
+    "fsolve": "solving an equation",
+    "dsolve": "solving an equation",
+    "limit": "a limit",
 }
 
 
@@ -42,7 +47,10 @@ def refuse(text: str, column: int, what: str, fix: str = "") -> FormulaError:
     start = max(0, left - 30)
     shown = row[start : start + 60]
     pointer = " " * (left - start) + "^"
-    error = FormulaError(f"{what}\n  column {column + 1}: {shown}\n            {' ' * len(str(column + 1))}{pointer}" + (f"\n  fix: {fix}" if fix else ""))
+    error = FormulaError(
+        f"{what}\n  column {column + 1}: {shown}\n            {' ' * len(str(column + 1))}{pointer}"
+        + (f"\n  fix: {fix}" if fix else "")
+    )
     error.column = column + 1
     error.fix = fix
     return error
@@ -77,7 +85,9 @@ class Scope:
     def __init__(self, shapes: Mapping[str, Any]) -> None:
         self.variables = declared(shapes)
         self.open = not shapes
-        self.dims = {n: d for t in self.variables.values() for d in t.shape if isinstance(d, Dim) and d.simple for n in d.names}
+        self.dims = {
+            n: d for t in self.variables.values() for d in t.shape if isinstance(d, Dim) and d.simple for n in d.names
+        }
 
     def lookup(self, name: str) -> Term | None:
         """The term of a name, or None."""
@@ -172,28 +182,104 @@ def _softmax(x: Term, axis: Any = -1) -> Term:
 
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
-    **{n: _elementwise(n) for n in (
-        "exp", "log", "sin", "cos", "tan", "tanh", "sinh", "cosh", "arcsin", "arccos", "arctan", "arcsinh", "arccosh", "arctanh",
-        "sigmoid", "softplus", "erf", "erfc", "gammaln", "digamma", "sign", "abs", "maximum", "minimum", "arctan2", "floor",
-    )},
-    "expit": _elementwise("sigmoid"), "absolute": _elementwise("abs"), "fabs": _elementwise("abs"), "ln": _elementwise("log"),
-    "asin": _elementwise("arcsin"), "acos": _elementwise("arccos"), "atan": _elementwise("arctan"), "asinh": _elementwise("arcsinh"),
-    "acosh": _elementwise("arccosh"), "atanh": _elementwise("arctanh"), "psi": _elementwise("digamma"), "lgamma": _elementwise("gammaln"),
-    "sqrt": _power(Fraction(1, 2)), "square": _power(2), "reciprocal": _power(-1), "cbrt": _power(Fraction(1, 3)),
+    **{
+        n: _elementwise(n)
+        for n in (
+            "exp",
+            "log",
+            "sin",
+            "cos",
+            "tan",
+            "tanh",
+            "sinh",
+            "cosh",
+            "arcsin",
+            "arccos",
+            "arctan",
+            "arcsinh",
+            "arccosh",
+            "arctanh",
+            "sigmoid",
+            "softplus",
+            "erf",
+            "erfc",
+            "gammaln",
+            "digamma",
+            "sign",
+            "abs",
+            "maximum",
+            "minimum",
+            "arctan2",
+            "floor",
+        )
+    },
+    "expit": _elementwise("sigmoid"),
+    "absolute": _elementwise("abs"),
+    "fabs": _elementwise("abs"),
+    "ln": _elementwise("log"),
+    "asin": _elementwise("arcsin"),
+    "acos": _elementwise("arccos"),
+    "atan": _elementwise("arctan"),
+    "asinh": _elementwise("arcsinh"),
+    "acosh": _elementwise("arccosh"),
+    "atanh": _elementwise("arctanh"),
+    "psi": _elementwise("digamma"),
+    "lgamma": _elementwise("gammaln"),
+    "sqrt": _power(Fraction(1, 2)),
+    "square": _power(2),
+    "reciprocal": _power(-1),
+    "cbrt": _power(Fraction(1, 3)),
     "expm1": lambda x: arrays.plus(functions.apply("exp", x), number(1), -1),
     "log1p": lambda x: functions.apply("log", arrays.plus(number(1), x)),
-    "log2": _log_base(2.0), "log10": _log_base(10.0), "negative": lambda x: arrays.times(number(-1), x), "relu": _relu,
+    "log2": _log_base(2.0),
+    "log10": _log_base(10.0),
+    "negative": lambda x: arrays.times(number(-1), x),
+    "relu": _relu,
     "logaddexp": lambda a, b: arrays.plus(a, functions.apply("softplus", arrays.plus(b, a, -1))),
-    "sum": _sum, "mean": _mean, "average": _mean, "var": _var, "std": _std, "max": _reduction("max"), "min": _reduction("min"),
-    "amax": _reduction("max"), "amin": _reduction("min"), "logsumexp": _reduction("logsumexp"), "softmax": _softmax, "norm": _norm,
+    "sum": _sum,
+    "mean": _mean,
+    "average": _mean,
+    "var": _var,
+    "std": _std,
+    "max": _reduction("max"),
+    "min": _reduction("min"),
+    "amax": _reduction("max"),
+    "amin": _reduction("min"),
+    "logsumexp": _reduction("logsumexp"),
+    "softmax": _softmax,
+    "norm": _norm,
     "log_softmax": lambda x, axis=-1: functions.apply("log", _softmax(x, axis)),
-    "det": _matrix("det"), "inv": _matrix("inv"), "logdet": _matrix("logdet"), "slogdet": _slogdet, "pinv": _matrix("inv"),
-    "trace": arrays.trace, "diag": arrays.diag, "diagonal": arrays.diag, "outer": arrays.outer, "dot": arrays.dot, "vdot": arrays.dot,
-    "inner": lambda a, b: arrays.dot(a, arrays.transpose(b)), "matmul": arrays.matmul, "multiply": arrays.times,
-    "add": arrays.plus, "subtract": lambda a, b: arrays.plus(a, b, -1), "divide": arrays.divide, "power": arrays.power,
-    "transpose": arrays.transpose, "solve": arrays.solve, "matrix_power": _matrix_power, "einsum": arrays.einsum,
-    "clip": _clip, "where": _where, "stack": arrays.stack, "concatenate": arrays.concatenate, "kron": arrays.kron,
-    "ones": lambda shape: ones(shape), "zeros": lambda shape: zero(shape), "eye": lambda n: eye(n), "identity": lambda n: eye(n),
+    "det": _matrix("det"),
+    "inv": _matrix("inv"),
+    "logdet": _matrix("logdet"),
+    "slogdet": _slogdet,
+    "pinv": _matrix("inv"),
+    "trace": arrays.trace,
+    "diag": arrays.diag,
+    "diagonal": arrays.diag,
+    "outer": arrays.outer,
+    "dot": arrays.dot,
+    "vdot": arrays.dot,
+    "inner": lambda a, b: arrays.dot(a, arrays.transpose(b)),
+    "matmul": arrays.matmul,
+    "multiply": arrays.times,
+    "add": arrays.plus,
+    "subtract": lambda a, b: arrays.plus(a, b, -1),
+    "divide": arrays.divide,
+    "power": arrays.power,
+    "transpose": arrays.transpose,
+    "solve": arrays.solve,
+    "matrix_power": _matrix_power,
+    "einsum": arrays.einsum,
+    "clip": _clip,
+    "where": _where,
+    "stack": arrays.stack,
+    "concatenate": arrays.concatenate,
+    "kron": arrays.kron,
+    "ones": lambda shape: ones(shape),
+    "zeros": lambda shape: zero(shape),
+    "eye": lambda n: eye(n),
+    "identity": lambda n: eye(n),
 }
 FUNCTIONS.pop("pinv")
 METHODS = {"sum", "mean", "var", "std", "max", "min", "dot", "trace", "transpose", "diagonal", "clip"}

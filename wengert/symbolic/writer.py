@@ -22,6 +22,7 @@ class Writer:
 
     def __init__(self, named: Mapping[Form, str] | None = None) -> None:
         self.named = dict(named or {})
+        self.taken: set[str] = set(self.named.values())
 
     # -- what a notation says ------------------------------------------------------------------
     minus = " − "
@@ -122,8 +123,9 @@ class Writer:
         if c < 0:
             text, level = self.text(Form("scale", (inner,), -c, form.rank) if c != -1 else inner)
             return self.negative + (text if level >= MUL else self.paren(text)), ADD
-        if isinstance(c, Fraction) and c.numerator == 1 and form.rank == 0 and c.denominator != 1:
-            return self.fraction(self.text(inner), self.number(Fraction(c.denominator)))
+        if isinstance(c, Fraction) and c.denominator != 1 and inner.kind != "num":
+            top = self.text(inner if c.numerator == 1 else Form("scale", (inner,), Fraction(c.numerator), form.rank))
+            return self.fraction(top, self.number(Fraction(c.denominator)))
         number, level = self.number(c)
         return self.coefficient(number if level >= MUL else self.paren(number), self.at(inner, MUL), inner), MUL
 
@@ -136,8 +138,11 @@ class Writer:
             arg = filling(arg) if len(form.args) > 1 else arg
             c, _ = unscaled(arg)
             negative = c < 0
-            shown = Form("scale", arg.args, -c, arg.rank) if negative and arg.kind == "scale" and c != -1 else (
-                arg.args[0] if negative and arg.kind == "scale" else Form("num", value=-c) if negative else arg)
+            shown = (
+                Form("scale", arg.args, -c, arg.rank)
+                if negative and arg.kind == "scale" and c != -1
+                else (arg.args[0] if negative and arg.kind == "scale" else Form("num", value=-c) if negative else arg)
+            )
             text, level = self.text(shown)
             text = text if level >= MUL else self.paren(text)
             sign = (self.negative if negative else "") if k == 0 else (self.minus if negative else self.plus)
@@ -182,8 +187,10 @@ class Writer:
         if form.kind == "mat":
             parts = list(zip(form.args, form.value, strict=True))
             if row and form.rank == 1:
-                parts = [(f, (not t and f.kind not in ("diag", "eye")) if f.rank == 2 else k == 0) for k, (f, t) in
-                         enumerate(reversed(parts))]
+                parts = [
+                    (f, (not t and f.kind not in ("diag", "eye")) if f.rank == 2 else k == 0)
+                    for k, (f, t) in enumerate(reversed(parts))
+                ]
             return self.runs(parts)
         return self.factors(form, row)
 
@@ -224,7 +231,9 @@ class Writer:
             c, rest = inner.value, inner.args[0]
             return self._scale(Form("scale", (Form("row", (rest,), rank=1),), c, 1))
         if inner.kind == "mul":
-            return self.join([*(self.at(a, MUL) for a in inner.args[:-1]), self.at(Form("row", inner.args[-1:], rank=1), MUL)]), MUL
+            return self.join(
+                [*(self.at(a, MUL) for a in inner.args[:-1]), self.at(Form("row", inner.args[-1:], rank=1), MUL)]
+            ), MUL
         if inner.kind == "rowsum":
             return self.text(Form("row", (self.summed(inner),), rank=1))
         if inner.kind == "div" and not inner.args[1].rank:
@@ -280,8 +289,8 @@ class Writer:
         one = Form("ones", value=(1,), rank=1)
         inner = form.args[0] if form.value[0] == 1 else turned(form.args[0])
         parts = list(zip(inner.args, inner.value, strict=True)) if inner.kind == "mat" else [(inner, False)]
-        if inner.kind == "T":
-            parts = [(inner.args[0], True)]
+        if inner.kind != "mat" and form.value[0] == 0:
+            parts = [(form.args[0], True)]
         return Form("mat", (*(f for f, _ in parts), one), (*(t for _, t in parts), False), 1)
 
     def _rowsum(self, form: Form) -> Text:
@@ -296,6 +305,9 @@ class Writer:
     def _reduce(self, form: Form) -> Text:
         name, axes, rank = form.value
         inner = self.write(form.args[0])
+        if name in ("argmax", "argmin"):
+            extreme = Form("reduce", form.args, (name[3:], axes, rank), 0)
+            return f"{self.number(Fraction(1))[0]}[{inner} = {self.write(extreme)}]", ATOM
         if len(axes) < rank:
             inner += ", axis=" + ",".join(map(str, axes))
         return self.call(name, inner), ATOM
@@ -318,13 +330,24 @@ class Writer:
         inner = ", ".join(map(self.write, form.args))
         if not slots:
             return self.call(name, inner), ATOM
-        below = "".join("∂" + (self.write(form.args[k]) if form.args[k].kind == "name" else self.paren(self.write(form.args[k])))
-                        for k in slots)
+        below = "".join(
+            "∂" + (self.write(form.args[k]) if form.args[k].kind == "name" else self.paren(self.write(form.args[k])))
+            for k in slots
+        )
         order = {1: "", 2: "²", 3: "³"}.get(len(slots), f"^{len(slots)}")
-        return self.fraction((f"∂{order}{self.name(name)}", ATOM), (below, ATOM)), ATOM
+        return self.fraction((f"∂{order}{self.name(name)}", ATOM), (below, ATOM))[0], ATOM
 
     def _select(self, form: Form) -> Text:
-        return self.name("S"), ATOM
+        (count, dim), start, step = form.value
+        return self.selection(start, start + step * count, step, dim), ATOM
+
+    def selection(self, start: Any, stop: Any, step: int, dim: Any) -> str:
+        first = "" if start == 0 else self.dimension(start)
+        last = "" if stop == dim or step < 0 else self.dimension(stop)
+        return f"{self.name('I')}[{first}:{last}{'' if step == 1 else f':{step}'}]"
+
+    def _unit(self, form: Form) -> Text:
+        return self.index(self.name("e"), self.dimension(form.value[1])), ATOM
 
     def _einsum(self, form: Form) -> Text:
         from wengert.symbolic.indexed import letters_for
@@ -348,7 +371,11 @@ def filling(form: Form) -> Form:
         return scaled(c, mul(rest.args[:-1], None))
     if rest.kind == "div" and rest.args[0].rank and not rest.args[1].rank:
         top = filling(rest.args[0])
-        return scaled(c, mul([top, Form("div", (Form("num", value=Fraction(1)), rest.args[1]))], None)) if not top.rank else form
+        return (
+            scaled(c, mul([top, Form("div", (Form("num", value=Fraction(1)), rest.args[1]))], None))
+            if not top.rank
+            else form
+        )
     return form
 
 
