@@ -22,6 +22,17 @@ def name_of(fun: Any) -> str:
     return getattr(fun, "__name__", None) or type(fun).__name__
 
 
+def require_function(fun: Any, transform: str) -> None:
+    """Raise unless ``fun`` can be called: a common slip is to pass its value."""
+    if not callable(fun):
+        raise error_at(
+            WengertTypeError,
+            f"{transform} takes a function, got a {type(fun).__name__} ({fun!r:.60})",
+            fix=f"pass the function itself: {transform}(f)(x), not {transform}(f(x))",
+            depth=3,
+        )
+
+
 class Selection:
     """The differentiated part of one call.
 
@@ -61,6 +72,15 @@ class Selection:
             value = self.args[key] if isinstance(key, int) else kwargs[key]
             label = f"argument {key}" if isinstance(key, int) else f"argument {key!r}"
             self._take(value, label, fun)
+        if not self.leaves:
+            place = f"argument {keys[0]}" if len(keys) == 1 else "the chosen arguments"
+            value = self.args[keys[0]] if isinstance(keys[0], int) else kwargs[keys[0]]
+            held = "is None" if value is None else f"holds no floating point number ({type(value).__name__})"
+            raise error_at(
+                WengertTypeError,
+                f"{place} of {name_of(fun)} {held}: there is no leaf to differentiate by",
+                fix="choose an argument with floats or float arrays in it (argnums= or argnames=)",
+            )
 
     def _take(self, value: Any, label: str, fun: Any) -> None:
         kind = type(value)

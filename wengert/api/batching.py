@@ -1,7 +1,7 @@
 """vmap, and the batched call that Jacobians are made with: record one row, run all rows at once.
 
-Imports core, numpy_api, batch, ``engine``. Invariant: rows whose control flow differs are recorded again as a group of their own; nothing
-is imposed on a row from another row.
+Imports core, numpy_api, batch, ``engine``. Invariant: rows whose control flow differs are recorded again as a group of
+their own; nothing is imposed on a row from another row.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from wengert.api import engine
-from wengert.api.arguments import name_of
+from wengert.api.arguments import name_of, require_function
 from wengert.api.verify import check_rows, verified_call
 from wengert.batch.rules import expanded, stack_rows
 from wengert.batch.transform import Value, operand, run_batched
@@ -107,7 +107,7 @@ def _note(guard: Any, value: Any, same: np.ndarray[Any, Any]) -> None:
 
 
 def _agreeing(recorded: Recorded, values: list[Value], size: int) -> tuple[np.ndarray[Any, Any], dict[Any, Value]]:
-    """The rows on which every guard has its recorded outcome, checked in order, later steps only on rows that got there."""
+    """The rows on which every guard has its recorded outcome: in order, later steps only on rows that got there."""
     rows = np.arange(size)
     env: dict[Any, Value] = dict(zip(recorded.inputs, values, strict=True))
     for guard in recorded.guards:
@@ -160,7 +160,8 @@ def batched_call(
             structure = recorded.structure
         elif structure != recorded.structure:
             raise error_at(
-                WengertValueError, f"vmap: rows of {name_of(fun)} return different structures: {structure} and {recorded.structure}",
+                WengertValueError,
+                f"vmap: rows of {name_of(fun)} return different structures: {structure} and {recorded.structure}",
                 fix="return the same containers on every path",
             )
         groups.append((pending[agreed], [operand(o, env) for o in recorded.outputs]))
@@ -206,15 +207,17 @@ def _repeat(value: Any, size: int) -> Any:
 def vmap(fun: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0, *, verify: bool = False) -> Callable[..., Any]:
     """Return a function that applies ``fun`` to every row of its arguments at once and stacks the results.
 
-    ``in_axes``: the axis of each argument that counts the rows, None for an argument all rows share; one number for all or a tuple. A
-    container argument takes its number for every array in it. ``out_axes`` says where the row axis goes in the outputs. Rows may take
-    different branches. With ``verify`` the function also runs untraced on every row, and VerificationError is raised where the results are not the
-    same (bit for bit in the traced row, up to rounding in the others). Raises WengertValueError when sizes differ or a shape depends on the data of a row.
+    ``in_axes``: the axis of each argument that counts the rows, None for an argument all rows share; one number for all
+    or a tuple. A container argument takes its number for every array in it. ``out_axes`` says where the row axis goes
+    in the outputs. Rows may take different branches. With ``verify`` the function also runs untraced on every row, and
+    VerificationError is raised where the results are not the same (bit for bit in the traced row, up to rounding in the
+    others). Raises WengertValueError when sizes differ or a shape depends on the data of a row.
 
     >>> import numpy as np
     >>> vmap(lambda x, y: x @ y, in_axes=(0, None))(np.eye(2), np.array([3.0, 4.0]))
     array([3., 4.])
     """
+    require_function(fun, "vmap")
     if verify:
         return _verified(fun, in_axes, out_axes)
 
@@ -238,7 +241,8 @@ def vmap(fun: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0, *, verify
                 if size is not None and count != size:
                     raise error_at(
                         WengertValueError,
-                        f"vmap: argument {number} of {name_of(fun)} has {count} rows along its axis {axis}, others have {size}",
+                        f"vmap: argument {number} of {name_of(fun)} has {count} rows along its axis {axis}, "
+                        f"others have {size}",
                         fix="give arguments of equal row count, or None in in_axes for a shared one",
                     )
                 size = count
@@ -251,7 +255,9 @@ def vmap(fun: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0, *, verify
                 fix="give at least one argument an axis in in_axes",
             )
         if size == 0:
-            raise error_at(WengertValueError, f"vmap: there are no rows to run {name_of(fun)} on", fix="give at least one row")
+            raise error_at(
+                WengertValueError, f"vmap: there are no rows to run {name_of(fun)} on", fix="give at least one row"
+            )
 
         def call(handles: list[Any]) -> Any:
             rebuilt = [
@@ -276,7 +282,11 @@ def _verified(fun: Callable[..., Any], in_axes: Any, out_axes: Any) -> Callable[
         copies = [row_of(arg, None) for arg in args]
         result = verified_call(lambda f: vmap(f, in_axes, out_axes)(*args), fun)
         size = next(
-            shape_of(_plain_leaf(leaf))[axis] for arg, axis in pairs if axis is not None for leaf in flatten(arg)[0] if not is_static(leaf)
+            shape_of(_plain_leaf(leaf))[axis]
+            for arg, axis in pairs
+            if axis is not None
+            for leaf in flatten(arg)[0]
+            if not is_static(leaf)
         )
         rows = [
             tuple(row_of(arg, b, axis) for arg, (_, axis) in zip(copies, pairs, strict=True)) for b in range(size)
@@ -309,7 +319,9 @@ def _axes(in_axes: Any, args: Sequence[Any]) -> list[int | None]:
     axes = list(in_axes)
     if len(axes) != len(args):
         raise error_at(
-            WengertValueError, f"vmap: in_axes has {len(axes)} entries for {len(args)} arguments", fix="give one entry per argument"
+            WengertValueError,
+            f"vmap: in_axes has {len(axes)} entries for {len(args)} arguments",
+            fix="give one entry per argument",
         )
     return axes
 
@@ -321,7 +333,9 @@ def _rows_first(leaf: Any, axis: Any, number: int, fun: Any) -> Any:
         got = f"an array of shape {shape_of(plain)}" if ndim >= 0 else f"a {type(plain).__name__}"
         kind = WengertTypeError if ndim < 0 else WengertValueError
         raise error_at(
-            kind, f"vmap: argument {number} of {name_of(fun)} is {got}, which has no axis {axis}", fix="choose an axis it has, or None"
+            kind,
+            f"vmap: argument {number} of {name_of(fun)} is {got}, which has no axis {axis}",
+            fix="choose an axis it has, or None",
         )
     if axis % ndim == 0:
         return engine.settled(leaf)

@@ -36,7 +36,11 @@ class _Custom:
 
     def __init__(self, fun: Callable[..., Any]) -> None:
         if not callable(fun):
-            raise error_at(WengertTypeError, f"a derivative rule is for a function, got a {type(fun).__name__}", fix="decorate a function")
+            raise error_at(
+                WengertTypeError,
+                f"a derivative rule is for a function, got a {type(fun).__name__}",
+                fix="decorate a function",
+            )
         self._fun = fun
         functools.update_wrapper(self, fun)
 
@@ -51,7 +55,8 @@ class _Custom:
             bound.apply_defaults()
             if bound.kwargs:
                 raise error_at(
-                    WengertTypeError, f"{name_of(self._fun)} has keyword-only arguments, which its derivative rule cannot see",
+                    WengertTypeError,
+                    f"{name_of(self._fun)} has keyword-only arguments, which its derivative rule cannot see",
                     fix="make them positional",
                 )
             args = bound.args
@@ -112,7 +117,8 @@ def _numbers_of(name: str, what: str, value: Any, shape: Structure, constants: d
 class custom_jvp(_Custom):  # noqa: N801  used as a decorator, named as the field names it
     """Give a function its own forward rule, which reverse mode transposes.
 
-    ``defjvp(rule)``: ``rule(primals, tangents) -> (out, tangent_out)``, both tuples as the function's arguments; linear in the tangents.
+    ``defjvp(rule)``: ``rule(primals, tangents) -> (out, tangent_out)``, both tuples as the function's arguments; linear
+    in the tangents.
 
     >>> import numpy as np
     >>> @custom_jvp
@@ -137,7 +143,9 @@ class custom_jvp(_Custom):  # noqa: N801  used as a decorator, named as the fiel
     def _op(self, body: Any, arguments: Any, moving: Any, structure: Any, count: int, shape: Any, constants: Any) -> Op:
         name, rule = name_of(self._fun), self._rule
         if rule is None:
-            raise error_at(WengertTypeError, f"{name} was decorated with custom_jvp but has no rule", fix=f"{name}.defjvp(rule)")
+            raise error_at(
+                WengertTypeError, f"{name} was decorated with custom_jvp but has no rule", fix=f"{name}.defjvp(rule)"
+            )
 
         def tangents_of(values: Any, tangents: Any) -> list[Any]:
             full: list[Any] = [None] * structure.size
@@ -146,7 +154,8 @@ class custom_jvp(_Custom):  # noqa: N801  used as a decorator, named as the fiel
             pair = rule(arguments(values), structure.unflatten(full))
             if not isinstance(pair, tuple) or len(pair) != 2:
                 raise error_at(
-                    WengertTypeError, f"the forward rule of {name} must return (out, tangent_out), got a {type(pair).__name__}",
+                    WengertTypeError,
+                    f"the forward rule of {name} must return (out, tangent_out), got a {type(pair).__name__}",
                     fix="return both",
                 )
             return _numbers_of(name, "the output tangent", pair[1], shape(), constants)
@@ -157,8 +166,8 @@ class custom_jvp(_Custom):  # noqa: N801  used as a decorator, named as the fiel
 class custom_vjp(_Custom):  # noqa: N801  used as a decorator, named as the field names it
     """Give a function its own reverse rule; forward mode transposes it.
 
-    ``defvjp(fwd, bwd)``: ``fwd(*args) -> (out, residuals)``, ``bwd(residuals, cotangent) -> tuple`` with one cotangent per argument (None
-    for arguments without derivative), linear in the cotangent.
+    ``defvjp(fwd, bwd)``: ``fwd(*args) -> (out, residuals)``, ``bwd(residuals, cotangent) -> tuple`` with one cotangent
+    per argument (None for arguments without derivative), linear in the cotangent.
 
     >>> import numpy as np
     >>> @custom_vjp
@@ -179,13 +188,21 @@ class custom_vjp(_Custom):  # noqa: N801  used as a decorator, named as the fiel
     def _op(self, body: Any, arguments: Any, moving: Any, structure: Any, count: int, shape: Any, constants: Any) -> Op:
         name = name_of(self._fun)
         if self._rules is None:
-            raise error_at(WengertTypeError, f"{name} was decorated with custom_vjp but has no rule", fix=f"{name}.defvjp(fwd, bwd)")
+            raise error_at(
+                WengertTypeError,
+                f"{name} was decorated with custom_vjp but has no rule",
+                fix=f"{name}.defvjp(fwd, bwd)",
+            )
         fwd, bwd = self._rules
 
         def forwards(*values: Any) -> tuple[list[Any], Any]:
             pair = fwd(*arguments(values))
             if not isinstance(pair, tuple) or len(pair) != 2:
-                raise error_at(WengertTypeError, f"the first half of {name}'s reverse rule must return (out, residuals)", fix="return both")
+                raise error_at(
+                    WengertTypeError,
+                    f"the first half of {name}'s reverse rule must return (out, residuals)",
+                    fix="return both",
+                )
             return _numbers_of(name, "the output", pair[0], shape(), constants), pair[1]
 
         def backwards(residuals: Any, cts: Any) -> list[Any]:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from wengert.api import engine
-from wengert.api.arguments import Selection, name_of
+from wengert.api.arguments import Selection, name_of, require_function
 from wengert.api.batching import batched_call
 from wengert.api.gradients import grad, jvp, vjp
 from wengert.api.verify import verified, verified_call
@@ -254,6 +254,7 @@ def jacobian(
     array([[2., 0.],
            [0., 4.]])
     """
+    require_function(fun, "jacobian")
     if mode not in _MODES:
         raise error_at(WengertValueError, f"mode={mode!r} is not a way to make a Jacobian", fix=f"one of {', '.join(map(repr, _MODES))}")
     _chunks(1, chunk_size)
@@ -313,6 +314,7 @@ def hessian(
     array([[4., 2.],
            [2., 0.]])
     """
+    require_function(fun, "hessian")
     if mode not in ("auto", "fwd-rev"):
         raise error_at(WengertValueError, f"mode={mode!r} is not a way to make a Hessian", fix="'auto' or 'fwd-rev'")
     if verify:
@@ -329,6 +331,7 @@ def hvp(fun: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]
     >>> hvp(lambda x: np.sum(x ** 3), (np.array([1.0, 2.0]),), (np.array([1.0, 1.0]),))
     (array([ 3., 12.]), array([ 6., 12.]))
     """
+    require_function(fun, "hvp")
     if not isinstance(primals, (tuple, list)) or not isinstance(tangents, (tuple, list)):
         raise error_at(WengertTypeError, "hvp takes tuples: hvp(fun, (x, y), (dx, dy))", fix="write (x,) for one argument")
     if verify:
@@ -343,6 +346,7 @@ def derivative(fun: Callable[..., Any], argnum: int = 0, *, verify: bool = False
     >>> float(derivative(lambda t: t ** 3)(2.0))
     12.0
     """
+    require_function(fun, "derivative")
     if verify:
         return verified(lambda f: derivative(f, argnum), fun)
 
@@ -351,7 +355,8 @@ def derivative(fun: Callable[..., Any], argnum: int = 0, *, verify: bool = False
         picked = Selection(fun, args, kwargs, argnum, None)
         if len(picked.leaves) != 1 or shape_of(_plain(picked.leaves[0])) != ():
             raise error_at(
-                WengertTypeError, f"derivative is for a function of one number; argument {argnum} of {name_of(fun)} is not one",
+                WengertTypeError, f"derivative is for a function of one number; argument {argnum} of {name_of(fun)} has shape "
+                f"{shape_of(_plain(picked.leaves[0]))}",
                 fix="use jacobian or grad",
             )
 
@@ -376,6 +381,7 @@ def elementwise_grad(fun: Callable[..., Any], argnums: Argnums = 0, *, verify: b
     >>> elementwise_grad(np.square)(np.array([1.0, 2.0]))
     array([2., 4.])
     """
+    require_function(fun, "elementwise_grad")
     if verify:
         return verified(lambda f: elementwise_grad(f, argnums), fun)
 

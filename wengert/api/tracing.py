@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from wengert.api import engine
-from wengert.api.arguments import Selection, name_of
+from wengert.api.arguments import Selection, name_of, require_function
 from wengert.api.gradients import here
 from wengert.api.linear import LinearMap, Space
 from wengert.backends.numpy.interpreter import evaluate
@@ -59,6 +59,7 @@ def trace(fun: Callable[..., Any]) -> Callable[..., Graph]:
     >>> float(graph(0.0))
     0.0
     """
+    require_function(fun, "trace")
 
     @functools.wraps(fun)
     def traced(*args: Any, **kwargs: Any) -> Graph:
@@ -138,6 +139,7 @@ def linearize(fun: Callable[..., Any], *primals: Any) -> tuple[Any, LinearMap]:
     >>> jvp_fun.T(np.array([1.0, 0.0]))
     (array([2., 0.]),)
     """
+    require_function(fun, "linearize")
     picked = Selection(fun, primals, {}, tuple(range(len(primals))), None)
     leaves = [_kept(engine.settled(leaf)) for leaf in picked.leaves]
     _, given = flatten(tuple(primals))

@@ -1,5 +1,5 @@
-"""How each kind of operation runs on a batch: element-wise ones by aligning ranks, memory ones by a longer path, others by their
-own rule, and what has none by a loop over the rows.
+"""How each kind of operation runs on a batch: element-wise ones by aligning ranks, memory ones by a longer path, others
+by their own rule, and what has none by a loop over the rows.
 
 Imports core, ops. Invariant: batched operands carry the batch as their first axis, results too.
 """
@@ -323,7 +323,14 @@ def _joined(op: Op) -> Callable[..., Any]:
 
 
 _OWN: dict[Op, Any] = {
-    memory.GET: _get, memory.UPDATE: _write(memory.UPDATE), memory.ADD_AT: _write(memory.ADD_AT), reduce.sum.op: _sum,
-    contract.matmul.op: _matmul, select.where.op: "elementwise", complexes.conjugate.op: "elementwise",
-    complexes.astype.op: "elementwise", join.stack.op: _joined(join.stack.op), join.concatenate.op: _joined(join.concatenate.op),
+    memory.GET: _get,
+    memory.UPDATE: _write(memory.UPDATE),
+    memory.ADD_AT: _write(memory.ADD_AT),
+    reduce.sum.op: _sum,
+    contract.matmul.op: _matmul,
+    select.where.op: "elementwise",
+    complexes.conjugate.op: "elementwise",
+    complexes.astype.op: "elementwise",
+    join.stack.op: _joined(join.stack.op),
+    join.concatenate.op: _joined(join.concatenate.op),
 }

@@ -22,7 +22,11 @@ class Value(NamedTuple):
 
 
 def run_batched(
-    nodes: Iterable[Any], inputs: Sequence[Any], values: Sequence[Value], size: int, known: dict[Any, Value] | None = None
+    nodes: Iterable[Any],
+    inputs: Sequence[Any],
+    values: Sequence[Value],
+    size: int,
+    known: dict[Any, Value] | None = None,
 ) -> dict[Any, Value]:
     """Evaluate ``nodes`` (in order) given the values of the input nodes; returns every node's value.
 

@@ -1,7 +1,8 @@
 """Every error and warning of wengert, and the texts they carry.
 
 A message says what happened, where (operation, file and line of the user's code), what was got and what to do; the same
-facts are attributes. Imports ``node`` only. Invariant: every class is a WengertError and also the builtin a caller would expect.
+facts are attributes. Imports ``node`` only. Invariant: every class is a WengertError and also the builtin a caller
+would expect.
 """
 
 from __future__ import annotations

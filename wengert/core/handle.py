@@ -15,7 +15,9 @@ from wengert.core.node import Node
 
 
 class _LooksArray(np.ndarray):  # type: ignore[type-arg]
-    """What ``isinstance`` is told about an array handle: a subclass, so that C fast paths for exact arrays stay away."""
+    """What ``isinstance`` is told about an array handle: a subclass, so that C fast paths for exact arrays stay
+    away.
+    """
 
 
 class _LooksFloat(np.float64):
@@ -29,14 +31,13 @@ class _LooksComplex(np.complex128):
 class Traced:
     """Common part of the two handles; never instantiated itself.
 
-    ``value``    the raw value (for a live array: the private memory that writes hit)
-    ``node``     the step that made it, None for a buffer that holds no traced value yet
-    ``base``     None; or itself (a live array); or the array this one is a view of
-    ``path``     the view steps that lead from the base to this view
-    ``version``  of a base: counts writes; of a view: the version of the base it last saw
-    ``shared``   of a live array: its memory was read as a whole, so the next write copies first
-    ``export``   of a live array: weak reference to the holder of memory lent to code that cannot be seen
-    ``wrote``    of a live array: the node of its last write, whose tangent nobody else holds (set by the careful recorder only)
+    ``value``    the raw value (for a live array: the private memory that writes hit) ``node``     the step that made
+    it, None for a buffer that holds no traced value yet ``base``     None; or itself (a live array); or the array this
+    one is a view of ``path``     the view steps that lead from the base to this view ``version``  of a base: counts
+    writes; of a view: the version of the base it last saw ``shared``   of a live array: its memory was read as a whole,
+    so the next write copies first ``export``   of a live array: weak reference to the holder of memory lent to code
+    that cannot be seen ``wrote``    of a live array: the node of its last write, whose tangent nobody else holds (set
+    by the careful recorder only)
     """
 
     __slots__ = ("__weakref__", "base", "export", "node", "path", "shared", "value", "version", "wrote")

@@ -163,6 +163,18 @@ def describe(where: Where | None) -> str:
 
 
 __all__ = [
-    "USER_FILES", "Const", "Node", "RichNode", "Where", "describe", "here", "is_user_file", "line_of", "next_seq",
-    "blamed_frame", "is_library", "outside", "user_frame",
+    "USER_FILES",
+    "Const",
+    "Node",
+    "RichNode",
+    "Where",
+    "blamed_frame",
+    "describe",
+    "here",
+    "is_library",
+    "is_user_file",
+    "line_of",
+    "next_seq",
+    "outside",
+    "user_frame",
 ]

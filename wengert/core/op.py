@@ -20,11 +20,12 @@ OPS: dict[str, Op] = {}
 class Op:
     """One operation. Authors never build it: the makers in ``ops/kinds`` do.
 
-    ``evaluate(*values, *params)`` computes; ``infer(types, params)`` gives the ArrayType (a tuple of them for several outputs);
-    ``record`` is the function users reach; ``pull(node, cotangent, sweep)`` and ``push(values, y, params, tangents, mask)`` are the
-    two visitors generated from the derivative fact; ``save(values, y, mask)`` the residuals they read, whose origin is in ``saved_from``
-    (the operand's number, -1 for the output, None for something that is not a value). In ``push``, ``mask[0]`` is OWNED where the first
-    operand's tangent is held by nobody else and may be written to. ``lean``: the pull does without types where all is float64.
+    ``evaluate(*values, *params)`` computes; ``infer(types, params)`` gives the ArrayType (a tuple of them for several
+    outputs); ``record`` is the function users reach; ``pull(node, cotangent, sweep)`` and ``push(values, y, params,
+    tangents, mask)`` are the two visitors generated from the derivative fact; ``save(values, y, mask)`` the residuals
+    they read, whose origin is in ``saved_from`` (the operand's number, -1 for the output, None for something that is
+    not a value). In ``push``, ``mask[0]`` is OWNED where the first operand's tangent is held by nobody else and may be
+    written to. ``lean``: the pull does without types where all is float64.
     """
 
     __slots__ = (

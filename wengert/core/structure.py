@@ -1,6 +1,7 @@
 """The two structural operations: ROOT (an input of a trace) and ITEM (one output of an operation that has several).
 
-Imports context, handle, node, op. Invariant: a root's parent is the outer node the input came from, so all traces share one graph.
+Imports context, handle, node, op. Invariant: a root's parent is the outer node the input came from, so all traces share
+one graph.
 """
 
 from __future__ import annotations
@@ -39,9 +40,17 @@ ROOT = Op(
     doc="An input of a trace.",
 )
 ITEM = Op(
-    name="item", kind=CONTROL, inputs=("parts",), params={"k": 0}, evaluate=lambda parts, k: parts[k], pull=_pull_item,
-    push=lambda values, y, params, tangents, mask: tangents[0][params[0]], save=lambda values, y, params, mask: (), saved_from=(),
-    infer=lambda types, params: types[0][params[0]], doc="One of the outputs of an operation that has several.",
+    name="item",
+    kind=CONTROL,
+    inputs=("parts",),
+    params={"k": 0},
+    evaluate=lambda parts, k: parts[k],
+    pull=_pull_item,
+    push=lambda values, y, params, tangents, mask: tangents[0][params[0]],
+    save=lambda values, y, params, mask: (),
+    saved_from=(),
+    infer=lambda types, params: types[0][params[0]],
+    doc="One of the outputs of an operation that has several.",
 )
 
 

@@ -25,7 +25,11 @@ _BINARY = {
     "and": compare.bitwise_and, "or": compare.bitwise_or, "xor": compare.bitwise_xor,
 }
 _COMPARISONS = {
-    "lt": compare.less, "le": compare.less_equal, "gt": compare.greater, "ge": compare.greater_equal, "eq": compare.equal,
+    "lt": compare.less,
+    "le": compare.less_equal,
+    "gt": compare.greater,
+    "ge": compare.greater_equal,
+    "eq": compare.equal,
     "ne": compare.not_equal,
 }
 
@@ -108,16 +112,33 @@ def install() -> None:
         setattr(Traced, f"__{name}__", _comparison(record))
     Traced.__eq__ = lookups.comparing(Traced.__eq__)  # type: ignore[method-assign]
     attached: dict[str, Any] = {
-        "__neg__": operator(arithmetic.negative.op), "__pos__": operator(arithmetic.positive.op),
-        "__invert__": operator(compare.invert.op), "__divmod__": _divmod, "__rdivmod__": _rdivmod, "__pow__": operator(arithmetic.power.op),
-        "__array_ufunc__": protocols.array_ufunc, "__array_function__": protocols.array_function,
-        "__array__": convert.array, "__float__": convert.to_float, "__complex__": convert.to_complex,
-        "__int__": convert.to_int, "__bool__": convert.to_bool, "__index__": convert.to_index,
-        "__str__": convert.text, "__repr__": convert.representation, "__format__": convert.formatted,
-        "__hash__": lookups.hashed, "__reduce_ex__": convert.refuse_pickle, "__array_priority__": 1e6,
-        "shape": property(_shape), "ndim": property(lambda t: len(shape_of(t.value))),
-        "dtype": property(lambda t: dtype_of(t.value)), "size": property(lambda t: int(np.prod(shape_of(t.value)))),
-        "itemsize": property(lambda t: dtype_of(t.value).itemsize), "device": "cpu", "T": property(_transposed),
+        "__neg__": operator(arithmetic.negative.op),
+        "__pos__": operator(arithmetic.positive.op),
+        "__invert__": operator(compare.invert.op),
+        "__divmod__": _divmod,
+        "__rdivmod__": _rdivmod,
+        "__pow__": operator(arithmetic.power.op),
+        "__array_ufunc__": protocols.array_ufunc,
+        "__array_function__": protocols.array_function,
+        "__array__": convert.array,
+        "__float__": convert.to_float,
+        "__complex__": convert.to_complex,
+        "__int__": convert.to_int,
+        "__bool__": convert.to_bool,
+        "__index__": convert.to_index,
+        "__str__": convert.text,
+        "__repr__": convert.representation,
+        "__format__": convert.formatted,
+        "__hash__": lookups.hashed,
+        "__reduce_ex__": convert.refuse_pickle,
+        "__array_priority__": 1e6,
+        "shape": property(_shape),
+        "ndim": property(lambda t: len(shape_of(t.value))),
+        "dtype": property(lambda t: dtype_of(t.value)),
+        "size": property(lambda t: int(np.prod(shape_of(t.value)))),
+        "itemsize": property(lambda t: dtype_of(t.value).itemsize),
+        "device": "cpu",
+        "T": property(_transposed),
         "nbytes": property(lambda t: dtype_of(t.value).itemsize * t.size),
     }
     for name, thing in attached.items():

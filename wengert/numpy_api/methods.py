@@ -33,7 +33,10 @@ def reshape(t: Any, *shape: Any, order: str = "C", copy: Any = None) -> Any:
         from wengert.ops.join import stack
 
         t = stack([t], 0)
-    out = read(t, ("reshape", (tuple(map(int, target)) if not isinstance(target, (int, np.integer)) else (int(target),), order)))
+    out = read(
+        t,
+        ("reshape", (tuple(map(int, target)) if not isinstance(target, (int, np.integer)) else (int(target),), order)),
+    )
     return copied(out) if copy else out
 
 
@@ -51,7 +54,9 @@ def flatten(t: Any, order: str = "C") -> Any:
 def transpose(t: Any, *axes: Any) -> Any:
     if type(t) is TracedScalar:
         return t
-    wanted: Any = axes[0] if len(axes) == 1 and (axes[0] is None or not isinstance(axes[0], (int, np.integer))) else axes
+    wanted: Any = (
+        axes[0] if len(axes) == 1 and (axes[0] is None or not isinstance(axes[0], (int, np.integer))) else axes
+    )
     return read(t, ("transpose", tuple(wanted) if wanted else None))
 
 

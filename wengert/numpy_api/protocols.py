@@ -1,7 +1,7 @@
 """NumPy's two protocols on handles: ``__array_ufunc__`` and ``__array_function__``.
 
-Imports core, ops, ``table``. Invariant: an unknown function is never evaluated on the values of a handle; its NumPy source is tried on the
-handles themselves, and what that cannot do raises.
+Imports core, ops, ``table``. Invariant: an unknown function is never evaluated on the values of a handle; its NumPy
+source is tried on the handles themselves, and what that cannot do raises.
 """
 
 from __future__ import annotations
@@ -51,10 +51,14 @@ def _call_with_options(ufunc: Any, record: Any, inputs: tuple[Any, ...], **kwarg
     kwargs.pop("order", None)
     kwargs.pop("subok", None)
     if ufunc.signature is not None and kwargs:
-        record = functools.partial(_along, ufunc, record, {k: kwargs.pop(k) for k in ("axis", "axes", "keepdims") if k in kwargs})
+        record = functools.partial(
+            _along, ufunc, record, {k: kwargs.pop(k) for k in ("axis", "axes", "keepdims") if k in kwargs}
+        )
     if kwargs:
         raise error_at(
-            NoRuleError, f"np.{ufunc.__name__} with {sorted(kwargs)} has no derivative rule", fix="call it without these options"
+            NoRuleError,
+            f"np.{ufunc.__name__} with {sorted(kwargs)} has no derivative rule",
+            fix="call it without these options",
         )
     if type(out) is tuple and len(out) == 1:
         out = out[0]
@@ -79,7 +83,9 @@ def _along(ufunc: Any, record: Any, options: dict[str, Any], *inputs: Any) -> An
 def _masked(result: Any, mask: Any, out: Any) -> Any:
     if out is None:
         raise error_at(
-            CutError, "where= without out= leaves elements undefined", fix="give out=, or use np.where(mask, f(x), other)"
+            CutError,
+            "where= without out= leaves elements undefined",
+            fix="give out=, or use np.where(mask, f(x), other)",
         )
     return choose(mask, result, out)
 

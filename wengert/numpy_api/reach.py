@@ -72,7 +72,7 @@ def trace_into(package: str) -> None:
     Needed for pure-Python code inside packages that also have compiled parts, which are left alone
     otherwise.
 
-    >>> trace_into("some_package")
+    >>> trace_into("email")
     """
     bindings().admit(package)
 

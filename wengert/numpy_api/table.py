@@ -1,4 +1,6 @@
-"""The tables that connect names with operations: ufuncs, functions, methods and twins. Filled by the files of this room.
+"""The tables that connect names with operations: ufuncs, functions, methods and twins.
+
+Filled by the files of this room.
 
 Imports nothing. Invariant: a name is entered once; a second entry is refused.
 """
@@ -37,7 +39,7 @@ def twin(*originals: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
 
 
 class Standin:
-    """An entry of ``TWINS`` that is no function: a class or object that takes the original's place as it is (``np.r_``)."""
+    """An entry of ``TWINS`` that is no function: an object that takes the original's place as it is (``np.r_``)."""
 
     __slots__ = ("thing",)
 

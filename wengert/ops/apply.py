@@ -20,7 +20,9 @@ from wengert.ops.memory import sync
 from wengert.ops.visit import Rule, stub
 
 
-def special(op: Op, operands: Sequence[Any], params: tuple[Any, ...], evaluate: Callable[..., Any] | None = None) -> Any:
+def special(
+    op: Op, operands: Sequence[Any], params: tuple[Any, ...], evaluate: Callable[..., Any] | None = None
+) -> Any:
     """Evaluate and record in whatever traces are running; ``evaluate`` stands in for the operation's own."""
     values: list[Any] = []
     nodes: list[Any] = []
@@ -63,8 +65,9 @@ def special(op: Op, operands: Sequence[Any], params: tuple[Any, ...], evaluate: 
 def check_linear(op: Op, nodes: Sequence[Any], frame: Any) -> None:
     """Raise when a step on a type-only tangent is not linear in it: then there is no transpose.
 
-    A derivative that depends neither on the operand nor on the result is that of a linear function. A linear program may hold such
-    steps of any kind; where a JVP is being transposed they must have a transpose that does not itself record a JVP.
+    A derivative that depends neither on the operand nor on the result is that of a linear function. A linear program
+    may hold such steps of any kind; where a JVP is being transposed they must have a transpose that does not itself
+    record a JVP.
     """
     moving = {name for name, n in zip(op.inputs, nodes, strict=False) if n is not None and n.abstract}
     if op.kind == ELEMENTWISE or (op.kind == GENERAL and frame is not None and frame.kind == LINEARIZE):
@@ -112,7 +115,7 @@ def apply_with(op: Op, evaluate: Callable[..., Any], *operands: Any) -> Any:
 
 
 def operand(value: Any, op: Op | None = None) -> Any:
-    """An operand of an unusual type as an array or a handle; raises when that cannot be done without losing something."""
+    """An operand of an unusual type as an array or a handle; raises where something would be lost."""
     kind = type(value)
     if is_handle(value) or kind in CONSTANTS:
         return value

@@ -1,7 +1,7 @@
 """Operations whose body is a function of the user's: custom JVPs, custom VJPs, and the constant that stops gradients.
 
-Imports core, ``apply``, ``visit``. Invariant: the body sees plain values when it is evaluated; its rules see handles exactly when an
-outer trace is watching.
+Imports core, ``apply``, ``visit``. Invariant: the body sees plain values when it is evaluated; its rules see handles
+exactly when an outer trace is watching.
 """
 
 from __future__ import annotations
@@ -45,14 +45,17 @@ def _untraced(name: str, body: Callable[..., Sequence[Any]], values: Values) -> 
         tracing.reset(token)
     if any(map(is_handle, out)):
         raise error_at(
-            CutError, f"{name} uses a traced value that is not one of its arguments, so its rule cannot differentiate by it",
+            CutError,
+            f"{name} uses a traced value that is not one of its arguments, so its rule cannot differentiate by it",
             fix="pass that value as an argument",
         )
     return out
 
 
-def with_jvp(name: str, body: Callable[..., Sequence[Any]], rule: Callable[[Values, Values], Sequence[Any]], count: int) -> Op:
-    """An operation evaluated by ``body(*values) -> outputs`` whose tangents are ``rule(values, tangents) -> output tangents``.
+def with_jvp(
+    name: str, body: Callable[..., Sequence[Any]], rule: Callable[[Values, Values], Sequence[Any]], count: int
+) -> Op:
+    """An operation evaluated by ``body(*values) -> outputs``, with ``rule(values, tangents) -> tangents`` of the outputs.
 
     ``count`` is the number of outputs. Reverse mode transposes the rule.
     """
@@ -85,7 +88,8 @@ def with_vjp(
 ) -> Op:
     """An operation whose cotangents are ``backwards(residuals, output cotangents)``; forward mode transposes that.
 
-    ``forwards(*values) -> (outputs, residuals)`` runs when the residuals are needed: on handles when an outer trace is watching.
+    ``forwards(*values) -> (outputs, residuals)`` runs when the residuals are needed: on handles when an outer trace is
+    watching.
     """
 
     def outputs_of(values: Values) -> tuple[tuple[Any, ...], Any]:
@@ -104,7 +108,9 @@ def with_vjp(
             have = shape_of(c.value if is_handle(c) else c)
             if have != kind.shape:
                 raise error_at(
-                    WengertValueError, f"the reverse rule of {name} gave a cotangent of shape {have} for an argument of shape {kind.shape}",
+                    WengertValueError,
+                    f"the reverse rule of {name} gave a cotangent of shape {have} for an argument "
+                    f"of shape {kind.shape}",
                     fix="return one cotangent per argument, each of its argument's shape",
                 )
             sweep.add(parent, fit(_own(c), kind.shape, kind.dtype))
@@ -127,7 +133,9 @@ def with_vjp(
 def _own(ct: Any) -> Any:
     if is_handle(ct):
         return ct
-    return np.array(ct) if isinstance(ct, (np.ndarray, list)) else np.float64(ct) if isinstance(ct, (int, float)) else ct
+    return (
+        np.array(ct) if isinstance(ct, (np.ndarray, list)) else np.float64(ct) if isinstance(ct, (int, float)) else ct
+    )
 
 
 def _call(name: str, body: Any, push: Any, pull: Any, save: Any, count: int) -> Op:

@@ -1,8 +1,8 @@
 """The makers: ``elementwise``, ``linear``, ``general``, ``constant``. One statement of theirs is one operation.
 
-The author writes one derivative fact (partials, transposes, or JVPs); the maker reads from the parameter names of that fact what must be
-saved, and derives the recording function and both visitors from it. Imports core, ``apply``, ``generate``. Invariant: a fact is
-written once; what is missing or double is refused here.
+The author writes one derivative fact (partials, transposes, or JVPs); the maker reads from the parameter names of that
+fact what must be saved, and derives the recording function and both visitors from it. Imports core, ``apply``,
+``generate``. Invariant: a fact is written once; what is missing or double is refused here.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ def elementwise(
 ) -> Any:
     """An element-wise operation: one partial derivative per input.
 
-    A partial is a function of inputs by name and of the output ``y``, the number 1 or -1, or None (the input has no derivative).
-    ``expression`` is how Python itself writes it on raw values (``"a * b"``).
+    A partial is a function of inputs by name and of the output ``y``, the number 1 or -1, or None (the input has no
+    derivative). ``expression`` is how Python itself writes it on raw values (``"a * b"``).
     """
     names = tuple(inputs.split())
     if len(partials) != len(names):
@@ -42,14 +42,22 @@ def elementwise(
 
 
 def linear(
-    name: str, evaluate: Callable[..., Any], transposes: Sequence[Callable[..., Any] | None], *, inputs: str = "x",
-    params: Mapping[str, Any] | None = None, shape: Callable[..., Any] | None = None, joint: bool = False, doc: str = "",
+    name: str,
+    evaluate: Callable[..., Any],
+    transposes: Sequence[Callable[..., Any] | None],
+    *,
+    inputs: str = "x",
+    params: Mapping[str, Any] | None = None,
+    shape: Callable[..., Any] | None = None,
+    joint: bool = False,
+    doc: str = "",
     **facts: Any,
 ) -> Any:
-    """An operation linear in each of its inputs (with ``joint``: in all of them together): one transpose per linear input.
+    """An operation linear in each of its inputs (``joint``: in all of them together): one transpose per linear input.
 
-    A transpose takes the cotangent ``ct`` first, then by name: other inputs, parameters, ``<input>_shape``. The pairing is
-    Re<ct, t>, so for complex values it is the conjugate transpose. ``shape`` gives the output shape from the input shapes and parameters.
+    A transpose takes the cotangent ``ct`` first, then by name: other inputs, parameters, ``<input>_shape``. The pairing
+    is Re<ct, t>, so for complex values it is the conjugate transpose. ``shape`` gives the output shape from the input
+    shapes and parameters.
     """
     names = tuple(inputs.split())
     options = dict(params or {})
@@ -74,8 +82,8 @@ def general(
 ) -> Any:
     """Any differentiable operation: one JVP per input, linear in the tangent ``d<input>``.
 
-    A JVP takes by name what it needs: the tangent, inputs, the output ``y`` (a tuple when there are several ``outputs``), parameters. It is
-    written with operations and operators, so that reverse mode can transpose it.
+    A JVP takes by name what it needs: the tangent, inputs, the output ``y`` (a tuple when there are several
+    ``outputs``), parameters. It is written with operations and operators, so that reverse mode can transpose it.
     """
     names = tuple(inputs.split())
     options = dict(params or {})
@@ -97,13 +105,21 @@ def variadic(
 ) -> Any:
     """A linear operation of any number of operands: jointly linear, or (``joint=False``) linear in each.
 
-    ``evaluate(*values, *params)``; ``transpose(k, ct, values, shapes, *params)`` is the cotangent of operand ``k`` (``values`` are there
-    only for a multilinear operation); ``shape(shapes, *params)``. The recording function takes the operands as a list, then params.
+    ``evaluate(*values, *params)``; ``transpose(k, ct, values, shapes, *params)`` is the cotangent of operand ``k``
+    (``values`` are there only for a multilinear operation); ``shape(shapes, *params)``. The recording function takes
+    the operands as a list, then params.
     """
     options = dict(params or {})
     fields = {"outputs": (), **facts}
     op = Op(
-        name=name, kind=LINEAR, inputs=("*operands",), params=options, evaluate=evaluate, rules=(transpose,), needs=(), doc=doc,
+        name=name,
+        kind=LINEAR,
+        inputs=("*operands",),
+        params=options,
+        evaluate=evaluate,
+        rules=(transpose,),
+        needs=(),
+        doc=doc,
         **fields,
     )
     visit.make_variadic(op, joint=joint)

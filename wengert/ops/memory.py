@@ -1,8 +1,8 @@
 """Reading and writing through handles: indexing, views and their base, live arrays.
 
-A write costs O(size of the region): it hits the private memory of a live array and makes one node. Imports core, ``paths``,
-``regions``. Invariant: memory that a residual refers to is never written (reading a live array as a whole sets ``shared``,
-and the next write copies).
+A write costs O(size of the region): it hits the private memory of a live array and makes one node. Imports core,
+``paths``, ``regions``. Invariant: memory that a residual refers to is never written (reading a live array as a whole
+sets ``shared``, and the next write copies).
 """
 
 from __future__ import annotations
@@ -190,7 +190,7 @@ def plain_copy(h: Any) -> Any:
 
 
 def make_live(h: Any) -> Any:
-    """The base of a handle, with memory that may be written: copied on the first write, or when it was read as a whole."""
+    """The base of a handle, with memory that may be written: copied on the first write, or when read as a whole."""
     base = h if h.base is None else h.base
     if base.base is None:
         base.value = np.array(base.value, copy=True, order="K")
@@ -233,7 +233,7 @@ def write(h: Any, step: Step, value: Any, *, add: bool = False) -> None:
 def write_path(
     base: Any, path: Path, dynamic: tuple[Any, ...], dyn_nodes: tuple[Any, ...], value: Any, *, add: bool = False
 ) -> None:
-    """Replace or increase the region of an array handle that a path leads to; ``dynamic`` are the values of traced indices."""
+    """Replace or increase the region that a path leads to; ``dynamic`` are the values of traced indices."""
     if any(kind in READ_ONLY for kind, _ in path):
         raise ValueError("assignment destination is read-only")
     v_node: Node | None = None
@@ -267,7 +267,9 @@ def write_path(
     old = base.node
     if old is not None or v_node is not None or any(n is not None for n in dyn_nodes):
         params = (path, shape_of(region), base.value.shape, base.value.dtype, _meta(v))
-        base.node = _write_node(ADD_AT if add else UPDATE, base, old, v, v_node, dynamic, dyn_nodes, params, before, alone)
+        base.node = _write_node(
+            ADD_AT if add else UPDATE, base, old, v, v_node, dynamic, dyn_nodes, params, before, alone
+        )
         if SWITCH.special:
             base.wrote = base.node
     base.version += 1
@@ -306,6 +308,24 @@ def _write_node(
 
 
 __all__ = [
-    "ADD_AT", "GET", "UPDATE", "add_region", "check_export", "fit", "getitem", "make_live", "overwrite", "plain", "plain_copy",
-    "reach", "read", "real_part", "refresh", "region", "settle", "sync", "write", "write_path",
+    "ADD_AT",
+    "GET",
+    "UPDATE",
+    "add_region",
+    "check_export",
+    "fit",
+    "getitem",
+    "make_live",
+    "overwrite",
+    "plain",
+    "plain_copy",
+    "reach",
+    "read",
+    "real_part",
+    "refresh",
+    "region",
+    "settle",
+    "sync",
+    "write",
+    "write_path",
 ]

@@ -1,7 +1,8 @@
 """View steps: how a view is reached from the array it looks into.
 
-A path is a tuple of steps ``(kind, argument)``; applied to memory it gives NumPy's own view of it, so that views and their base see each
-other's writes exactly as NumPy's do. Imports NumPy and core. Invariant: applying a path never copies unless its last step is a fancy index.
+A path is a tuple of steps ``(kind, argument)``; applied to memory it gives NumPy's own view of it, so that views and
+their base see each other's writes exactly as NumPy's do. Imports NumPy and core. Invariant: applying a path never
+copies unless its last step is a fancy index.
 """
 
 from __future__ import annotations

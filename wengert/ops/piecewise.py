@@ -8,6 +8,7 @@ least-norm element of the generalised gradient, unless ``kinks.choice`` says oth
 
 from __future__ import annotations
 
+import operator as python
 from typing import Any
 
 import numpy as np
@@ -49,7 +50,7 @@ def _at_zero(values: Any, params: Any, y: Any) -> Any:
 
 absolute = elementwise(
     "absolute",
-    np.absolute,
+    python.abs,
     [_slope],
     expression="abs(x)",
     kink=_at_zero,

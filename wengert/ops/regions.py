@@ -1,11 +1,13 @@
 """Regions of arrays as operations: GET (a region), UPDATE (a region replaced), ADD_AT (a region added to).
 
-One cotangent buffer walks back through a whole chain of writes, and one tangent forwards, so n writes cost O(n) at any order. Imports
-core and ``paths``. Invariant: a traced index (of a full recording) stays an operand in every derivative, never a frozen number.
+One cotangent buffer walks back through a whole chain of writes, and one tangent forwards, so n writes cost O(n) at any
+order. Imports core and ``paths``. Invariant: a traced index (of a full recording) stays an operand in every derivative,
+never a frozen number.
 """
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -41,17 +43,10 @@ def overwrite(old: Any, value: Any, path: Path, *, add: bool) -> None:
     settle(copies)
 
 
-def _evaluate_update(old: Any, value: Any, *rest: Any) -> Any:
-    *dynamic, path, _region, _shape, _dtype, _meta_ = rest
+def _evaluate_write(old: Any, value: Any, *rest: Any, add: bool) -> Any:
+    *dynamic, path, _region, _shape, _dtype, _meta = rest
     out = np.array(old, copy=True, order="K")
-    overwrite(out, value, fill(path, tuple(dynamic)), add=False)
-    return out
-
-
-def _evaluate_add_at(old: Any, value: Any, *rest: Any) -> Any:
-    *dynamic, path, _region, _shape, _dtype, _meta_ = rest
-    out = np.array(old, copy=True, order="K")
-    overwrite(out, value, fill(path, tuple(dynamic)), add=True)
+    overwrite(out, value, fill(path, tuple(dynamic)), add=add)
     return out
 
 
@@ -113,7 +108,11 @@ def reach(array: Any, path: Path) -> tuple[Any, Copies]:
 
 def _is_view(region: Any, array: Any) -> bool:
     if is_handle(array):
-        return is_handle(region) and region.base is not None and region.base is (array if array.base is None else array.base)
+        return (
+            is_handle(region)
+            and region.base is not None
+            and region.base is (array if array.base is None else array.base)
+        )
     return bool(np.may_share_memory(region, array))
 
 
@@ -124,7 +123,7 @@ def settle(copies: Copies) -> None:
 
 
 def _writeable_region(path: Path, ct: Any, shape: tuple[int, ...]) -> tuple[Path, Any]:
-    """The same region by steps whose views may be written to: diagonals the way einsum makes them, broadcasts summed."""
+    """The same region by steps whose views may be written to: diagonals as einsum makes them, broadcasts summed."""
     out: list[Step] = []
     region = np.broadcast_to(np.zeros(()), shape)
     for k, (kind, argument) in enumerate(path):
@@ -360,24 +359,39 @@ def _operands_after(count: int) -> Any:
 
 
 GET = Op(
-    name="get", kind=LINEAR, inputs=("x",), params={"path": (), "shape": (), "dtype": None}, evaluate=_evaluate_get,
-    pull=_pull_get, push=_push_get, save=lambda values, y, params, mask: tuple(values[1:]), saved_from=_operands_after(1),
-    infer=lambda types, params: ArrayType.of(apply(params[0], np.broadcast_to(np.zeros((), types[0].dtype), types[0].shape))),
-    doc="A region of an array: x[index], reshape, transpose, diagonal, ... `y = x[path]`", zeroes=True,
+    name="get",
+    kind=LINEAR,
+    inputs=("x",),
+    params={"path": (), "shape": (), "dtype": None},
+    evaluate=_evaluate_get,
+    pull=_pull_get,
+    push=_push_get,
+    save=lambda values, y, params, mask: tuple(values[1:]),
+    saved_from=_operands_after(1),
+    infer=lambda types, params: ArrayType.of(
+        apply(params[0], np.broadcast_to(np.zeros((), types[0].dtype), types[0].shape))
+    ),
+    doc="A region of an array: x[index], reshape, transpose, diagonal, ... `y = x[path]`",
+    zeroes=True,
 )
-UPDATE = Op(
-    name="update", kind=LINEAR, inputs=("old", "value"),
-    params={"path": (), "region": (), "shape": (), "dtype": None, "meta": ()}, evaluate=_evaluate_update,
-    pull=lambda n, ct, sw: _pull_write(n, ct, sw, add=False),
-    push=lambda v, y, p, t, m: _push_write(v, y, p, t, m, add=False),
-    save=lambda values, y, params, mask: tuple(values[2:]), saved_from=_operands_after(2), infer=lambda types, params: types[0],
-    doc="An array with a region replaced: `y = x; y[path] = value`", zeroes=True,
-)
-ADD_AT = Op(
-    name="add_at", kind=LINEAR, inputs=("old", "value"),
-    params={"path": (), "region": (), "shape": (), "dtype": None, "meta": ()}, evaluate=_evaluate_add_at,
-    pull=lambda n, ct, sw: _pull_write(n, ct, sw, add=True),
-    push=lambda v, y, p, t, m: _push_write(v, y, p, t, m, add=True),
-    save=lambda values, y, params, mask: tuple(values[2:]), saved_from=_operands_after(2), infer=lambda types, params: types[0],
-    doc="An array with values added to a region, repeats counted: `np.add.at(x, path, value)`",
-)
+
+
+def _write_op(name: str, doc: str, *, add: bool) -> Op:
+    return Op(
+        name=name,
+        kind=LINEAR,
+        inputs=("old", "value"),
+        params={"path": (), "region": (), "shape": (), "dtype": None, "meta": ()},
+        evaluate=partial(_evaluate_write, add=add),
+        pull=partial(_pull_write, add=add),
+        push=partial(_push_write, add=add),
+        save=lambda values, y, params, mask: tuple(values[2:]),
+        saved_from=_operands_after(2),
+        infer=lambda types, params: types[0],
+        doc=doc,
+        zeroes=not add,
+    )
+
+
+UPDATE = _write_op("update", "An array with a region replaced: `y = x; y[path] = value`", add=False)
+ADD_AT = _write_op("add_at", "Values added to a region, repeats counted: `np.add.at(x, path, value)`", add=True)
