@@ -3,7 +3,7 @@
 from wengert.api.batching import vmap
 from wengert.api.checking import check_grads
 from wengert.api.checkpoint import checkpoint, checkpoint_sequential
-from wengert.api.closed_forms import D, dims, function, parse, var
+from wengert.api.closed_forms import D, closed_form, dims, function, parse, var
 from wengert.api.custom import custom_jvp, custom_vjp, stop_gradient
 from wengert.api.gradients import grad, jvp, value_and_grad, vjp
 from wengert.api.jacobians import (
@@ -59,6 +59,7 @@ __all__ = [
     "check_grads",
     "checkpoint",
     "checkpoint_sequential",
+    "closed_form",
     "custom_jvp",
     "custom_vjp",
     "derivative",

@@ -1,38 +1,75 @@
 """Closed forms for users: variables with named dimensions, formulas, and their derivatives in textbook notation.
 
-Imports symbolic. Invariant: with ``check=True`` (the default) no form is returned that was not compared with a numeric derivative.
+Imports symbolic, inside the functions, so that importing wengert stays cheap. Invariant: with ``check=True`` (the default) no form
+is returned that was not compared with a numeric derivative.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from wengert.core.errors import WengertTypeError, WengertValueError
-from wengert.symbolic.derive import jacobian
-from wengert.symbolic.dims import dims
-from wengert.symbolic.expression import Expression, function, variable
-from wengert.symbolic.expression import parse as parse_term
-from wengert.symbolic.layouts import LAYOUTS
-from wengert.symbolic.result import Derivative
-from wengert.symbolic.terms import Term, Var, variables
-from wengert.symbolic.verify import check_derivative
 
-__all__ = ["D", "Derivative", "Expression", "dims", "function", "parse", "var"]
+if TYPE_CHECKING:
+    from wengert.symbolic.expression import Expression
+    from wengert.symbolic.result import Derivative
+    from wengert.symbolic.terms import Term, Var
+
+__all__ = ["D", "closed_form", "dims", "function", "parse", "var"]
+
+
+def dims(names: str) -> Any:
+    """Dimensions by name, separated by blanks or commas: one alone, several as a tuple.
+
+    Dimensions are added, subtracted and multiplied with each other and with ints; shapes of variables are made of them.
+
+    >>> import wengert as wg
+    >>> n, k = wg.dims("n k")
+    >>> n, k, 2 * n + 1
+    (n, k, 2*n + 1)
+
+    Raises WengertValueError for what is no identifier.
+    """
+    from wengert.symbolic.dims import dims as made
+
+    return made(names)
 
 
 def var(name: str, shape: Any = (), **facts: bool) -> Expression:
     """A variable of a formula, with its shape of dimensions and what is known about it.
 
-    >>> n, k = dims("n k")
-    >>> A, x = var("A", (n, n), symmetric=True), var("x", n)
-    >>> D(x @ A @ x, x)
+    Facts are symmetric, positive_definite, triangular, diagonal, orthogonal, positive, probability.
+
+    >>> import wengert as wg
+    >>> n = wg.dims("n")
+    >>> A, x = wg.var("A", (n, n), symmetric=True), wg.var("x", n)
+    >>> wg.D(x @ A @ x, x)
     2Ax   shape (n,)
 
-    Facts are symmetric, positive_definite, triangular, diagonal, orthogonal, positive, probability. Raises WengertTypeError for
-    others, WengertValueError when a fact does not fit the shape.
+    Raises WengertTypeError for an unknown fact, WengertValueError when a fact does not fit the shape.
     """
+    from wengert.symbolic.expression import variable
+
     return variable(name, shape, **facts)
+
+
+def function(name: str, shape: Any = (), of: Any = ()) -> Expression:
+    """An abstract function of one or several variables, of which only the name and the shape are known.
+
+    >>> import wengert as wg
+    >>> x = wg.var("x", "n")
+    >>> u = wg.function("u", (), of=x)
+    >>> print(wg.D(u**2, x))
+    2u(x) ∂u/∂x
+
+    Raises WengertValueError for a shape that is none.
+    """
+    from wengert.symbolic.expression import function as made
+
+    return made(name, shape, of)
 
 
 def parse(text: str, syntax: str = "numpy", **shapes: Any) -> Expression:
@@ -40,11 +77,16 @@ def parse(text: str, syntax: str = "numpy", **shapes: Any) -> Expression:
 
     ``shapes`` declares the names: ``X=("m", "n")``, ``w="n"``, ``lam=()``; without any, all names are numbers.
 
-    >>> parse("norm2(X*w - y)^2", "hand", X=("m", "n"), w="n", y="m").shape
-    ()
+    >>> import wengert as wg
+    >>> loss = wg.parse("norm2(X*w - y)^2", "hand", X=("m", "n"), w="n", y="m")
+    >>> loss.evaluate(X=[[1.0, 2.0]], w=[1.0, 1.0], y=[1.0])
+    4.0
 
     Raises FormulaError (a WengertValueError), with the column, for what cannot be read.
     """
+    from wengert.symbolic.expression import Expression
+    from wengert.symbolic.expression import parse as parse_term
+
     return Expression(parse_term(text, syntax, shapes)[0])
 
 
@@ -64,25 +106,98 @@ def D(
     ``expression`` is an expression or a text (then ``syntax`` and shapes as in ``parse``); ``wrt`` a variable or its name; ``layout``
     one of jacobian (axes of the value, then of the variable), gradient, numerator, denominator.
 
-    >>> D("4*x**3 + x**2 + 3", "x")
+    >>> import wengert as wg
+    >>> wg.D("4*x**3 + x**2 + 3", "x")
     12x² + 2x   shape ()
-    >>> D("(X @ w - y) @ (X @ w - y)", "w", X=("m", "n"), w="n", y="m")
+    >>> wg.D("(X @ w - y) @ (X @ w - y)", "w", X=("m", "n"), w="n", y="m")
     2 Xᵀ(Xw − y)   shape (n,)
 
     Raises FormulaError for a formula that cannot be read, WengertValueError for a variable that does not occur, NoRuleError where no
     closed form is known, CheckError where the form found differs from the numeric derivative.
     """
     term, free = _read(expression, syntax, {**(shapes or {}), **more_shapes})
+    return _derived(term, free, wrt, order, layout, check)
+
+
+def closed_form(
+    fun: Callable[..., Any],
+    wrt: str,
+    order: int = 1,
+    layout: str = "jacobian",
+    *,
+    shapes: dict[str, Any],
+    check: bool = True,
+) -> Derivative:
+    """The derivative, in closed form, of a NumPy function by one of its arguments.
+
+    ``shapes`` names the dimensions of every argument. The function is recorded at three sets of pairwise different sizes; what
+    depends on them is found again as a polynomial in the names.
+
+    >>> import numpy as np
+    >>> import wengert as wg
+    >>> def loss(w, X, y):
+    ...     return np.mean((X @ w - y) ** 2)
+    >>> wg.closed_form(loss, "w", shapes={"w": "n", "X": ("m", "n"), "y": "m"})
+    2 Xᵀ(Xw − y) / m   shape (n,)
+
+    Raises WengertValueError where the function decides by values (``if``, ``while``) or runs a loop of varying length, NoRuleError,
+    naming the step and its line, where an operation has no closed form.
+    """
+    from wengert.symbolic.vocabulary import declared
+
+    if not callable(fun):
+        raise WengertTypeError("closed_form takes a function; for a formula use wengert.D")
+    free: Any = declared(shapes)
+    term = _recorded(fun, free)
+    return _derived(term, free, wrt, order, layout, check)
+
+
+def _recorded(fun: Callable[..., Any], free: dict[str, Var]) -> Term:
+    """The term of a function, recorded at three sets of sizes."""
+    import inspect
+
+    from wengert.api.tracing import trace
+    from wengert.symbolic.recorded import Recordings, sizes_for
+    from wengert.symbolic.verify import sample
+
+    names = list(inspect.signature(fun).parameters)
+    missing = [
+        n
+        for n, p in inspect.signature(fun).parameters.items()
+        if n not in free and p.default is inspect.Parameter.empty and p.kind is p.POSITIONAL_OR_KEYWORD
+    ]
+    unknown = [n for n in free if n not in names]
+    if missing or unknown:
+        raise WengertValueError(
+            f"shapes must name the arguments of the function ({', '.join(names)}): "
+            f"{'missing ' + ', '.join(missing) if missing else 'unknown ' + ', '.join(unknown)}"
+        )
+    given = [n for n in names if n in free]
+    sizes = sizes_for(free)
+    graphs = []
+    for k, row in enumerate(sizes):
+        rng = np.random.default_rng(100 + k)
+        values = {n: sample(free[n], row, rng, 1) for n in given}
+        graphs.append(trace(fun)(**values))
+    return Recordings(graphs, [free[n] for n in given], sizes).term()
+
+
+def _derived(term: Term, free: dict[str, Var], wrt: Any, order: int, layout: str, check: bool) -> Derivative:
+    from wengert.symbolic.derive import jacobian
+    from wengert.symbolic.layouts import LAYOUTS
+    from wengert.symbolic.result import Derivative
+    from wengert.symbolic.verify import check_derivative
+
     if isinstance(order, bool) or not isinstance(order, int) or not 1 <= order <= 6:
         raise WengertValueError(f"order is a whole number from 1 to 6, got {order!r}")
     if layout not in LAYOUTS:
         raise WengertValueError(f"layout {layout!r}: choose one of {', '.join(LAYOUTS)}")
-    x = _variable(wrt, free, term)
+    x = _variable(wrt, free)
     before = term
     for _ in range(order - 1):
         after = jacobian(before, x)
         if check:
-            check_derivative(before, after, x)
+            check_derivative(before, after, x, None, free)
         before = after
     found = Derivative(term, x, jacobian(before, x), order, layout, free)
     if check:
@@ -91,10 +206,13 @@ def D(
 
 
 def _read(expression: Any, syntax: str, shapes: dict[str, Any]) -> tuple[Term, dict[str, Var]]:
+    from wengert.symbolic.expression import Expression
+    from wengert.symbolic.expression import parse as parse_term
+    from wengert.symbolic.terms import Var, variables
+
     if isinstance(expression, str):
         term, scope = parse_term(expression, syntax, shapes)
-        free = {n: v for n, v in scope.variables.items() if isinstance(v, Var)}
-        return term, free
+        return term, {n: v for n, v in scope.variables.items() if isinstance(v, Var)}
     if isinstance(expression, Expression):
         return expression.term, dict(variables(expression.term))
     if callable(expression):
@@ -104,14 +222,16 @@ def _read(expression: Any, syntax: str, shapes: dict[str, Any]) -> tuple[Term, d
     raise WengertTypeError(f"D takes an expression or a text, got {type(expression).__name__}")
 
 
-def _variable(wrt: Any, free: dict[str, Var], term: Term) -> Var:
+def _variable(wrt: Any, free: dict[str, Var]) -> Var:
+    from wengert.symbolic.expression import Expression
+    from wengert.symbolic.terms import Var
+
     if isinstance(wrt, Expression):
         if not isinstance(wrt.term, Var):
             raise WengertTypeError("a derivative is taken with respect to a variable, not to a composed expression")
-        free.setdefault(wrt.term.name, wrt.term)
-        return wrt.term
-    if isinstance(wrt, Sequence) and not isinstance(wrt, str):
-        raise WengertTypeError("wrt is one variable; call D once for each")
+        return free.setdefault(wrt.term.name, wrt.term)
+    if not isinstance(wrt, str):
+        raise WengertTypeError("wrt is one variable or its name; call D once for each")
     if wrt not in free:
         names = ", ".join(free) or "none"
         raise WengertValueError(f"the variable {wrt} does not occur in the expression; it has {names}")

@@ -323,9 +323,10 @@ def hessian(
 
 
 def hvp(fun: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], *, verify: bool = False) -> tuple[Any, Any]:
-    """The gradient at ``primals`` and the product of the Hessian with ``tangents``, by forward over reverse.
+    """The gradient at ``primals`` and the product of the Hessian with ``tangents``, by reverse over reverse.
 
-    For one primal both come back as it is; for several as tuples.
+    For one primal both come back as it is; for several as tuples. The Hessian is symmetric, so its product is the pullback of the gradient;
+    where memory matters more than time, ``jvp(grad(fun), primals, tangents)`` gives the same by forward over reverse.
 
     >>> import numpy as np
     >>> hvp(lambda x: np.sum(x ** 3), (np.array([1.0, 2.0]),), (np.array([1.0, 1.0]),))
@@ -337,7 +338,14 @@ def hvp(fun: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]
     if verify:
         return verified_call(lambda f: hvp(f, primals, tangents), fun)  # type: ignore[no-any-return]
     argnums: Argnums = 0 if len(primals) == 1 else tuple(range(len(primals)))
-    return jvp(grad(fun, argnums), primals, tangents)  # type: ignore[no-any-return]
+    if len(primals) != len(tangents):
+        raise error_at(
+            WengertValueError, f"{len(primals)} primals but {len(tangents)} tangents", fix="give one tangent per primal, None for zero"
+        )
+    slope = grad(fun, argnums)
+    gradient, pullback = vjp(lambda *at: slope(*at), *primals)
+    found = pullback(tangents[0] if len(primals) == 1 else tuple(tangents))
+    return gradient, found[0] if len(primals) == 1 else found
 
 
 def derivative(fun: Callable[..., Any], argnum: int = 0, *, verify: bool = False) -> Callable[..., Any]:

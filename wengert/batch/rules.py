@@ -13,10 +13,10 @@ import numpy as np
 
 from wengert.core.context import SWITCH
 from wengert.core.handle import TracedArray, buffer, is_handle
-from wengert.core.op import CONSTANT, ELEMENTWISE, Op
+from wengert.core.op import CONSTANT, ELEMENTWISE, OPS, Op
 from wengert.core.types import dtype_of, shape_of
 from wengert.ops import complexes, contract, join, memory, reduce, select
-from wengert.ops.paths import Path, apply, fill, is_basic
+from wengert.ops.paths import Path, Step, apply, fill, is_basic
 from wengert.ops.regions import is_traced
 
 
@@ -33,9 +33,10 @@ def call_op(op: Op, values: Sequence[Any], params: tuple[Any, ...]) -> Any:
 def apply_batched(op: Op, values: Sequence[Any], mask: Sequence[bool], params: tuple[Any, ...], size: int) -> Any:
     """An operation on values of which those in ``mask`` are batched."""
     rule: Any = op.batch or _OWN.get(op)
-    if rule is None:
-        if op.kind == ELEMENTWISE or (op.kind == CONSTANT and not op.params and _is_elementwise(op)):
-            rule = "elementwise"
+    if rule is None and (
+        op.kind == ELEMENTWISE or (op.kind == CONSTANT and not op.params and _is_elementwise(op))
+    ):
+        rule = "elementwise"
     if rule == "elementwise":
         return call_op(op, aligned(values, mask), params)
     if rule is not None:
@@ -50,6 +51,7 @@ def _is_elementwise(op: Op) -> bool:
 
 
 def shape(value: Any) -> tuple[int, ...]:
+    """The shape of a raw value or of a handle's value."""
     return shape_of(value.value if is_handle(value) else value)
 
 
@@ -201,7 +203,7 @@ def _plain(value: Any) -> Any:
 
 def _explicit(path: Path, ndim: int) -> Path:
     """``transpose(None)`` with its axes written out."""
-    out = []
+    out: list[Step] = []
     for kind, argument in path:
         if kind == "transpose" and argument is None and not out:
             argument = tuple(reversed(range(ndim)))
@@ -331,6 +333,5 @@ _OWN: dict[Op, Any] = {
     select.where.op: "elementwise",
     complexes.conjugate.op: "elementwise",
     complexes.astype.op: "elementwise",
-    join.stack.op: _joined(join.stack.op),
-    join.concatenate.op: _joined(join.concatenate.op),
+    **{OPS[name]: _joined(OPS[name]) for name in ("stack", "concatenate")},
 }

@@ -1,8 +1,9 @@
 """Which traces are running: the chain of frames of this thread or task, and the switch every operation reads.
 
-A frame is one running trace: reverse, forward, full recording, type-only, or linearizing (the record of a linear program, made on
-type-only tangents). Frames are entered and left in one call, never held across a yield. Imports nothing of wengert. Invariant: ``SWITCH.special`` is False only while every
-running trace in the process is an ordinary reverse trace, so that the generated fast path may be taken without looking further.
+A frame is one running trace: reverse, forward, full recording, type-only, or linearizing (the record of a linear
+program, made on type-only tangents). Frames are entered and left in one call, never held across a yield. Imports
+nothing of wengert. Invariant: ``SWITCH.special`` is False only while every running trace in the process is an ordinary
+reverse trace, so that the generated fast path may be taken without looking further.
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ class Frame:
         self.keeper: Any = None  # keeps chosen results in place of residuals (``ops/keeping``)
 
     def chain(self) -> Iterator[Frame]:
+        """This trace and those it runs inside of, from the inside out."""
         frame: Frame | None = self
         while frame is not None:
             yield frame
@@ -107,7 +109,7 @@ def enter(kind: str, kinks: Any = None) -> tuple[Frame, Token[Frame | None]]:
 
 
 def reach_back(frame: Frame, seq: int) -> None:
-    """Count the nodes from ``seq`` on as alive while this trace runs: a second run meets the traced values of the first."""
+    """Count the nodes from ``seq`` on as alive while this trace runs: a second run meets values of the first."""
     with _lock:
         frame.start = min(frame.start, seq)
         if frame in SWITCH.live:

@@ -14,10 +14,8 @@ import numpy as np
 from wengert.core.node import Node
 
 
-class _LooksArray(np.ndarray):  # type: ignore[type-arg]
-    """What ``isinstance`` is told about an array handle: a subclass, so that C fast paths for exact arrays stay
-    away.
-    """
+class _LooksArray(np.ndarray[Any, Any]):
+    """What ``isinstance`` is told about an array handle: a subclass, so C fast paths for exact arrays stay away."""
 
 
 class _LooksFloat(np.float64):
@@ -31,23 +29,33 @@ class _LooksComplex(np.complex128):
 class Traced:
     """Common part of the two handles; never instantiated itself.
 
-    ``value``    the raw value (for a live array: the private memory that writes hit) ``node``     the step that made
-    it, None for a buffer that holds no traced value yet ``base``     None; or itself (a live array); or the array this
-    one is a view of ``path``     the view steps that lead from the base to this view ``version``  of a base: counts
-    writes; of a view: the version of the base it last saw ``shared``   of a live array: its memory was read as a whole,
-    so the next write copies first ``export``   of a live array: weak reference to the holder of memory lent to code
-    that cannot be seen ``wrote``    of a live array: the node of its last write, whose tangent nobody else holds (set
-    by the careful recorder only)
+    ``value``    the raw value (for a live array: the private memory that writes hit)
+    ``node``     the step that made it, None for a buffer that holds no traced value yet
+    ``base``     None; or itself (a live array); or the array this one is a view of
+    ``path``     the view steps that lead from the base to this view
+    ``version``  of a base: counts writes; of a view: the version of the base it last saw
+    ``shared``   of a live array: its memory was read as a whole, so the next write copies first
+    ``export``   of a live array: weak reference to the holder of memory lent to code that cannot be seen
+    ``wrote``    of a live array: the node of its last write, whose tangent nobody else holds (careful recorder only)
     """
+
+    value: Any
+    node: Node | None
+    base: Any
+    path: tuple[Any, ...]
+    version: int
+    shared: bool
+    export: Any
+    wrote: Any
 
     __slots__ = ("__weakref__", "base", "export", "node", "path", "shared", "value", "version", "wrote")
 
     def __init__(self, value: Any, node: Node | None) -> None:
         self.value = value
         self.node = node
-        self.base: Any = None
+        self.base = None
 
-    @property
+    @property  # type: ignore[misc]  # answered per value, so there is nothing to set
     def __class__(self) -> Any:
         if type(self) is TracedArray:
             return _LooksArray

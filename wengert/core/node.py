@@ -1,13 +1,15 @@
 """Nodes: one elementary step each, and the line it was written on.
 
 A node knows its operation, the nodes it came from and the residuals its derivative needs; meaning is by identity.
-Imports ``context`` only. Invariant: a node is never changed after its recording function returned (its line may be filled in).
+Imports ``context`` only. Invariant: a node is never changed after its recording function returned (its line may be
+filled in).
 """
 
 from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
 
@@ -46,8 +48,8 @@ class Node:
 class RichNode(Node):
     """A node that also carries forward tangents, or (full recording) all its operands and its type.
 
-    ``tangents`` maps a forward frame to the tangent; ``args`` has a Node or a Const for every operand; ``evaluate`` is what
-    computed the step where that was not the operation's own function (``np.power`` for Python's ``**``).
+    ``tangents`` maps a forward frame to the tangent; ``args`` has a Node or a Const for every operand; ``evaluate`` is
+    what computed the step where that was not the operation's own function (``np.power`` for Python's ``**``).
     """
 
     __slots__ = ("abstract", "args", "evaluate", "tangents", "type")
@@ -75,9 +77,9 @@ class Const:
         return f"Const({self.value!r})"
 
 
-_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
-
-_NUMPY = os.path.dirname(os.path.abspath(np.__file__)) + os.sep
+# Never resolved: a code object names its file as it was found, through links.
+_PACKAGE = str(Path(__file__).absolute().parent.parent) + os.sep
+_NUMPY = str(Path(np.__file__).absolute().parent) + os.sep
 
 USER_FILES: dict[str, bool] = {}
 """File name -> whether it is the user's (not wengert's or NumPy's own, or generated); filled as names are met."""
@@ -105,7 +107,11 @@ def user_frame(frame: FrameType | None) -> FrameType | None:
     return frame
 
 
-_LIBRARIES = (os.sep + "site-packages" + os.sep, os.sep + "dist-packages" + os.sep, os.path.dirname(os.__file__) + os.sep)
+_LIBRARIES = (
+    os.sep + "site-packages" + os.sep,
+    os.sep + "dist-packages" + os.sep,
+    str(Path(os.__file__).parent) + os.sep,
+)
 
 
 def is_library(name: str) -> bool:

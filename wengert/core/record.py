@@ -1,7 +1,7 @@
 """The general recorder: makes the node of a step in any mix of running traces (reverse, forward, full, type-only).
 
-The fast path for ordinary reverse traces is generated in ``ops/kinds``; this one handles all the rest. Imports core only.
-Invariant: while the tangent for a forward trace is computed, only traces outside it are watching.
+The fast path for ordinary reverse traces is generated in ``ops/kinds``; this one handles all the rest. Imports core
+only. Invariant: while the tangent for a forward trace is computed, only traces outside it are watching.
 """
 
 from __future__ import annotations
@@ -54,7 +54,8 @@ def record(
 ) -> Any:
     """Make the node of a step and return its result as a handle (a tuple of them for several outputs).
 
-    ``values``, ``nodes`` are those of the operands; ``operands`` the handles themselves, needed for free leaves of a full recording.
+    ``values``, ``nodes`` are those of the operands; ``operands`` the handles themselves, needed for free leaves of a
+    full recording.
     """
     node = make_node(op, values, nodes, params, y, frame, operands)
     if node is None:
@@ -111,7 +112,7 @@ def _type(op: Op, y: Any, known: Any) -> Any:
 
 
 def residual(value: Any, node: Node | None, frame: Frame) -> Const:
-    """A constant of a linear program: kept for as long as the program lives, so a large array is watched for changes."""
+    """A constant of a linear program: kept for as long as the program lives, so a large array is watched."""
     return Const(handle(value, node) if node is not None else keep_constant(value, frame))
 
 
@@ -122,14 +123,22 @@ def _leaf(value: Any, node: Node | None) -> Const:
 
 
 def item_of(node: Node, k: int) -> Node:
+    """The node of the k-th output of a step with several."""
     from wengert.core.structure import item
 
     return item(node, k)
 
 
 def push(
-    node: Node, op: Op, values: Sequence[Any], nodes: Sequence[Node | None], params: tuple[Any, ...], y: Any, frame: Frame,
-    *, hands_on: bool = False,
+    node: Node,
+    op: Op,
+    values: Sequence[Any],
+    nodes: Sequence[Node | None],
+    params: tuple[Any, ...],
+    y: Any,
+    frame: Frame,
+    *,
+    hands_on: bool = False,
 ) -> None:
     """Compute the tangents of a new node for each running forward trace, outermost first."""
     for forward in frame.forwards:

@@ -1,7 +1,8 @@
-"""The reverse sweep: one short loop over recorded nodes, from last to first, that calls ``pull(node, cotangent, sweep)``.
+"""The reverse sweep: one short loop over recorded nodes, last to first, that calls ``pull(node, cotangent, sweep)``.
 
-The same loop runs on raw values and, when an outer trace is watching, on nodes whose residuals were lifted to handles, and is then
-itself recorded. Imports context, handle, node, types. Invariant: cotangents are produced only for nodes that depend on the roots.
+The same loop runs on raw values and, when an outer trace is watching, on nodes whose residuals were lifted to handles,
+and is then itself recorded. Imports context, handle, node, types. Invariant: cotangents are produced only for nodes
+that depend on the roots.
 """
 
 from __future__ import annotations
@@ -25,9 +26,9 @@ _by_seq = attrgetter("seq")
 class Sweep:
     """State of one reverse sweep.
 
-    ``cts`` maps a node to its cotangent so far; ``owned`` has the nodes whose cotangent array is exclusively ours; ``careful`` makes
-    an exact zero absorb infinities; ``lifted`` says that rules run on handles; ``final`` that the nodes are swept once only and may let their
-    residuals go; ``pulled`` counts the pulls made.
+    ``cts`` maps a node to its cotangent so far; ``owned`` has the nodes whose cotangent array is exclusively ours;
+    ``careful`` makes an exact zero absorb infinities; ``lifted`` says that rules run on handles; ``final`` that the
+    nodes are swept once only and may let their residuals go; ``pulled`` counts the pulls made.
     """
 
     __slots__ = ("careful", "cts", "final", "lifted", "owned", "pulled")
@@ -132,8 +133,7 @@ def lift(node: Node, inner: set[Node], outer: set[Node], start: float) -> Node:
                 lifted.append(value)
         saved = tuple(lifted)
     kept = tuple(p if p is not None and p in inner else None for p in inputs)
-    copy = Node(node.seq, op, kept, saved, node.params, node.where)
-    return copy
+    return Node(node.seq, op, kept, saved, node.params, node.where)
 
 
 def _lift_value(value: Any, source: Node) -> Any:

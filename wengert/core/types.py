@@ -16,7 +16,9 @@ FLOAT64 = np.dtype(np.float64)
 NDARRAY = np.ndarray
 FLOATS = frozenset({float, np.float64})
 _NUMPY_SCALARS = frozenset(
-    t for t in np.sctypeDict.values() if issubclass(t, (np.number, np.bool_)) and t is not np.timedelta64
+    t
+    for t in np.sctypeDict.values()
+    if issubclass(t, (np.number, np.bool_)) and not issubclass(t, np.timedelta64)
 )
 SCALARS = frozenset({float, int, bool, complex}) | _NUMPY_SCALARS
 CONSTANTS = SCALARS | {np.ndarray}
@@ -44,6 +46,7 @@ class ArrayType:
 
     @property
     def ndim(self) -> int:
+        """The number of axes."""
         return len(self.shape)
 
     @property

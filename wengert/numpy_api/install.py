@@ -77,7 +77,7 @@ def _len(self: Any) -> int:
     shape = self.value.shape
     if not shape:
         raise TypeError("len() of unsized object")
-    return shape[0]  # type: ignore[no-any-return]
+    return int(shape[0])
 
 
 def _iter(self: Any) -> Any:
@@ -146,7 +146,7 @@ def install() -> None:
     for name, thing in {"__getitem__": getitem, "__setitem__": _setitem, "__len__": _len, "__iter__": _iter}.items():
         setattr(TracedArray, name, thing)
     # Without ``__iter__ = None`` Python would iterate by index and find nothing.
-    TracedScalar.__getitem__ = _scalar_getitem  # type: ignore[attr-defined]
-    TracedScalar.__iter__ = None  # type: ignore[attr-defined]
+    for name, thing in {"__getitem__": _scalar_getitem, "__iter__": None}.items():
+        setattr(TracedScalar, name, thing)
     for name, function in METHODS.items():
         setattr(Traced, name, function)

@@ -80,7 +80,7 @@ def astype(t: Any, dtype: Any, order: str = "K", casting: str = "unsafe", subok:
         return copied(t) if copy else t
     if dtype.kind in "fc":
         return complexes.astype(t, dtype)
-    if dtype == object:
+    if dtype.kind == "O":
         out = np.empty(t.shape, dtype=object)
         for index in np.ndindex(t.shape):
             out[index] = t[index]

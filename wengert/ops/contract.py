@@ -333,7 +333,7 @@ def _fitted(
     ]
 
 
-vecdot = linear(
+vecdot: Any = linear(
     "vecdot",
     np.vecdot,
     _fitted(lambda ct, b: conj(ct)[..., None] * b, lambda ct, a: ct[..., None] * a),
@@ -345,7 +345,7 @@ vecdot = linear(
 )
 
 if hasattr(np, "matvec"):  # NumPy 2.2
-    matvec = linear(
+    matvec: Any = linear(
         "matvec",
         np.matvec,
         _fitted(
@@ -358,7 +358,7 @@ if hasattr(np, "matvec"):  # NumPy 2.2
         batch=lambda values, mask, params: matvec(*lead_aligned(values, mask, (2, 1))),
         samples=pairs(((2, 3), (3,), ()), ((5, 2, 3), (3,), ()), ((4, 1, 2, 3), (5, 3), ())),
     )
-    vecmat = linear(
+    vecmat: Any = linear(
         "vecmat",
         np.vecmat,
         _fitted(
@@ -380,7 +380,7 @@ def _cross_shape(a_shape: tuple[Any, ...], b_shape: tuple[Any, ...]) -> tuple[An
 
 
 # <ct, da x b> = <b x ct, da> and <ct, a x db> = <ct x a, db>.
-cross = linear(
+cross: Any = linear(
     "cross",
     np.cross,
     _fitted(lambda ct, b: cross(conj(b), ct), lambda ct, a: cross(ct, conj(a))),

@@ -55,7 +55,7 @@ def _untraced(name: str, body: Callable[..., Sequence[Any]], values: Values) -> 
 def with_jvp(
     name: str, body: Callable[..., Sequence[Any]], rule: Callable[[Values, Values], Sequence[Any]], count: int
 ) -> Op:
-    """An operation evaluated by ``body(*values) -> outputs``, with ``rule(values, tangents) -> tangents`` of the outputs.
+    """An operation evaluated by ``body(*values)``, with ``rule(values, tangents) -> tangents`` of the outputs.
 
     ``count`` is the number of outputs. Reverse mode transposes the rule.
     """

@@ -1,7 +1,8 @@
 """Generated code: the recording function and the pull of an operation, as straight-line Python, made when first used.
 
-Closures would do the same at +20 % recording and +50 % sweep time; a generic recorder costs three times as much. Imports core, ``apply``,
-``visit``. Invariant: the generated fast path and ``apply.special`` record the same node for the same step.
+Closures would do the same at +20 % recording and +50 % sweep time; a generic recorder costs three times as much.
+Imports core, ``apply``, ``visit``. Invariant: the generated fast path and ``apply.special`` record the same node for
+the same step.
 """
 
 from __future__ import annotations
@@ -19,13 +20,36 @@ from wengert.ops import apply, memory, visit
 from wengert.ops.visit import Rule
 
 NAMESPACE: dict[str, Any] = {
-    "__name__": "wengert.generated", "__builtins__": __builtins__, "S": context.SWITCH, "TA": handle.TracedArray,
-    "TS": handle.TracedScalar, "ND": np.ndarray, "F64": types.FLOAT64, "FLOATS": types.FLOATS, "FLOAT": np.float64,
-    "CONST": types.CONSTANTS, "SYNC": memory.sync, "KEEP": record.keep_constant, "Node": node.Node,
-    "SEQ": context.next_seq, "FRAME": sys._getframe, "USER": node.USER_FILES.get, "OUTSIDE": node.outside,
-    "SPECIAL": apply.special, "OBJECTS": apply.objects_met, "FOREIGN": apply.foreign, "FOREIGN_OPERATOR": apply.foreign_operator,
-    "PLAIN": record.plain, "META": visit.meta_fast, "SHAPE": types.shape_of, "PULL_E": visit.pull_elementwise,
-    "NO_RULE": visit.no_rule, "FIT": memory.fit, "RECORD": record.record, "NODES": (), "np": np,
+    "__name__": "wengert.generated",
+    "__builtins__": __builtins__,
+    "S": context.SWITCH,
+    "TA": handle.TracedArray,
+    "TS": handle.TracedScalar,
+    "ND": np.ndarray,
+    "F64": types.FLOAT64,
+    "FLOATS": types.FLOATS,
+    "FLOAT": np.float64,
+    "CONST": types.CONSTANTS,
+    "SYNC": memory.sync,
+    "KEEP": record.keep_constant,
+    "Node": node.Node,
+    "SEQ": context.next_seq,
+    "FRAME": sys._getframe,
+    "USER": node.USER_FILES.get,
+    "OUTSIDE": node.outside,
+    "SPECIAL": apply.special,
+    "OBJECTS": apply.objects_met,
+    "FOREIGN": apply.foreign,
+    "FOREIGN_OPERATOR": apply.foreign_operator,
+    "PLAIN": record.plain,
+    "META": visit.meta_fast,
+    "SHAPE": types.shape_of,
+    "PULL_E": visit.pull_elementwise,
+    "NO_RULE": visit.no_rule,
+    "FIT": memory.fit,
+    "RECORD": record.record,
+    "NODES": (),
+    "np": np,
 }
 
 
@@ -205,9 +229,7 @@ def pull_function(op: Op) -> Callable[..., None]:
         line(f"{pad} if type(c) is ND and c.size >= 8192: OWN(sw, n, a{k}, c, ct, {alone})")
         line(f"{pad}elif type(o) is FLOAT: cts[a{k}] = o + c")
         line(f"{pad}else: sw.add(a{k}, c)")
-    namespace: dict[str, Any] = NAMESPACE
-    made = FunctionType(_compile("\n".join(out) + "\n", f"pull_{safe}"), namespace)
-    return made
+    return FunctionType(_compile("\n".join(out) + "\n", f"pull_{safe}"), NAMESPACE)
 
 
 def _contribution(op: Op, k: int, rule: Any, where: dict[str, str], safe: str) -> list[str]:
@@ -219,12 +241,13 @@ def _contribution(op: Op, k: int, rule: Any, where: dict[str, str], safe: str) -
     call = f"R_{safe}_{k}({arguments})"
     if op.kind == LINEAR:
         return [f"c = {call}", f"if m is not None and m.types[{k}] is not None: c = FIT(c, *m.types[{k}])"]
-    if is_identity(rule.function):
+    if visit.is_identity(rule.function):
         # The cotangent itself may be overwritten when no later input needs it and no earlier one was handed it.
         rivals = [j for j, other in enumerate(op.rules) if j > k or (j < k and other == 1)]
         last = " and ".join(f"a{j} is None" for j in rivals) or "True"
         return [
-            f"c = ct * {arguments} if type(ct) is not ND or ct.size < 8192 or not ({last}) else TIMES(sw, n, ct, {arguments})"
+            f"c = ct * {arguments} if type(ct) is not ND or ct.size < 8192 or not ({last}) "
+            f"else TIMES(sw, n, ct, {arguments})"
         ]
     for w in dict.fromkeys(rule.wants):
         call = call.replace(where[w], where[w])
@@ -233,16 +256,6 @@ def _contribution(op: Op, k: int, rule: Any, where: dict[str, str], safe: str) -
         for w in dict.fromkeys(rule.wants)
     )
     return [guards, f"p = {call}", f"c = ct * p if type(p) is not ND or p.size < 8192 else INTO(ct, p, {arguments})"]
-
-
-def is_identity(function: Any) -> bool:
-    """Whether a partial is one of its residuals, unchanged."""
-    code = getattr(function, "__code__", None)
-    return code is not None and code.co_code == _IDENTITY.__code__.co_code and not code.co_consts[1:]
-
-
-def _IDENTITY(v: Any) -> Any:
-    return v
 
 
 __all__ = ["NAMESPACE", "OPS", "operator", "pull_function", "recorder"]

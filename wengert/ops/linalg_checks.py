@@ -73,6 +73,7 @@ def check_pairs(
 
 
 def check_basis(name: str, part: Any, tolerance: float, node: Any) -> None:
+    """Raise where a tangent depends on the basis that was chosen: ``part`` would have to be zero."""
     if np.any(np.abs(part) > tolerance):
         refuse(
             f"{name}: a result depends on vectors that are any basis of a subspace (or have any "
@@ -83,6 +84,7 @@ def check_basis(name: str, part: Any, tolerance: float, node: Any) -> None:
 
 
 def saved_outputs(node: Any) -> Any:
+    """The results of a decomposition among its residuals: the only one that is a tuple."""
     return next(part for part in node.saved if type(part) is tuple)
 
 
@@ -99,6 +101,7 @@ def guarded(record: Any, check: Callable[[Any, Any], None]) -> Any:
 
 
 def least(shape: tuple[Any, ...]) -> Any:
+    """The smaller side of a stack of matrices: how many singular values each has."""
     return min(shape[-2:])
 
 

@@ -106,6 +106,8 @@ def _samples(*extra: Any) -> Callable[[Any], Iterable[Any]]:
 
 
 def complex_samples(*extra: Any) -> Callable[[Any], Iterable[Any]]:
+    """The samples of a reduction that has a complex derivative too."""
+
     def samples(rng: Any) -> Iterable[Any]:
         yield from _samples(*extra)(rng)
         yield (rng.normal(size=(2, 3)) + 1j * rng.normal(size=(2, 3)),), (0, False, *extra)

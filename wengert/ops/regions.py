@@ -245,7 +245,7 @@ def _pull_write(node: Node, ct: Any, sweep: Any, *, add: bool) -> None:
     path = fill(path, node.saved)
     if add:
         if v_node is not None:
-            view = buffer(np.array(ct)) if is_traced(path) and not is_handle(ct) else ct
+            view: Any = buffer(np.array(ct)) if is_traced(path) and not is_handle(ct) else ct
             for step in path:
                 view = apply((step,), view)
             sweep.add(v_node, fit(+view if is_handle(view) else np.array(view), v_shape, v_dtype))
@@ -330,6 +330,7 @@ def _push_write(values: Any, y: Any, params: Any, tangents: Any, mask: Any, *, a
     path, _region, shape, dtype, _ = params
     path = fill(path, tuple(values[2:]))
     t_old, t_value = tangents[0], tangents[1]
+    t_new: Any
     if t_old is None:
         t_new = np.zeros(shape, dtype)
     elif mask[0] is OWNED and (is_handle(t_old) or t_old.flags.owndata):

@@ -19,7 +19,7 @@ from wengert.core.op import CONSTANT, ELEMENTWISE, GENERAL, LINEAR
 from wengert.core.structure import ITEM
 from wengert.core.sweep import Sweep
 from wengert.core.types import ArrayType
-from wengert.ops.generate import is_identity
+from wengert.ops.visit import is_identity
 from wengert.ops.memory import ADD_AT, GET, UPDATE
 from wengert.ops.recompute import Call, cotangents, lend, plain, take_back
 from wengert.ops.steps import run_step

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from wengert.core.handle import buffer, is_handle
-
 from wengert.core.types import broadcast_shapes
 from wengert.ops.kinds import linear
 from wengert.ops.memory import fit

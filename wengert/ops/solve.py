@@ -69,7 +69,7 @@ def _solve_matrix(a: Any, y: Any, da: Any) -> Any:
     return -solve(a, da @ y)
 
 
-solve = general(
+solve: Any = general(
     "solve",
     np.linalg.solve,
     [_solve_matrix, lambda a, db: solve(a, db)],

@@ -7,6 +7,7 @@ Imports core, ``memory``. Invariant: the JVP of a GENERAL operation is transpose
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import isfinite
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,7 +20,7 @@ from wengert.core.op import CONSTANT, ELEMENTWISE, GENERAL, LINEAR, Op
 from wengert.core.record import keep_constant
 from wengert.core.structure import ROOT
 from wengert.core.sweep import Sweep, dependence, reachable, run, run_lifted
-from wengert.core.types import FLOAT64, ArrayType, dtype_of, shape_of
+from wengert.core.types import FLOAT64, FLOATS, ArrayType, dtype_of, shape_of
 from wengert.ops.memory import fit, read, real_part
 
 
@@ -244,16 +245,49 @@ def push_elementwise(op: Op, values: Sequence[Any], y: Any, tangents: Sequence[A
     for k, t in enumerate(tangents):
         if t is None:
             continue
-        p = partial_value(op, k, find)
-        with np.errstate(all="ignore"):
-            part = times(t, p) if type(p) is not np.ndarray or p.size < 8192 else multiply_into(t, p, *values, y)
-            if type(p) is not int and not np.isfinite(np.sum(part.value if is_handle(part) else part)):
-                part = absorb(t, partial_value(op, k, find))
+        rule = op.rules[k]
+        if type(rule) is int:
+            part = times(t, rule)
+        elif rule is not None and is_identity(rule.function):
+            part = _finite_product(t, promote(find(rule.wants[0])))
+        else:
+            with np.errstate(all="ignore"):
+                p = partial_value(op, k, find)
+                if type(p) is np.ndarray and p.size >= 8192:
+                    part = multiply_into(t, p, *values, y)
+                    if not _is_finite(part):
+                        part = absorb(t, partial_value(op, k, find))
+                else:
+                    part = _finite_product(t, p)
         total = part if total is None else total + part
     plain = y.value if is_handle(y) else y
+    if type(plain) in FLOATS and type(total) in FLOATS:
+        return total
     if dtype_of(plain).kind != "c":
         total = real_part(total)  # a real function of complex numbers: t -> Re(p t)
     return spread(total, shape_of(plain))
+
+
+def _finite_product(t: Any, p: Any) -> Any:
+    part = times(t, p)
+    return part if _is_finite(part) else absorb(t, p)
+
+
+def _is_finite(part: Any) -> bool:
+    value = part.value if is_handle(part) else part
+    if type(value) is np.ndarray:
+        with np.errstate(all="ignore"):
+            return bool(np.isfinite(np.add.reduce(value, axis=None)))
+    return isfinite(value) if type(value) in FLOATS else bool(np.isfinite(value))
+
+
+_IDENTITY = (lambda v: v).__code__.co_code
+
+
+def is_identity(function: Any) -> bool:
+    """Whether a partial is just one residual (``lambda b: b``)."""
+    code = getattr(function, "__code__", None)
+    return code is not None and code.co_code == _IDENTITY and not code.co_consts[1:]
 
 
 def spread(tangent: Any, shape: tuple[int, ...]) -> Any:

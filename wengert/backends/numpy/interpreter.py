@@ -99,10 +99,9 @@ def _same_layout(operands: list[Any], target: Any) -> bool:
     it in their last bits)."""
     if type(target) is not np.ndarray or not target.flags.writeable:
         return False
-    for x in operands:
-        if is_handle(x) or (type(x) is np.ndarray and x.ndim and not x.flags.c_contiguous):
-            return False
-    return True
+    return not any(
+        is_handle(x) or (type(x) is np.ndarray and x.ndim and not x.flags.c_contiguous) for x in operands
+    )
 
 
 def _own(y: Any, operands: list[Any]) -> Any:
