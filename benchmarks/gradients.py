@@ -1,8 +1,8 @@
-"""Uncompiled gradients against HIPS autograd: the same source, one process, one thread, interleaved
-medians.
+"""Uncompiled gradients against HIPS autograd: the same source, one run, one thread, interleaved medians.
 
-May import wengert's public API and autograd (lazily: without it ours is timed alone). Invariant: no
-time is reported before values and gradients of the two agree to 1e-10.
+Each tool has a process of its own (forked, measured in turn), because wengert tells the C library to keep freed memory, from
+which autograd would profit too. May import wengert's public API and autograd (lazily: without it ours is timed alone).
+Invariant: no time is reported before values and gradients of the two agree to 1e-10.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import measure, programs
+from benchmarks.elsewhere import Elsewhere
 
 ROOT = Path(__file__).resolve().parent.parent
 AGREEMENT = 1e-10
@@ -58,12 +59,21 @@ def peer() -> tuple[Callable[..., Any], Any] | None:
     return autograd.value_and_grad, programs.substituted(autograd.numpy)
 
 
+def _peer_call(work: programs.Workload, other: tuple[Callable[..., Any], Any]) -> Callable[[], Any]:
+    value_and_grad, module = other
+    argnums: Any = work.argnums if len(work.argnums) > 1 else work.argnums[0]
+    return partial(value_and_grad(work.bind(module), argnums), *work.arguments)
+
+
 def measure_gradients(quick: bool) -> measure.Table:
     import wengert
 
     rounds, sample = (5, 0.005) if quick else (15, 0.03)
     found, notes = programs.workloads(ROOT)
     other = peer()
+    elsewhere = None
+    if other is not None:
+        elsewhere = Elsewhere([_peer_call(work, other) for work in found])
     table = measure.Table(
         "Uncompiled value and gradient",
         [
@@ -79,7 +89,7 @@ def measure_gradients(quick: bool) -> measure.Table:
         notes=notes,
     )
     ratios = []
-    for work in found:
+    for number, work in enumerate(found):
         arguments = work.arguments
         argnums: Any = work.argnums if len(work.argnums) > 1 else work.argnums[0]
         plain = work.bind(programs)
@@ -90,17 +100,16 @@ def measure_gradients(quick: bool) -> measure.Table:
             partial(ours, *arguments),
         ]
         row: dict[str, Any] = {"program": work.title, "first_wengert": first}
-        if other is not None:
-            value_and_grad, module = other
-            theirs = value_and_grad(work.bind(module), argnums)
-            row["first_autograd"] = measure.median_seconds(partial(theirs, *arguments), 1)
-            row["difference"] = disagreement(ours(*arguments), theirs(*arguments))
+        if elsewhere is not None:
+            theirs = elsewhere.call(number)
+            row["first_autograd"] = measure.median_seconds(theirs, 1)
+            row["difference"] = disagreement(ours(*arguments), theirs())
             if not row["difference"] <= AGREEMENT:
                 raise SystemExit(
                     f"{work.title}: wengert and autograd differ by {row['difference']:.3g} "
                     f"(relative), more than {AGREEMENT:g}: no time is reported for a wrong answer."
                 )
-            calls.append(partial(theirs, *arguments))
+            calls.append(theirs)
         times = measure.interleaved(calls, rounds, sample)
         row.update(zip(("numpy", "wengert", "autograd"), times, strict=False))
         if other is not None:
@@ -108,6 +117,8 @@ def measure_gradients(quick: bool) -> measure.Table:
         table.data.append(row)
         table.rows.append(cells(row))
         print("  " + "  ".join(table.rows[-1]), flush=True)
+    if elsewhere is not None:
+        elsewhere.close()
     if ratios:
         table.limits = [
             measure.Limit("slowest row against autograd (ratio)", max(ratios), 1.0),

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import ONE_THREAD
+from benchmarks.elsewhere import Call
 
 OUTPUT = Path(__file__).resolve().parent / "output"
 
@@ -75,10 +76,17 @@ def pin() -> int | None:
 
 def repeats_for(call: Callable[[], object], sample_seconds: float) -> int:
     """How many calls fill one timing sample, so that the clock's own cost does not show."""
+    return max(1, round(sample_seconds / max(seconds_of(call, 1), 1e-7)))
+
+
+def seconds_of(call: Callable[[], object], repeats: int) -> float:
+    """Processor seconds per call; a call that lives in another process is timed there."""
+    if isinstance(call, Call):
+        return call.sample(repeats)
     started = time.process_time()
-    call()
-    once = max(time.process_time() - started, 1e-7)
-    return max(1, round(sample_seconds / once))
+    for _ in range(repeats):
+        call()
+    return (time.process_time() - started) / repeats
 
 
 def interleaved(
@@ -94,22 +102,13 @@ def interleaved(
     gc.collect()
     for _ in range(rounds):
         for call, repeat, sample in zip(calls, repeats, samples, strict=True):
-            started = time.process_time()
-            for _ in range(repeat):
-                call()
-            sample.append((time.process_time() - started) / repeat)
+            sample.append(seconds_of(call, repeat))
     return [statistics.median(sample) for sample in samples]
 
 
 def median_seconds(call: Callable[[], object], samples: int, repeats: int = 1) -> float:
     """Median processor seconds per call over `samples` samples of `repeats` calls each."""
-    found = []
-    for _ in range(samples):
-        started = time.process_time()
-        for _ in range(repeats):
-            call()
-        found.append((time.process_time() - started) / repeats)
-    return statistics.median(found)
+    return statistics.median(seconds_of(call, repeats) for _ in range(samples))
 
 
 def peak_bytes(call: Callable[[], object]) -> int:
