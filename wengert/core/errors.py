@@ -14,7 +14,15 @@ from wengert.core.node import Where, blamed_frame, line_of
 
 
 class WengertError(Exception):
-    """Base of all errors raised by wengert; ``file``, ``line`` and ``fix`` are attributes."""
+    """Base of all errors raised by wengert; ``file``, ``line`` and ``fix`` are attributes.
+
+    >>> import wengert
+    >>> try:
+    ...     wengert.grad(lambda x: float(x) ** 2)(3.0)
+    ... except wengert.WengertError as error:
+    ...     print(type(error).__name__, error.line, bool(error.fix))
+    CutError 2 True
+    """
 
     file: str = ""
     line: int = 0
@@ -34,43 +42,134 @@ class WengertIndexError(WengertError, IndexError):
 
 
 class CutError(WengertTypeError):
-    """The derivative would be cut here without a word: a traced value was asked for its plain number or memory."""
+    """The derivative would be cut here without a word: a traced value was asked for its plain number or memory.
+
+    >>> import wengert
+    >>> try:
+    ...     wengert.grad(lambda x: float(x) ** 2)(3.0)
+    ... except wengert.CutError as error:
+    ...     print(str(error).splitlines()[0])
+    float() of a traced value would cut the derivative
+    """
 
 
 class NoRuleError(WengertTypeError, NotImplementedError):
-    """A function that wengert has no derivative for."""
+    """A function that wengert has no derivative for.
+
+    >>> import numpy as np
+    >>> import wengert
+    >>> try:
+    ...     wengert.grad(lambda x: np.gcd(x, 2))(3.0)
+    ... except wengert.NoRuleError as error:
+    ...     print(str(error).splitlines()[0])
+    np.gcd has no derivative: it takes integers
+    """
 
 
 class ChangedError(WengertValueError):
-    """An array that the derivative needs was overwritten after it was used."""
+    """An array that the derivative needs was overwritten after it was used.
+
+    >>> import numpy as np
+    >>> import wengert
+    >>> outside = np.ones(5000)
+    >>> def f(x):
+    ...     y = np.sum(x * outside)
+    ...     outside[:] = 0.0
+    ...     return y
+    >>> try:
+    ...     wengert.grad(f)(np.ones(5000))
+    ... except wengert.ChangedError as error:
+    ...     print(str(error)[:40])
+    an array of shape (5000,) was overwritte
+    """
 
 
 class VerificationError(WengertValueError):
-    """``verify=True`` found that a traced result and an untraced one differ."""
+    """``verify=True`` found that a traced result and an untraced one differ.
+
+    >>> import wengert
+    >>> calls = []
+    >>> def f(x):
+    ...     calls.append(x)
+    ...     return x * len(calls)
+    >>> try:
+    ...     wengert.grad(f, verify=True)(3.0)
+    ... except wengert.VerificationError:
+    ...     print("differs")
+    differs
+    """
 
 
 class CheckError(WengertError, AssertionError):
-    """``check_grads`` found a derivative that differs from its independent reference."""
+    """``check_grads`` found a derivative that differs from its independent reference.
+
+    >>> import wengert
+    >>> wrong = wengert.custom_jvp(lambda x: x * x)
+    >>> rule = wrong.defjvp(lambda primals, tangents: (primals[0] ** 2, tangents[0]))
+    >>> try:
+    ...     wengert.check_grads(wrong, (3.0,))
+    ... except wengert.CheckError:
+    ...     print("wrong")
+    wrong
+    """
 
 
 class KinkError(WengertValueError):
-    """``nonsmooth="raise"`` met a point where an operation has no unique derivative."""
+    """``nonsmooth="raise"`` met a point where an operation has no unique derivative.
+
+    >>> import wengert
+    >>> try:
+    ...     wengert.grad(abs, nonsmooth="raise")(0.0)
+    ... except wengert.KinkError:
+    ...     print("on a kink")
+    on a kink
+    """
 
 
 class WengertWarning(UserWarning):
-    """Base of all warnings raised by wengert."""
+    """Base of all warnings raised by wengert.
+
+    >>> issubclass(NoDependenceWarning, WengertWarning)
+    True
+    """
 
 
 class NoDependenceWarning(WengertWarning):
-    """The output does not depend on the input, so the derivative is zero; says where the path ended."""
+    """The output does not depend on the input, so the derivative is zero; says where the path ended.
+
+    >>> import warnings
+    >>> import wengert
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     float(wengert.grad(lambda x: 2.0)(1.0)), caught[0].category.__name__
+    (0.0, 'NoDependenceWarning')
+    """
 
 
 class KinkWarning(WengertWarning):
-    """``nonsmooth="warn"`` met a kink."""
+    """``nonsmooth="warn"`` met a kink.
+
+    >>> import warnings
+    >>> import wengert
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     float(wengert.grad(abs, nonsmooth="warn")(0.0)), caught[0].category.__name__
+    (0.0, 'KinkWarning')
+    """
 
 
 class LeakWarning(WengertWarning):
-    """A traced value was used after its trace had ended; it stands for its plain value."""
+    """A traced value was used after its trace had ended; it stands for its plain value.
+
+    >>> import warnings
+    >>> import wengert
+    >>> kept = []
+    >>> slope = wengert.grad(lambda x: kept.append(x) or x * x)(3.0)
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     float(kept[0] * 2.0), caught[0].category.__name__
+    (6.0, 'LeakWarning')
+    """
 
 
 def raise_at(
