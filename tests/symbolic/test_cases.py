@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 import wengert as wg
-from benchmarks.closed_forms_cases import CASES
+from benchmarks.closed_forms_cases import IDENTITIES
+from benchmarks.closed_forms_models import MODELS
 
+CASES = [*IDENTITIES, *MODELS]
 SIZES = {"n": 4, "m": 6, "k": 3, "l": 2}
 
 

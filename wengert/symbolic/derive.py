@@ -56,7 +56,7 @@ def jacobian(y: Term, x: Term) -> Term:
         for child, part in pulled(node, bar, y.rank, needed):
             if needed[child.ident]:
                 old = cotangents.get(child.ident)
-                cotangents[child.ident] = part if old is None else plus(old, part)
+                cotangents[child.ident] = part if old is None else plus(part, old)
     return zero(shape)
 
 

@@ -97,11 +97,8 @@ def _transposed_of(arg: Term) -> Term | None:
     """B when the matrix is written B'."""
     if isinstance(arg, Sum) and arg.shape[0] == arg.shape[1]:
         turned = sum(_transposed_of(t) is not None for _, t in arg.terms)
-        if (
-            (turned
-            and 2 * turned > len(arg.terms))
-            or (2 * turned == len(arg.terms)
-            and _transposed_of(arg.terms[0][1]) is not None)
+        if (turned and 2 * turned > len(arg.terms)) or (
+            2 * turned == len(arg.terms) and _transposed_of(arg.terms[0][1]) is not None
         ):
             other = transpose(arg)
             return other if other is not arg else None

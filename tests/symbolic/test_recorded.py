@@ -1,0 +1,119 @@
+"""Closed forms from NumPy functions: the same as from the formula, for every case; and what is refused, with its line."""
+
+import ast
+
+import numpy as np
+import pytest
+
+import wengert as wg
+from benchmarks.closed_forms_cases import IDENTITIES
+from benchmarks.closed_forms_models import MODELS
+
+NAMES = {
+    **{
+        n: getattr(np, n)
+        for n in (
+            "sum",
+            "mean",
+            "exp",
+            "log",
+            "sin",
+            "cos",
+            "tan",
+            "tanh",
+            "sinh",
+            "cosh",
+            "sqrt",
+            "outer",
+            "trace",
+            "arctan",
+            "arcsin",
+            "diag",
+            "concatenate",
+            "ones",
+            "pi",
+            "sign",
+            "abs",
+            "max",
+            "maximum",
+            "var",
+        )
+    },
+    "inv": np.linalg.inv,
+    "solve": np.linalg.solve,
+    "det": np.linalg.det,
+    "logdet": lambda a: np.linalg.slogdet(a)[1],
+    "norm": np.linalg.norm,
+    "eye": lambda n: n,
+    "np": np,
+    "sigmoid": lambda z: 1 / (1 + np.exp(-z)),
+}
+SOFTMAX = "def softmax(z, axis=None):\n    e = np.exp(z - np.max(z, axis=axis, keepdims=True))\n    return e / np.sum(e, axis=axis, keepdims=True)"
+CASES = [c for c in (*IDENTITIES, *MODELS) if "erf" not in c.text]
+
+
+def function_of(case):
+    names = list(
+        case.shapes
+        or dict.fromkeys(n.id for n in ast.walk(ast.parse(case.text)) if isinstance(n, ast.Name) and n.id not in NAMES)
+    )
+    space = dict(NAMES)
+    exec(SOFTMAX, space)
+    exec(f"def f({', '.join(names)}):\n    return {case.text.replace('eye(k)', 'np.eye(U.shape[1])')}", space)
+    shapes = dict(case.shapes or {n: () for n in names})
+    if case.facts:
+        name, fact = case.facts.split(": ")
+        shapes[name] = wg.var(name, shapes[name], **{fact.replace(" ", "_"): True})
+    return space["f"], shapes
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda c: f"{c.text} by {c.wrt} {c.order}")
+def test_a_recorded_function_gives_the_form_of_its_formula(case):
+    fun, shapes = function_of(case)
+    assert str(wg.closed_form(fun, case.wrt, case.order, shapes=shapes)) == str(
+        wg.D(case.text, case.wrt, case.order, shapes=shapes)
+    )
+
+
+def test_sizes_are_found_again_by_name():
+    def loss(x):
+        n = x.shape[0]
+        return np.sum(x**2) / n + np.sum(x) / (2 * n) + np.sum(x) / np.sqrt(n)
+
+    form = wg.closed_form(loss, "x", shapes={"x": "n"})
+    x = np.array([1.0, 2.0, 3.0, 4.0])
+    np.testing.assert_allclose(form.evaluate(x=x), 2 * x / 4 + 1 / 8 + 1 / 2, rtol=1e-13)
+
+
+def test_choices_by_value_and_loops_over_sizes_are_refused_with_the_reason():
+    def chooses(x):
+        if x.sum() > 0:
+            return np.sum(x**2)
+        return np.sum(x)
+
+    def loops(x):
+        total = 0.0
+        for k in range(len(x)):
+            total = total + x[k] ** 2
+        return total
+
+    with pytest.raises(wg.WengertError, match="decides by a value"):
+        wg.closed_form(chooses, "x", shapes={"x": "n"})
+    with pytest.raises(wg.WengertError, match="other steps at other sizes"):
+        wg.closed_form(loops, "x", shapes={"x": "n"})
+
+
+def test_an_operation_without_closed_form_is_named():
+    def spectrum(A):
+        return np.linalg.eigh(A)[0].sum()
+
+    with pytest.raises(wg.WengertError, match="eigh") as caught:
+        wg.closed_form(spectrum, "A", shapes={"A": ("n", "n")})
+    assert "test_recorded.py" in str(caught.value)
+
+
+def test_arguments_and_shapes_must_agree():
+    with pytest.raises(wg.WengertError, match="missing y"):
+        wg.closed_form(lambda x, y: x @ y, "x", shapes={"x": "n"})
+    with pytest.raises(wg.WengertError, match="unknown z"):
+        wg.closed_form(lambda x: x @ x, "x", shapes={"x": "n", "z": "n"})

@@ -1,0 +1,367 @@
+"""From recorded NumPy programs to terms: the same steps at several sizes, walked side by side.
+
+A number that is equal in all recordings is a constant; one that changes is found again as a polynomial (or the inverse, or the root)
+of the named sizes. Imports core, arrays. Invariant: what is not recognised raises with the step and its line, and never becomes a constant.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from wengert.core.errors import NoRuleError, WengertError, WengertValueError, error_at
+from wengert.core.graph import Graph
+from wengert.core.node import Const, Node, describe
+from wengert.symbolic import arrays, functions
+from wengert.symbolic.build import count, eye, number, scale
+from wengert.symbolic.dims import Dim, named
+from wengert.symbolic.matrices import matrix
+from wengert.symbolic.terms import Term, Var
+
+SIZES = ((5, 7, 11, 13, 17, 19), (8, 9, 13, 11, 23, 29), (6, 11, 7, 19, 13, 31))
+"""Sizes of the first, second, ... name in each recording: pairwise different, and no small constants of programs."""
+
+
+def sizes_for(variables: Mapping[str, Var]) -> list[dict[str, int]]:
+    """The sizes of the named dimensions in each recording."""
+    names = sorted({n for v in variables.values() for d in v.shape if isinstance(d, Dim) for n in d.names})
+    if len(names) > len(SIZES[0]):
+        raise WengertValueError(f"more than {len(SIZES[0])} named dimensions: {', '.join(names)}")
+    return [dict(zip(names, row, strict=False)) for row in SIZES]
+
+
+class Recordings:
+    """Several recordings of one function, and the term they stand for."""
+
+    def __init__(self, graphs: Sequence[Graph], inputs: Sequence[Var], sizes: Sequence[Mapping[str, int]]) -> None:
+        self.graphs = graphs
+        self.sizes = sizes
+        self.known: dict[Any, Any] = {}
+        for k, variable in enumerate(inputs):
+            self.known[graphs[0].inputs[k]] = variable
+        first = graphs[0]
+        for graph in graphs:
+            for guard in graph.guards:
+                raise error_at(
+                    WengertValueError,
+                    f"no closed form: the function decides by a value ({guard.kind}(...) gave {guard.outcome})",
+                    fix="write np.where for a choice by values, or use wengert.grad, which follows if and while",
+                    where=guard.where,
+                )
+        for graph in graphs[1:]:
+            if [n.op.name for n in graph] != [n.op.name for n in first]:
+                raise WengertValueError(
+                    "no closed form: the function runs other steps at other sizes, such as a loop over a dimension"
+                    "\n  fix: write the loop as an array expression, or use wengert.grad"
+                )
+
+    def term(self) -> Term:
+        """The term of the one output."""
+        outputs = [g.outputs for g in self.graphs]
+        if len(outputs[0]) != 1:
+            raise WengertValueError(f"a closed form is of one value; the function returns {len(outputs[0])}")
+        for steps in zip(*self.graphs, strict=True):
+            self.known[steps[0]] = self.step(steps)
+        return self.operand([o[0] for o in outputs])
+
+    def step(self, steps: Sequence[Node]) -> Any:
+        node = steps[0]
+        operands = [self.operand([s.args[k] for s in steps]) for k in range(len(node.args))]
+        rule = RULES.get(node.op.name)
+        if rule is None:
+            raise self.refusal(node, f"no closed form is known for {node.op.name}")
+        try:
+            params = [self.parameter([s.params[k] for s in steps]) for k in range(len(node.params))]
+            return rule(*operands, *params)
+        except WengertError as error:
+            if getattr(error, "line", 0):
+                raise
+            raise self.refusal(node, str(error).split("\n")[0]) from None
+        except (TypeError, AttributeError) as error:
+            raise self.refusal(node, f"{node.op.name} in this spelling has no closed form ({error})") from None
+
+    def refusal(self, node: Node, why: str) -> WengertError:
+        return error_at(
+            NoRuleError,
+            f"no closed form: {why}",
+            fix="use wengert.grad, jacobian or hessian for this function",
+            where=node.where,
+        )
+
+    def operand(self, alike: Sequence[Any]) -> Any:
+        first = alike[0]
+        if isinstance(first, Const):
+            return self.constant([a.value for a in alike])
+        if first not in self.known:
+            raise WengertValueError(f"no closed form: the step at {describe(first.where)} is not part of the recording")
+        return self.known[first]
+
+    def constant(self, values: Sequence[Any]) -> Term:
+        """A number or array that the program holds."""
+        found = [np.asarray(v) for v in values]
+        if found[0].dtype.kind not in "fiub":
+            raise WengertValueError(f"a constant of dtype {found[0].dtype} has no closed form")
+        if found[0].ndim == 0:
+            return self.scalar([v.item() for v in found])
+        shape = tuple(self.size([v.shape[k] for v in found]) for k in range(found[0].ndim))
+        if all(v.size and np.all(v == v.flat[0]) for v in found):
+            return arrays.broadcast(self.scalar([v.flat[0].item() for v in found]), shape)
+        if all(v.ndim == 2 and v.shape[0] == v.shape[1] and np.array_equal(v, np.eye(len(v)) * v[0, 0]) for v in found):
+            return arrays.times(self.scalar([v[0, 0].item() for v in found]), eye(shape[0]))
+        if all(isinstance(d, int) for d in shape) and all(np.array_equal(v, found[0]) for v in found):
+            from wengert.symbolic.expression import constant
+
+            return constant(found[0].astype(float))
+        raise WengertValueError(
+            "an array made inside the function is neither uniform nor a unit matrix: pass it as an argument"
+        )
+
+    def scalar(self, values: Sequence[Any]) -> Term:
+        """A number, or a simple function of the sizes."""
+        if all(v == values[0] for v in values):
+            return number(values[0])
+        for power in (Fraction(1), Fraction(-1), Fraction(1, 2), Fraction(-1, 2)):
+            raised = [float(v) ** float(1 / power) for v in values]
+            for factor in (1, 2, 3, 4, -1, -2, Fraction(1, 2), Fraction(1, 4)):
+                whole = [r / float(factor) for r in raised]
+                near = [round(w) for w in whole]
+                if all(abs(w - n) < 1e-9 * abs(w) for w, n in zip(whole, near, strict=True)) and min(near) > 0:
+                    found = self.polynomial(near)
+                    if found is not None:
+                        return functions.power(scale(Fraction(factor), count(found)), power)
+        raise WengertValueError(
+            f"a number depends on the sizes in a way that is not recognised: {', '.join(map(str, values))}"
+        )
+
+    def size(self, values: Sequence[int]) -> Any:
+        """A size as a polynomial in the names."""
+        if all(v == values[0] for v in values):
+            return values[0]
+        found = self.polynomial(values)
+        if found is None:
+            raise WengertValueError(
+                f"a size depends on the sizes of the arguments in a way that is not recognised: {', '.join(map(str, values))}"
+            )
+        return found
+
+    def polynomial(self, values: Sequence[int]) -> Any:
+        """c * product of names + d, with small c and d, or a sum of two names."""
+        names = list(self.sizes[0])
+        rows = [[1] * len(values), *([s[n] for s in self.sizes] for n in names)]
+        basis: list[tuple[Any, list[int]]] = [(named(n), r) for n, r in zip(names, rows[1:], strict=True)]
+        pairs = [
+            (a * b, [x * y for x, y in zip(r, s, strict=True)])
+            for (a, r), (b, s) in itertools.combinations_with_replacement(basis, 2)
+        ]
+        triples = [(a * b, [x * y for x, y in zip(r, s, strict=True)]) for (a, r) in basis for (b, s) in pairs]
+        for dim, row in [*basis, *pairs, *triples]:
+            for c in (1, 2, 3, -1):
+                rest = {v - c * r for v, r in zip(values, row, strict=True)}
+                if len(rest) == 1:
+                    (d,) = rest
+                    if abs(d) <= 8:
+                        return c * dim + d
+        for (a, r), (b, s) in itertools.combinations(basis, 2):
+            rest = {v - x - y for v, x, y in zip(values, r, s, strict=True)}
+            if len(rest) == 1:
+                (d,) = rest
+                if abs(d) <= 8:
+                    return a + b + d
+        return None
+
+    def parameter(self, values: Sequence[Any]) -> Any:
+        """A parameter of a step: structure kept, sizes named."""
+        first = values[0]
+        if isinstance(first, bool) or first is None or isinstance(first, (str, np.dtype, type)):
+            return first
+        if isinstance(first, (int, np.integer)):
+            return self.size([int(v) for v in values])
+        if isinstance(first, float):
+            return first
+        if isinstance(first, slice):
+            return slice(*(self.parameter([getattr(v, part) for v in values]) for part in ("start", "stop", "step")))
+        if isinstance(first, (tuple, list)):
+            return tuple(self.parameter([v[k] for v in values]) for k in range(len(first)))
+        return first
+
+
+Rule = Callable[..., Any]
+
+
+def _plain(name: str) -> Rule:
+    return lambda *args: arrays.apply(name, *args)
+
+
+def _get(x: Term, path: Any, shape: Any, dtype: Any) -> Term:
+    """A view: indexing, transposes, reshapes that keep or join nothing, diagonals."""
+    for kind, argument in path:
+        if kind == "index":
+            x = arrays.index(x, argument)
+        elif kind == "transpose":
+            x = arrays.transpose(x, argument)
+        elif kind == "diagonal" and x.rank == 2 and argument[0] == 0:
+            x = arrays.diag(x)
+        elif kind == "broadcast":
+            x = arrays.broadcast(x, tuple(argument))
+        elif kind == "reshape":
+            x = _reshape(x, argument[0] if isinstance(argument[0], tuple) else (argument[0],))
+        elif kind != "real":
+            raise NoRuleError(f"a view by {kind} has no closed form")
+    return x
+
+
+def _reshape(x: Term, shape: tuple[Any, ...]) -> Term:
+    """Axes of length one put in or taken out."""
+    from wengert.symbolic.build import contract
+
+    long = [d for d in x.shape if d != 1]
+    wanted = [d for d in shape if d != 1]
+    if len(wanted) == len(long) and all(d in (-1, e) for d, e in zip(wanted, long, strict=True)):
+        names = iter(f"i{k}" for k, d in enumerate(x.shape) if d != 1)
+        idx = [f"i{k}" for k in range(x.rank)]
+        out = [next(names) if d != 1 else f"o{k}" for k, d in enumerate(shape)]
+        return contract([(x, idx)], out, {o: 1 for o in out if o.startswith("o")})
+    raise NoRuleError(f"a reshape from {x.shape} to {shape} joins or splits axes, which has no closed form")
+
+
+def _norm(x: Term, order: Any, axis: Any, keepdims: Any) -> Term:
+    every = axis is not None and len(arrays.axes_of(x, axis)) == x.rank
+    if (axis is not None and not every) or keepdims:
+        total = arrays.sum_over(functions.power(x, 2), axis, bool(keepdims))
+        if order not in (None, 2):
+            raise NoRuleError("a norm along an axis is known for order 2 only")
+        return functions.power(total, Fraction(1, 2))
+    if order in (None, 2) and x.rank != 1:
+        return arrays.norm(x, "fro")
+    return arrays.norm(x, order)
+
+
+def _matrix_norm(x: Term, order: Any, axis: Any, keepdims: Any) -> Term:
+    if order not in (None, "fro", "nuc"):
+        raise NoRuleError(f"a matrix norm of order {order} has no closed form here")
+    return arrays.norm(x, order)
+
+
+def _reduced(name: str) -> Rule:
+    return lambda x, axis, keepdims: arrays.reduction(name, x, axis, bool(keepdims))
+
+
+def _tensordot(a: Term, b: Term, axes: Any) -> Term:
+    from wengert.symbolic.build import contract
+
+    left, right = (list(range(a.rank - axes, a.rank)), list(range(axes))) if isinstance(axes, int) else axes
+    left, right = [[v] if isinstance(v, int) else list(v) for v in (left, right)]
+    one = [f"a{k}" for k in range(a.rank)]
+    two = [f"b{k}" for k in range(b.rank)]
+    for i, j in zip(left, right, strict=True):
+        two[j] = one[i]
+    return contract([(a, one), (b, two)], [x for x in one if x not in two] + [x for x in two if x not in one])
+
+
+def _einsum(*args: Any) -> Term:
+    *terms, spec, _ = args
+    if not isinstance(spec, str):
+        raise NoRuleError("einsum with index lists has no closed form here: write its subscripts")
+    return arrays.einsum(spec, *terms)
+
+
+def _clip(x: Term, low: Term, high: Term) -> Term:
+    return arrays.apply("minimum", arrays.apply("maximum", x, low), high)
+
+
+RULES: dict[str, Rule] = {
+    **{
+        n: _plain(n)
+        for n in (
+            "exp",
+            "log",
+            "sin",
+            "cos",
+            "tan",
+            "tanh",
+            "sinh",
+            "cosh",
+            "arcsin",
+            "arccos",
+            "arctan",
+            "arcsinh",
+            "arccosh",
+            "arctanh",
+            "sigmoid",
+            "softplus",
+            "erf",
+            "erfc",
+            "sign",
+            "maximum",
+            "minimum",
+            "arctan2",
+            "where",
+            "greater",
+            "greater_equal",
+            "equal",
+            "relu",
+        )
+    },
+    "absolute": _plain("abs"),
+    "fabs": _plain("abs"),
+    "lgamma": _plain("gammaln"),
+    "less": lambda a, b: arrays.apply("greater", b, a),
+    "less_equal": lambda a, b: arrays.apply("greater_equal", b, a),
+    "add": arrays.plus,
+    "subtract": lambda a, b: arrays.plus(a, b, -1),
+    "multiply": arrays.times,
+    "divide": arrays.divide,
+    "negative": lambda x: scale(Fraction(-1), x),
+    "positive": lambda x: x,
+    "power": arrays.power,
+    "float_power": arrays.power,
+    "sqrt": lambda x: functions.power(x, Fraction(1, 2)),
+    "square": lambda x: functions.power(x, 2),
+    "reciprocal": lambda x: functions.power(x, -1),
+    "cbrt": lambda x: functions.power(x, Fraction(1, 3)),
+    "expm1": lambda x: arrays.plus(functions.apply("exp", x), number(1), -1),
+    "log1p": lambda x: functions.apply("log", arrays.plus(number(1), x)),
+    "log2": lambda x: arrays.times(number(1 / math.log(2)), functions.apply("log", x)),
+    "log10": lambda x: arrays.times(number(1 / math.log(10)), functions.apply("log", x)),
+    "logaddexp": lambda a, b: arrays.plus(a, functions.apply("softplus", arrays.plus(b, a, -1))),
+    "logaddexp_reduce": _reduced("logsumexp"),
+    "max": _reduced("max"),
+    "min": _reduced("min"),
+    "sum": lambda x, axis, keepdims: arrays.sum_over(x, axis, bool(keepdims)),
+    "mean": lambda x, axis, keepdims: arrays.mean(x, axis, bool(keepdims)),
+    "var": lambda x, axis, keepdims, ddof: arrays.variance(x, axis, bool(keepdims), int(ddof)),
+    "std": lambda x, axis, keepdims, ddof: functions.power(
+        arrays.variance(x, axis, bool(keepdims), int(ddof)), Fraction(1, 2)
+    ),
+    "matmul": arrays.matmul,
+    "dot": arrays.dot,
+    "vdot": lambda a, b: arrays.sum_over(arrays.times(a, b)),
+    "outer": arrays.outer,
+    "inner": lambda a, b: arrays.dot(a, arrays.transpose(b)),
+    "matvec": arrays.matmul,
+    "vecmat": arrays.matmul,
+    "vecdot": lambda a, b: arrays.sum_over(arrays.times(a, b), -1),
+    "tensordot": _tensordot,
+    "einsum": _einsum,
+    "get": _get,
+    "inv": lambda x: matrix("inv", x),
+    "det": lambda x: matrix("det", x),
+    "solve": arrays.solve,
+    "clip": _clip,
+    "slogdet": lambda x: (functions.apply("sign", matrix("det", x)), matrix("logdet", x)),
+    "item": lambda parts, k: parts[k],
+    "vector_norm": _norm,
+    "frobenius": lambda x, axis, keepdims: _norm(x, None, axis if x.rank > 2 else None, keepdims),
+    "matrix_norm": _matrix_norm,
+    "length": lambda x: arrays.norm(x, "fro" if x.rank != 1 else 2),
+    "stack": lambda *a: arrays.stack(a[:-1], a[-1]),
+    "concatenate": lambda *a: arrays.concatenate(a[:-1], a[-1]),
+    "astype": lambda x, dtype: x,
+    "conjugate": lambda x: x,
+    "input": lambda x: x,
+}
