@@ -16,6 +16,7 @@ from typing import Any
 
 import wengert as wg
 from wengert.cli.commands import COMMANDS, run_trace
+from wengert.cli.derive import add_derive, run_derive
 from wengert.cli.inputs import Target, listed, read_target
 from wengert.cli.problems import CHECK_FAILED, FINE, Problem, described, note, one_line
 from wengert.cli.results import printed, save
@@ -56,6 +57,7 @@ def build_parser() -> argparse.ArgumentParser:
     check.add_argument("--order", type=int, choices=(1, 2), default=1)
     check.add_argument("--modes", default="fwd,rev", help="fwd, rev, or fwd,rev (default)")
     check.add_argument("--rtol", type=float, help="relative tolerance; default: by the dtype")
+    add_derive(commands, EXIT_CODES)
     return parser
 
 
@@ -91,6 +93,8 @@ def check(target: Target, order: int, modes: tuple[str, ...], rtol: float | None
 
 def execute(options: argparse.Namespace) -> int:
     """Run one command; problems are raised."""
+    if options.command == "derive":
+        return run_derive(options)
     target, unused = read_target(options.target, options.args, options.set, options.wrt)
     if unused:
         note(f"note: not a parameter of {target.name}, ignored: {listed(unused)}")
