@@ -16,7 +16,7 @@ import numpy as np
 
 from wengert.core import context, handle, node, record, types
 from wengert.core.op import CONSTANT, ELEMENTWISE, LINEAR, OPS, Op
-from wengert.ops import apply, memory, visit
+from wengert.ops import apply, memory, products, visit
 from wengert.ops.visit import Rule
 
 NAMESPACE: dict[str, Any] = {
@@ -55,7 +55,7 @@ NAMESPACE: dict[str, Any] = {
 
 def _first_use(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     function, op, variant = _pending[name]
-    function.__code__ = _compile(_source(op, name, variant), name)
+    function.__code__ = _compile(source(op, name, variant), name)
     return function(*args, **kwargs)
 
 
@@ -111,7 +111,8 @@ def evaluated_by(op: Op, evaluate: Callable[..., Any], tag: str) -> Any:
     return _function(op, name, "twin")
 
 
-def _source(op: Op, name: str, variant: str) -> str:
+def source(op: Op, name: str, variant: str) -> str:
+    """The text of a recording function."""
     safe = op.name.replace(".", "_")
     evaluation, other = (f"EV_{name}", f", EV_{name}") if variant == "twin" else (f"EV_{safe}", "")
     count = len(op.inputs)
@@ -199,7 +200,7 @@ def _saved(op: Op, need: Any) -> str:
     return f"({value} if {condition} else None)"
 
 
-NAMESPACE.update(INTO=visit.multiply_into, OWN=visit.own, TIMES=visit.multiply_owned)
+NAMESPACE.update(INTO=products.multiply_into, OWN=products.own, TIMES=products.multiply_owned)
 
 
 def pull_function(op: Op) -> Callable[..., None]:

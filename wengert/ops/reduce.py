@@ -19,7 +19,7 @@ from wengert.core.types import FLOAT64, ArrayType, dtype_of, shape_of
 from wengert.ops.contract import conj
 from wengert.ops.kinds import general, linear
 from wengert.ops.memory import fit, read, real_part
-from wengert.ops.visit import absorb
+from wengert.ops.products import absorb
 
 
 def kept_shape(shape: tuple[Any, ...], axis: Any) -> tuple[Any, ...]:
