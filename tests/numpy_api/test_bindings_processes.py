@@ -1,4 +1,4 @@
-"""Bindings among threads, tasks, forks and compiled code; which modules are admitted; the cost."""
+"""Bindings among threads, tasks, forks and compiled code; which modules are admitted."""
 
 import asyncio
 import math
@@ -318,30 +318,3 @@ def test_proxies_and_odd_objects_are_not_woken():
         assert is_marked(trace(lambda: odd.__dict__["q"][Proxy](1)))
     finally:
         del sys.modules["odd_module"], sys.modules["odd_proxy"]
-
-
-# -- cost ------------------------------------------------------------------------------------------
-
-
-def test_cost_of_entering_and_leaving():
-    """Below 25 us with 100 slots, and a few us for a module of a few names."""
-    code = TOY + """
-def cost(fun):
-    def once():
-        b.exit(b.enter(fun))
-    return min(timeit.repeat(once, number=2000, repeat=15)) / 2000 * 1e6
-def f():
-    return np.zeros(1)
-few = cost(f)
-for i in range(60):
-    globals()[f"name{i}"] = np.zeros
-for i in range(37):
-    exec(f"def function{i}(maker=zeros): return maker(1)")
-many = cost(f)
-print(few, many, sum(len(slot.pairs()) for record in b._live for slot in record.slots))
-assert b.call(1, lambda: [name59(1), function36()]) == ["twin"] * 2
-"""
-    few, many, slots = map(float, in_subprocess(code).split())
-    assert slots >= 100
-    assert few < 12, few
-    assert many < 25, many

@@ -95,7 +95,7 @@ def in_subprocess(code, timeout=120):
 
 
 TOY = """
-import builtins, math, os, sys, threading, timeit
+import builtins, math, os, sys, threading
 import numpy as np
 from wengert.core.context import tracing
 from wengert.numpy_api.bindings import Bindings, make_twin
