@@ -21,7 +21,7 @@ def conditions(given: Term, derived: Term) -> list[str]:
             text = condition(t)
             if text:
                 found[text] = None
-    return list(found)
+    return [t for t in found if not (t.endswith(" ≠ 0") and t.replace("≠", ">") in found)]
 
 
 def condition(term: Term) -> str:

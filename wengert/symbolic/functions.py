@@ -158,7 +158,7 @@ define("half", lambda x: zero(x.shape), condition="{} ≠ 0", text="H", latex=r"
 define("floor", lambda x: zero(x.shape), numpy="np.floor", smooth=False)
 define(
     "where",
-    None,
+    lambda c, a, b: zero(c.shape),
     lambda c, a, b: apply("where", c, one_like(a), zero(b.shape)),
     lambda c, a, b: apply("where", c, zero(a.shape), one_like(b)),
     numpy="np.where",

@@ -59,6 +59,8 @@ def scaled(c: Any, form: Form) -> Form:
         return num(c * form.value)
     if form.kind == "scale":
         return scaled(c * form.value, form.args[0])
+    if form.kind == "div" and form.args[0].kind == "num" and c > 0 and isinstance(c, Fraction) and c.denominator == 1:
+        return Form("div", (num(form.args[0].value * c), form.args[1]), rank=form.rank)
     if form.kind == "div" and isinstance(c, Fraction) and c.denominator != 1:
         top, bottom = form.args
         below = scaled(Fraction(c.denominator), bottom)

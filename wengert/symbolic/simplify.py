@@ -26,7 +26,7 @@ def simplified(term: Term) -> Term:
 
 
 def _smallest(term: Term) -> Term:
-    inner = rebuilt(term)
+    inner = rebuilt(chosen(term))
     best, least = inner, size(form_of(inner))
     if least > 600:
         return best
@@ -46,6 +46,34 @@ def _smallest(term: Term) -> Term:
         if cost < least:
             best, least = candidate, cost
     return best
+
+
+def chosen(term: Term) -> Term:
+    """Terms that hold where one condition does, as one choice: where(c, 1, 0) a + where(c, 0, 1) b = where(c, a, b)."""
+    parts = term.terms if isinstance(term, Sum) else ((Fraction(1), term),)
+    axes = tuple(range(term.rank))
+    sizes = dict(enumerate(term.shape))
+    cases: dict[int, list[Any]] = {}
+    rest: list[tuple[Any, Term]] = []
+    for c, t in parts:
+        factors = t.factors if isinstance(t, Prod) else ((t, axes),)
+        at = next((k for k, (f, idx) in enumerate(factors) if isinstance(f, Fn) and f.name == "where" and idx == axes), None)
+        if at is None:
+            rest.append((c, t))
+            continue
+        choice = factors[at][0]
+        assert isinstance(choice, Fn)
+        condition, a, b = choice.args
+        others = [f for k, f in enumerate(factors) if k != at]
+        made = cases.setdefault(condition.ident, [condition, [], []])
+        for place, value in ((1, a), (2, b)):
+            made[place].append((c, contract([*others, (value, axes)], axes, sizes)))
+    if not cases:
+        return term
+    for condition, first, second in cases.values():
+        a, b = add(first, term.shape), add(second, term.shape)
+        rest.append((Fraction(1), a if a is b else functions.apply("where", condition, a, b)))
+    return add(rest, term.shape)
 
 
 def rebuilt(term: Term) -> Term:

@@ -45,7 +45,11 @@ def degree(term: Term) -> Any:
     return None
 
 
-def combined(parts: list[Form], rank: int) -> Form:
+DEEPEST = 3
+"""How often a factor is taken out of what is left after another was."""
+
+
+def combined(parts: list[Form], rank: int, depth: int = 0) -> Form:
     """The sum of forms, factored where that makes it smaller."""
     parts = _merged(parts)
     if not parts:
@@ -54,7 +58,9 @@ def combined(parts: list[Form], rank: int) -> Form:
         return parts[0]
     plain = plain_sum(parts, rank)
     best, least = plain, size(plain)
-    for other in _factored(parts, rank):
+    if depth >= DEEPEST or len(parts) > 12:
+        return plain
+    for other in _factored(parts, rank, depth + 1):
         cost = size(other)
         if cost < least:
             best, least = other, cost
@@ -115,7 +121,7 @@ def leaf(form: Form) -> bool:
     )
 
 
-def _factored(parts: list[Form], rank: int) -> list[Form]:
+def _factored(parts: list[Form], rank: int, depth: int) -> list[Form]:
     found: list[Form] = []
     groups: dict[Any, list[int]] = {}
     lowest: dict[Form, Any] = {}
@@ -136,11 +142,11 @@ def _factored(parts: list[Form], rank: int) -> list[Form]:
             continue
         chosen = [parts[k] for k in places]
         rest = [p for k, p in enumerate(parts) if k not in places]
-        made = _pulled(key, chosen, rank)
+        made = _pulled(key, chosen, rank, depth)
         if made is None:
             continue
         rest.insert(min(places[0], len(rest)), made)
-        found.append(combined(rest, rank) if len(rest) > 1 else made)
+        found.append(combined(rest, rank, depth) if len(rest) > 1 else made)
     return found
 
 
@@ -196,10 +202,10 @@ def _handles(form: Form) -> list[Any]:
     return [("factor", form)]
 
 
-def _pulled(key: Any, parts: list[Form], rank: int) -> Form | None:
+def _pulled(key: Any, parts: list[Form], rank: int, depth: int) -> Form | None:
     kind = key[0]
     if kind == "number":
-        return scaled(Fraction(key[1]), combined([scaled(1 / key[1], p) for p in parts], rank))
+        return scaled(Fraction(key[1]), combined([scaled(1 / key[1], p) for p in parts], rank, depth))
     inner = []
     for p in parts:
         c, f = unscaled(p)
@@ -210,7 +216,7 @@ def _pulled(key: Any, parts: list[Form], rank: int) -> Form | None:
     common = max(r.rank for r in inner)
     if kind == "factor" and any(r.rank != common for r in inner):
         inner = [r if r.rank == common else _filled(r, common) for r in inner]
-    total = combined(inner, common)
+    total = combined(inner, common, depth)
     shared: Form = key[1]
     if kind == "first":
         return chain([(shared, key[2]), (total, False)])

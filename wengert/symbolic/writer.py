@@ -166,6 +166,8 @@ class Writer:
 
     def factors(self, form: Form, flag: bool) -> list[str]:
         """The pieces of a factor of a chain."""
+        if form.kind == "rowsum" and form not in self.named:
+            return self.pieces(self.summed(form), flag)
         if form.kind in ("mat", "outer") and form not in self.named:
             return self.pieces(turned(form) if flag and form.rank == 2 else form, flag)
         text = self.at(form, POWER)
@@ -182,6 +184,8 @@ class Writer:
         """A chain or an outer product as the texts of its factors; ``row`` writes a vector as a row."""
         if form in self.named:
             return self.factors(form, row)
+        if form.kind == "rowsum":
+            return self.pieces(self.summed(form), row)
         if form.kind == "outer":
             return [*self.pieces(form.args[0]), *self.pieces(form.args[1], True)]
         if form.kind == "mat":
@@ -341,13 +345,16 @@ class Writer:
         (count, dim), start, step = form.value
         return self.selection(start, start + step * count, step, dim), ATOM
 
+    def place(self, value: Any) -> str:
+        return self.dimension(value) if isinstance(value, int) else f"({self.dimension(value)})"
+
     def selection(self, start: Any, stop: Any, step: int, dim: Any) -> str:
         first = "" if start == 0 else self.dimension(start)
         last = "" if stop == dim or step < 0 else self.dimension(stop)
         return f"{self.name('I')}[{first}:{last}{'' if step == 1 else f':{step}'}]"
 
     def _unit(self, form: Form) -> Text:
-        return self.index(self.name("e"), self.dimension(form.value[1])), ATOM
+        return self.index(self.name("e"), self.place(form.value[1])), ATOM
 
     def _einsum(self, form: Form) -> Text:
         from wengert.symbolic.indexed import letters_for
