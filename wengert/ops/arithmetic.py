@@ -83,8 +83,8 @@ positive = elementwise(
 
 
 def _fma(a: Any, b: Any, c: Any) -> Any:
-    if hasattr(math, "fma") and not any(type(v) is np.ndarray for v in (a, b, c)):
-        return math.fma(a, b, c)
+    if hasattr(math, "fma") and all(type(v) in (float, np.float64, int) for v in (a, b, c)):
+        return math.fma(a, b, c)  # it computes in double precision only
     return a * b + c
 
 
