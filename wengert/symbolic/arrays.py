@@ -17,6 +17,7 @@ from wengert.symbolic.build import (
     contract,
     count,
     eye,
+    join,
     number,
     ones,
     permute,
@@ -238,15 +239,26 @@ def solve(a: Term, b: Term) -> Term:
 
 def kron(a: Term, b: Term) -> Term:
     """The Kronecker product of two matrices, as the sum over blocks."""
-    from wengert.symbolic.dims import Dim
-
     if a.rank != 2 or b.rank != 2:
         raise WengertValueError("kron needs two matrices")
-    if any(isinstance(d, Dim) for d in (*a.shape, *b.shape)):
-        raise WengertValueError(
-            "kron of matrices with named dimensions has no closed form here; use fixed sizes or einsum"
-        )
-    raise WengertValueError("kron: not available")
+    rows, columns = join(a.shape[0], b.shape[0]), join(a.shape[1], b.shape[1])
+    return contract([(rows, "rik"), (a, "ij"), (b, "kl"), (columns, "cjl")], "rc")
+
+
+def vec(term: Term) -> Term:
+    """The entries of a matrix as one vector, row by row (NumPy's ``ravel``)."""
+    if term.rank < 2:
+        return term
+    if term.rank > 2:
+        raise WengertValueError("ravel of more than two axes has no closed form here")
+    return contract([(join(*term.shape), "rik"), (term, "ik")], "r")
+
+
+def unvec(term: Term, shape: Shape) -> Term:
+    """A vector as a matrix, row by row (NumPy's ``reshape``)."""
+    if term.rank != 1 or len(shape) != 2 or shape[0] * shape[1] != term.shape[0]:
+        raise WengertValueError(f"a reshape from {text_shape(term.shape)} to {text_shape(shape)} is not known here")
+    return contract([(join(*shape), "rik"), (term, "r")], "ik")
 
 
 def norm(term: Term, order: Any = None) -> Term:

@@ -17,6 +17,7 @@ from wengert.symbolic.labels import canonical, is_symmetric, key_of
 from wengert.symbolic.terms import (
     Count,
     Delta,
+    Join,
     Number,
     Prod,
     Select,
@@ -171,6 +172,11 @@ def select(count: Size, dim: Size, start: Size, step: int = 1) -> Term:
     if start == 0 and step == 1 and count == dim:
         return eye(dim)
     return intern(Select, (start, step), (count, dim), start=start, step=step)  # type: ignore[no-any-return]
+
+
+def join(first: Size, second: Size) -> Term:
+    """The tensor that joins axes of sizes ``first`` and ``second`` into one."""
+    return intern(Join, (), (first * second, first, second))  # type: ignore[no-any-return]
 
 
 def count(dim: Size) -> Term:

@@ -101,6 +101,19 @@ class Code:
         last = "" if stop == dim or step < 0 else self.dim(stop)[0]
         return f"np.eye({self.dim(dim)[0]})[{first}:{last}{'' if step == 1 else f':{step}'}]", ATOM
 
+    def _kron(self, form: Form) -> Text:
+        return f"np.kron({self.write(form.args[0])}, {self.write(form.args[1])})", ATOM
+
+    def _vec(self, form: Form) -> Text:
+        return f"np.ravel({self.write(form.args[0])})", ATOM
+
+    def _unvec(self, form: Form) -> Text:
+        return f"np.reshape({self.write(form.args[0])}, {self.shape(form.value)})", ATOM
+
+    def _join(self, form: Form) -> Text:
+        whole = self.dim(form.value[0])[0]
+        return f"np.eye({whole}).reshape({self.shape(form.value)[1:-1]})", ATOM
+
     def _unit(self, form: Form) -> Text:
         return f"np.eye({self.dim(form.value[0])[0]})[{self.dim(form.value[1])[0]}]", ATOM
 
@@ -213,6 +226,8 @@ class Code:
 
     def _matrix(self, form: Form) -> Text:
         inner = self.write(form.args[0])
+        if form.value == "polar":
+            return f"(lambda s: s[0] @ s[2])(np.linalg.svd({inner}, full_matrices=False))", ATOM
         if form.value == "det":
             return f"np.linalg.det({inner})", ATOM
         if form.value == "nuclear":

@@ -116,6 +116,8 @@ def _matrix(node: Matrix, bar: Term, s: tuple[str, ...]) -> Term:
         inverse = (matrix("inv", node.arg), ("j", "i"))
         own = [(node, ())] if node.name == "det" else []
         return contract([(bar, s), *own, inverse], (*s, "i", "j"))
+    if node.name == "nuclear":  # d ||X||_* = <U V', dX> for X = U S V' of full rank
+        return contract([(bar, s), (matrix("polar", node.arg), ("i", "j"))], (*s, "i", "j"))
     raise NoRuleError(f"no closed form: the derivative of {node.name} is not known here")
 
 

@@ -152,13 +152,29 @@ def size(value: Any) -> Size:
     if isinstance(value, Dim):
         return value
     if isinstance(value, str):
-        return int(value) if value.isdecimal() else named(value)
+        return _read(value)
     if isinstance(value, bool) or not hasattr(value, "__index__"):
         raise WengertTypeError(f"a dimension is a name or a positive int, got {value!r}")
     number = int(value.__index__())
     if number < 0:
         raise WengertValueError(f"a dimension cannot be negative, got {number}")
     return number
+
+
+def _read(text: str) -> Size:
+    """A dimension such as ``n``, ``3``, ``2*n + 1`` or ``n - 1``."""
+    total: Any = 0
+    for sign, part in re.findall(r"([+-]?)\s*([^+-]+)", text if len(text) < 200 else "?"):
+        product: Any = 1
+        for word in part.split("*"):
+            name = word.strip()
+            product = product * (int(name) if name.isdecimal() else named(name))
+        total = total - product if sign == "-" else total + product
+    if not isinstance(total, Dim) and total < 0:
+        raise WengertValueError(f"a dimension cannot be negative, got {text!r}")
+    if not text.strip():
+        raise WengertValueError("a dimension is a name or a positive int, got an empty text")
+    return total  # type: ignore[no-any-return]
 
 
 def text_of(value: Size, times: str = "*", power: str = "**") -> str:

@@ -18,6 +18,7 @@ from wengert.symbolic.terms import (
     Count,
     Delta,
     Fn,
+    Join,
     Matrix,
     Prod,
     Reduce,
@@ -89,6 +90,9 @@ def _value(node: Term, found: dict[int, Any], values: Mapping[str, Any], sizes: 
         rows = np.arange(made.shape[0])
         made[rows, sized(node.start, sizes) + node.step * rows] = 1.0
         return made
+    if isinstance(node, Join):
+        whole, first, second = (sized(d, sizes) for d in node.shape)
+        return np.eye(whole).reshape(whole, first, second)
     if isinstance(node, Sum):
         if not node.terms:
             return np.zeros(tuple(sized(d, sizes) for d in node.shape)) if node.shape else 0.0
@@ -209,11 +213,17 @@ def _nuclear(a: Any) -> Any:
     return np.linalg.svd(a, compute_uv=False).sum()
 
 
+def _polar(a: Any) -> Any:
+    u, _, v = np.linalg.svd(a, full_matrices=False)
+    return u @ v
+
+
 MATRICES: dict[str, Callable[..., Any]] = {
     "inv": np.linalg.inv,
     "det": np.linalg.det,
     "logdet": _logdet,
     "nuclear": _nuclear,
+    "polar": _polar,
 }
 
 

@@ -104,5 +104,5 @@ class LatexWriter(Writer):
         return rf"{number} \cdot {rest}" if rest[0].isdigit() else f"{number} {rest}"
 
     def operator(self, sign: str, parts: list[str]) -> str:
-        words = {"⊙": r"\odot", "⊘": r"\oslash", "≥": r"\ge"}
+        words = {"⊙": r"\odot", "⊘": r"\oslash", "≥": r"\ge", "⊗": r"\otimes"}
         return f" {words.get(sign, sign)} ".join(parts)

@@ -21,14 +21,14 @@ from wengert.symbolic.build import (
 )
 from wengert.symbolic.terms import Delta, Matrix, Prod, Reduce, Sum, Term, Var, intern
 
-MATRIX = {"inv", "det", "logdet", "nuclear", "msqrtinv"}
+MATRIX = {"inv", "det", "logdet", "nuclear", "polar"}
 
 
 def matrix(name: str, arg: Term) -> Term:
     """A function of a square matrix in normal form; raises WengertValueError when it is not square."""
-    if arg.rank != 2 or (arg.shape[0] != arg.shape[1] and name != "nuclear"):
+    if arg.rank != 2 or (arg.shape[0] != arg.shape[1] and name not in ("nuclear", "polar")):
         raise WengertValueError(f"{name} needs a square matrix, got shape {arg.shape}")
-    shape = arg.shape if name in ("inv", "msqrtinv") else ()
+    shape = arg.shape if name in ("inv", "polar") else ()
     found = _known(name, arg)
     if found is not None:
         return found

@@ -22,7 +22,7 @@ from wengert.symbolic.build import (
 )
 from wengert.symbolic.dims import Size
 from wengert.symbolic.labels import is_symmetric
-from wengert.symbolic.terms import Delta, Fn, Matrix, Prod, Select, Sum, Term
+from wengert.symbolic.terms import Delta, Fn, Join, Matrix, Prod, Select, Sum, Term
 
 Factors = list[tuple[Term, tuple[Hashable, ...]]]
 
@@ -31,7 +31,7 @@ def combined(flat: Factors, out: tuple[Hashable, ...], sizes: dict[Any, Size]) -
     """The factors after the first rule that applies, or None."""
     if not flat or (len(flat) == 1 and not isinstance(flat[0][0], Sum)):
         return None
-    for rule in (_content, _powers, _exponentials, _inverses, _selections, _components):
+    for rule in (_content, _powers, _exponentials, _inverses, _selections, _joins, _components):
         found = rule(flat, out, sizes)
         if found is not None:
             return found
@@ -180,6 +180,28 @@ def _selections(flat: Factors, out: tuple[Hashable, ...], sizes: dict[Any, Size]
                 return [*rest, (eye(term.shape[0]), (idx[0], at[0]))]
             if _disjoint(term, other):
                 return [*flat, (number(0), ())]
+    return None
+
+
+def _joins(flat: Factors, out: tuple[Hashable, ...], sizes: dict[Any, Size]) -> Factors | None:
+    """Joining two axes and taking the same ones apart again does nothing; so does summing over all of the joined axis."""
+    uses = _uses(flat)
+    places = [(k, t, idx) for k, (t, idx) in enumerate(flat) if isinstance(t, Join)]
+    for k, term, idx in places:
+        for j, other, at in places:
+            if j <= k or other is not term:
+                continue
+            rest = [f for i, f in enumerate(flat) if i not in (j, k)]
+            if idx[0] == at[0] and uses[idx[0]] == 2 and idx[0] not in out:
+                sizes.pop(idx[0], None)
+                return [*rest, (eye(term.shape[1]), (idx[1], at[1])), (eye(term.shape[2]), (idx[2], at[2]))]
+            if idx[1:] == at[1:] and not set(idx[1:]) & set(out) and all(uses[i] == 2 for i in idx[1:]):
+                for i in idx[1:]:
+                    sizes.pop(i, None)
+                return [*rest, (eye(term.shape[0]), (idx[0], at[0]))]
+        if uses[idx[0]] == 1 and idx[0] not in out:
+            sizes.pop(idx[0], None)
+            return [f for i, f in enumerate(flat) if i != k] + [(ones(term.shape[1:]), idx[1:])]
     return None
 
 

@@ -226,6 +226,10 @@ def _reshape(x: Term, shape: tuple[Any, ...]) -> Term:
         idx = [f"i{k}" for k in range(x.rank)]
         out = [next(names) if d != 1 else f"o{k}" for k, d in enumerate(shape)]
         return contract([(x, idx)], out, {o: 1 for o in out if o.startswith("o")})
+    if x.rank == 2 and len(shape) == 1:
+        return arrays.vec(x)
+    if x.rank == 1 and len(shape) == 2 and -1 not in shape:
+        return arrays.unvec(x, shape)
     raise NoRuleError(f"a reshape from {x.shape} to {shape} joins or splits axes, which has no closed form")
 
 

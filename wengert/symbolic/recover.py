@@ -17,6 +17,7 @@ from wengert.symbolic.terms import (
     Count,
     Delta,
     Fn,
+    Join,
     Matrix,
     Prod,
     Reduce,
@@ -54,6 +55,8 @@ def _form(term: Term) -> Form:
         return Form("eye", value=term.shape[0], rank=2)
     if isinstance(term, Select):
         return Form("select", value=(term.shape, term.start, term.step), rank=2)
+    if isinstance(term, Join):
+        return Form("join", value=term.shape, rank=3)
     if isinstance(term, Fn):
         args = tuple(form_of(a) for a in term.args)
         if term.name == "pow":
@@ -76,11 +79,59 @@ def _product(term: Prod) -> Form:
     scalars = [form_of(t) for t, idx in term.factors if not idx]
     items: list[Item] = [(form_of(t), idx) for t, idx in term.factors if idx]
     out = tuple(range(term.rank))
+    if any(isinstance(t, Join) for t, _ in term.factors):
+        items = joined(items, out)
     items = merged(items, out, dict(enumerate(term.sizes)))
     loose = [f for f, idx in items if not idx]
     rest = [(f, idx) for f, idx in items if idx]
     scalars.extend(loose)
     return mul(_gathered(scalars), finished(rest, out, term.sizes))
+
+
+def joined(items: list[Item], out: tuple[int, ...]) -> list[Item]:
+    """Joined axes as Kronecker products, vec and its inverse, where both parts of a join belong to one or two matrices."""
+    while True:
+        uses: dict[int, int] = {}
+        for _, idx in items:
+            for i in idx:
+                uses[i] = uses.get(i, 0) + 1
+        found = _kronecker(items, out, uses) or _vectorised(items, out, uses)
+        if found is None:
+            return items
+        items = found
+
+
+def _inside(idx: tuple[int, ...], out: tuple[int, ...], uses: dict[int, int]) -> bool:
+    return all(uses[i] == 2 and i not in out for i in idx)
+
+
+def _kronecker(items: list[Item], out: tuple[int, ...], uses: dict[int, int]) -> list[Item] | None:
+    places = [k for k, (f, _) in enumerate(items) if f.kind == "join"]
+    for r in places:
+        for c in places:
+            (_, (row, i, k)), (_, (column, j, m)) = items[r], items[c]
+            if r == c or not _inside((i, k, j, m), out, uses):
+                continue
+            left = next((x for x, (f, idx) in enumerate(items) if set(idx) == {i, j} and f.rank == 2), None)
+            right = next((x for x, (f, idx) in enumerate(items) if set(idx) == {k, m} and f.rank == 2), None)
+            if left is None or right is None:
+                continue
+            a, b = (turned(items[x][0]) if items[x][1][0] == second else items[x][0] for x, second in ((left, j), (right, m)))
+            return _replace(items, (r, c, left, right), (Form("kron", (a, b), rank=2), (row, column)))
+    return None
+
+
+def _vectorised(items: list[Item], out: tuple[int, ...], uses: dict[int, int]) -> list[Item] | None:
+    for r, (f, idx) in enumerate(items):
+        if f.kind != "join":
+            continue
+        row, i, k = idx
+        for x, (g, at) in enumerate(items):
+            if len(at) == 2 and set(at) == {i, k} and _inside((i, k), out, uses):
+                return _replace(items, (r, x), (Form("vec", (g if at == (i, k) else turned(g),), rank=1), (row,)))
+            if at == (row,) and _inside((row,), out, uses):
+                return _replace(items, (r, x), (Form("unvec", (g,), f.value[1:], 2), (i, k)))
+    return None
 
 
 def _gathered(scalars: list[Form]) -> list[Form]:

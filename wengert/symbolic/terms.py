@@ -82,6 +82,12 @@ class Select(Term):
     step: int
 
 
+class Join(Term):
+    """The 0/1 tensor J[r, i, k] that is one where r = i * p + k: it makes one axis of two (Kronecker products, vec)."""
+
+    __slots__ = ()
+
+
 class Sum(Term):
     """A linear combination of terms of one shape; no terms at all is zero."""
 

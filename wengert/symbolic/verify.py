@@ -63,7 +63,7 @@ def sample(variable: Var, sizes: Mapping[str, int], rng: np.random.Generator, ki
 def smooth(term: Term) -> bool:
     """Whether a complex step passes through every function of a term."""
     return not any(
-        (isinstance(t, Matrix) and t.name == "nuclear")
+        (isinstance(t, Matrix) and t.name in ("nuclear", "polar"))
         or (isinstance(t, Fn) and t.name in ("gammaln", "digamma", "trigamma", "power", "arctan2"))
         for t in ordered(term)
     )
@@ -71,7 +71,7 @@ def smooth(term: Term) -> bool:
 
 def regular(term: Term, values: dict[str, Any], sizes: Mapping[str, int]) -> bool:
     """Whether every matrix that is inverted, or whose determinant is taken, is far from singular."""
-    inner = [t.arg for t in ordered(term) if isinstance(t, Matrix) and t.name != "nuclear"]
+    inner = [t.arg for t in ordered(term) if isinstance(t, Matrix) and t.name not in ("nuclear", "polar")]
     return all(np.linalg.cond(evaluate(a, values, sizes)) < 1e6 for a in inner)
 
 

@@ -301,6 +301,8 @@ class Writer:
         return self._mat(self.summed(form))
 
     def _matrix(self, form: Form) -> Text:
+        if form.value == "polar":
+            return self.call("polar", self.write(form.args[0])), ATOM
         word = {"logdet": "log det", "nuclear": "nuclear"}.get(form.value, form.value)
         if form.value == "nuclear":
             return self.fence("norm*", self.write(form.args[0])), ATOM
@@ -352,6 +354,18 @@ class Writer:
         first = "" if start == 0 else self.dimension(start)
         last = "" if stop == dim or step < 0 else self.dimension(stop)
         return f"{self.name('I')}[{first}:{last}{'' if step == 1 else f':{step}'}]"
+
+    def _kron(self, form: Form) -> Text:
+        return self.operator("⊗", [self.at(a, POWER) for a in form.args]), MUL
+
+    def _vec(self, form: Form) -> Text:
+        return self.call("vec", self.write(form.args[0])), ATOM
+
+    def _unvec(self, form: Form) -> Text:
+        return self.call("mat", self.write(form.args[0])), ATOM
+
+    def _join(self, form: Form) -> Text:
+        return self.name("J"), ATOM
 
     def _unit(self, form: Form) -> Text:
         return self.index(self.name("e"), self.place(form.value[1])), ATOM
