@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import Any
 
+import numpy as np
+
 from wengert.core.errors import NoRuleError
 from wengert.symbolic.dims import Dim
 from wengert.symbolic.functions import FUNCTIONS
@@ -322,7 +324,16 @@ class Code:
         letters = "ijklmnabcdefghopqrstuvwxyz"
         spec = ",".join("".join(letters[i] for i in idx) for idx in places) + "->" + letters[:rank]
         words = ", ".join(self.write(f) for f in form.args)
-        return f"np.einsum('{spec}', {words})", ATOM
+        best = f", optimize={path_of(spec)}" if len(form.args) > 2 and rank > 2 else ""
+        return f"np.einsum('{spec}', {words}{best})", ATOM
+
+
+def path_of(spec: str) -> list[Any]:
+    """An order of pairwise contractions that is good where summed dimensions are the long ones, found once, when the source is written."""
+    left, out = spec.split("->")
+    shapes = [tuple(24 if c in out else 96 for c in word) for word in left.split(",")]
+    found = np.einsum_path(spec, *(np.broadcast_to(0.0, s) for s in shapes), optimize="optimal" if len(shapes) < 6 else "greedy")
+    return [found[0][0], *(tuple(int(k) for k in step) for step in found[0][1:])]
 
 
 def _broadcasts(form: Form) -> bool:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from wengert.core.errors import WengertTypeError, WengertValueError
+from wengert.symbolic import dense
 from wengert.symbolic.code import Code
 from wengert.symbolic.dims import Dim, sized
 from wengert.symbolic.evaluate import sizes_of
@@ -21,7 +22,7 @@ from wengert.symbolic.names import shared, worth_a_line, worth_a_word
 from wengert.symbolic.notation import Form
 from wengert.symbolic.notation import size as node_count
 from wengert.symbolic.recover import form_of
-from wengert.symbolic.simplify import simplified
+from wengert.symbolic.simplify import expanded, simplified
 from wengert.symbolic.terms import Term, Var, ordered, variables
 from wengert.symbolic.writer import Writer
 
@@ -145,10 +146,15 @@ class Derivative:
         """The form as a function in source, which needs NumPy only; parts that occur twice are computed once."""
         lines = []
         done: dict[Form, str] = {}
-        for word, f in shared(self.form, [*self.free, "np", "special"], worth_a_line):
+        form = self.form
+        if form.rank > 2:  # multiplied out: no large tensor in between
+            form = form_of(expanded(self._laid.term))
+        for word, f in shared(form, [*self.free, "np", "special", "filled"], worth_a_line):
             lines.append(f"    {word} = {Code(self._sizes(), done).write(f)}")
             done[f] = word
-        lines.append(f"    return {Code(self._sizes(), done).write(self.form)}")
+        code = Code(self._sizes(), done)
+        filled = dense.lines(form, self._laid.shape, code)
+        lines.extend(f"    {line}" for line in filled or [f"return {code.write(form)}"])
         body = "\n".join(lines)
         head = "import numpy as np\n" + ("from scipy import special\n" if "special." in body else "")
         return f"{head}\n\ndef {name}({', '.join([*self.free, *self._missing()])}):\n{body}\n"
