@@ -1,12 +1,13 @@
-"""The eager walk: run the function on handles, sweep the recorded nodes backwards (or push tangents forwards), give plain values back.
+"""The eager walk: run the function on handles, sweep the nodes backwards (or push tangents), give plain values back.
 
-Imports core, numpy_api and ops. Invariant: bindings, frames and collector thresholds are restored on every way out, and no
-handle of a finished trace is returned.
+Imports core, numpy_api and ops. Invariant: bindings, frames and collector thresholds are restored on every way out, and
+no handle of a finished trace is returned.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -81,7 +82,10 @@ def outer_watching() -> bool:
 
 
 def reverse_trace(
-    fun: Callable[..., Any], leaves: Sequence[Any], rebuild: Callable[[list[Any]], tuple[Sequence[Any], dict[str, Any]]], where: Any,
+    fun: Callable[..., Any],
+    leaves: Sequence[Any],
+    rebuild: Callable[[list[Any]], tuple[Sequence[Any], dict[str, Any]]],
+    where: Any,
     kinks: Any = None,
 ) -> tuple[Frame, list[Any], Any]:
     """Run ``fun`` on fresh roots for ``leaves``; returns the still live frame, the roots and the output tree.
@@ -106,7 +110,13 @@ def finish(frame: Frame) -> None:
 
 
 def sweep_back(
-    frame: Frame, outputs: list[Any], cotangents: Sequence[Any], roots: Sequence[Any], *, keep: bool = False, release: bool = False
+    frame: Frame,
+    outputs: list[Any],
+    cotangents: Sequence[Any],
+    roots: Sequence[Any],
+    *,
+    keep: bool = False,
+    release: bool = False,
 ) -> list[Any]:
     """The cotangents of the roots, given those of the outputs (handles or raw values); None where nothing arrives.
 
@@ -128,13 +138,30 @@ def sweep_back(
         inner, outer = sweep.dependence(order, root_nodes, frame.start)
         lifted = bool(outer) or any(map(is_handle, cotangents))
     if not keep:
-        keep = any(node.op.zeroes for node in order)
+        for node in order:
+            if node.op.zeroes:
+                keep = True
+                break
     release = release and not keep and not lifted
     if release:
         nodes.clear()
-    found = _run(order, outputs, cotangents, root_nodes, inner, outer, frame, lifted=lifted, keep=keep, careful=False, release=release)
+    found = _run(
+        order,
+        outputs,
+        cotangents,
+        root_nodes,
+        inner,
+        outer,
+        frame,
+        lifted=lifted,
+        keep=keep,
+        careful=False,
+        release=release,
+    )
     if keep and not all(map(_finite, found)):
-        found = _run(order, outputs, cotangents, root_nodes, inner, outer, frame, lifted=lifted, keep=True, careful=True)
+        found = _run(
+            order, outputs, cotangents, root_nodes, inner, outer, frame, lifted=lifted, keep=True, careful=True
+        )
     return found
 
 
@@ -142,13 +169,25 @@ def _finite(ct: Any) -> bool:
     if ct is None:
         return True
     value = ct.value if is_handle(ct) else ct
-    # The sum is finite only if every element is (an overflow of the sum merely costs a second sweep).
-    return bool(np.isfinite(np.add.reduce(value, axis=None))) if type(value) is np.ndarray else bool(np.isfinite(value))
+    if type(value) is np.ndarray and value.dtype.kind == "f":
+        # The sum of squares is finite only if every element is (its overflow merely costs a second sweep).
+        return isfinite(np.vdot(value, value))
+    return bool(np.all(np.isfinite(value)))
 
 
 def _run(
-    order: list[Node], outputs: list[Any], cotangents: Sequence[Any], roots: Sequence[Node], inner: set[Node], outer: set[Node],
-    frame: Frame, *, lifted: bool, keep: bool, careful: bool, release: bool = False,
+    order: list[Node],
+    outputs: list[Any],
+    cotangents: Sequence[Any],
+    roots: Sequence[Node],
+    inner: set[Node],
+    outer: set[Node],
+    frame: Frame,
+    *,
+    lifted: bool,
+    keep: bool,
+    careful: bool,
+    release: bool = False,
 ) -> list[Any]:
     state = sweep.Sweep(careful=careful, lifted=lifted)
     for o, ct in zip(outputs, cotangents, strict=True):
@@ -194,8 +233,7 @@ def outward(value: Any) -> Any:
         sync(value)
     if tracing.get() is not None and value.node is not None:
         return value
-    plain = value.value
-    return plain
+    return value.value
 
 
 def flat_output(out: Any) -> tuple[list[Any], Structure]:
@@ -204,4 +242,14 @@ def flat_output(out: Any) -> tuple[list[Any], Structure]:
     return [settled(leaf) for leaf in leaves], structure
 
 
-__all__ = ["FORWARD", "SWITCH", "Traced", "as_gradient", "call", "flat_output", "outward", "reverse_trace", "sweep_back"]
+__all__ = [
+    "FORWARD",
+    "SWITCH",
+    "Traced",
+    "as_gradient",
+    "call",
+    "flat_output",
+    "outward",
+    "reverse_trace",
+    "sweep_back",
+]
