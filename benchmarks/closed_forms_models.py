@@ -1,4 +1,4 @@
-"""Cases for closed forms from statistics and machine learning: regressions, classifiers, networks, factorisations, Gaussians.
+"""Cases for closed forms from statistics and learning: regressions, classifiers, networks, factors, Gaussians.
 
 May import closed_forms_cases. Invariant: as there, every expected form was written by hand.
 """

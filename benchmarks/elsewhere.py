@@ -1,7 +1,7 @@
 """A peer in a process of its own, measured in turn with ours: neither sees the other's settings of the C library.
 
-May import the standard library only. Invariant: the process is forked before the first measurement, so both run on the same
-processor with the same data, one at a time.
+May import the standard library only. Invariant: the process is forked before the first measurement, so both run on the
+same processor with the same data, one at a time.
 """
 
 from __future__ import annotations

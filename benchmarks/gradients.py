@@ -1,8 +1,8 @@
 """Uncompiled gradients against HIPS autograd: the same source, one run, one thread, interleaved medians.
 
-Each tool has a process of its own (forked, measured in turn), because wengert tells the C library to keep freed memory, from
-which autograd would profit too. May import wengert's public API and autograd (lazily: without it ours is timed alone).
-Invariant: no time is reported before values and gradients of the two agree to 1e-10.
+Each tool has a process of its own (forked, measured in turn), because wengert tells the C library to keep freed memory,
+from which autograd would profit too. May import wengert's public API and autograd (lazily: without it ours is timed
+alone). Invariant: no time is reported before values and gradients of the two agree to 1e-10.
 """
 
 from __future__ import annotations

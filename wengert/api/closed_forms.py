@@ -1,7 +1,7 @@
 """Closed forms for users: variables with named dimensions, formulas, and their derivatives in textbook notation.
 
-Imports symbolic, inside the functions, so that importing wengert stays cheap. Invariant: with ``check=True`` (the default) no form
-is returned that was not compared with a numeric derivative.
+Imports symbolic, inside the functions, so that importing wengert stays cheap. Invariant: with ``check=True`` (the
+default) no form is returned that was not compared with a numeric derivative.
 """
 
 from __future__ import annotations
@@ -103,8 +103,8 @@ def D(
 ) -> Derivative:
     """The derivative of a formula by a variable, in closed form.
 
-    ``expression`` is an expression or a text (then ``syntax`` and shapes as in ``parse``); ``wrt`` a variable or its name; ``layout``
-    one of jacobian (axes of the value, then of the variable), gradient, numerator, denominator.
+    ``expression`` is an expression or a text (then ``syntax`` and shapes as in ``parse``); ``wrt`` a variable or its
+    name; ``layout`` one of jacobian (axes of the value, then of the variable), gradient, numerator, denominator.
 
     >>> import wengert as wg
     >>> wg.D("4*x**3 + x**2 + 3", "x")
@@ -112,8 +112,8 @@ def D(
     >>> wg.D("(X @ w - y) @ (X @ w - y)", "w", X=("m", "n"), w="n", y="m")
     2 Xᵀ(Xw − y)   shape (n,)
 
-    Raises FormulaError for a formula that cannot be read, WengertValueError for a variable that does not occur, NoRuleError where no
-    closed form is known, CheckError where the form found differs from the numeric derivative.
+    Raises FormulaError for a formula that cannot be read, WengertValueError for a variable that does not occur,
+    NoRuleError where no closed form is known, CheckError where the form found differs from the numeric derivative.
     """
     term, free = _read(expression, syntax, {**(shapes or {}), **more_shapes})
     return _derived(term, free, wrt, order, layout, check)
@@ -130,8 +130,8 @@ def closed_form(
 ) -> Derivative:
     """The derivative, in closed form, of a NumPy function by one of its arguments.
 
-    ``shapes`` names the dimensions of every argument. The function is recorded at three sets of pairwise different sizes; what
-    depends on them is found again as a polynomial in the names.
+    ``shapes`` names the dimensions of every argument. The function is recorded at three sets of pairwise different
+    sizes; what depends on them is found again as a polynomial in the names.
 
     >>> import numpy as np
     >>> import wengert as wg
@@ -140,8 +140,8 @@ def closed_form(
     >>> wg.closed_form(loss, "w", shapes={"w": "n", "X": ("m", "n"), "y": "m"})
     2 Xᵀ(Xw − y) / m   shape (n,)
 
-    Raises WengertValueError where the function decides by values (``if``, ``while``) or runs a loop of varying length, NoRuleError,
-    naming the step and its line, where an operation has no closed form.
+    Raises WengertValueError where the function decides by values (``if``, ``while``) or runs a loop of varying length,
+    NoRuleError, naming the step and its line, where an operation has no closed form.
     """
     from wengert.symbolic.vocabulary import declared
 

@@ -93,10 +93,17 @@ def annotated(function: Any) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, parameter in inspect.signature(function).parameters.items():
         note = parameter.annotation
-        if isinstance(note, str) and re.fullmatch(r"[\"']?(\w+([ ,]+\w+)*)?[\"']?", note) and note not in ("float", "int", "Any"):
+        if (
+            isinstance(note, str)
+            and re.fullmatch(r"[\"']?(\w+([ ,]+\w+)*)?[\"']?", note)
+            and note not in ("float", "int", "Any")
+        ):
             found[name] = note.strip("\"'")
         elif note in (float, "float"):
             found[name] = ()
         elif parameter.default is inspect.Parameter.empty:
-            raise Problem(f"the shape of {name} is not known: give --shape {name}:m,n, or --args with arrays, or annotate it as {name}: \"m n\"")
+            raise Problem(
+                f"the shape of {name} is not known: give --shape {name}:m,n, or --args with arrays, "
+                f'or annotate it as {name}: "m n"'
+            )
     return found

@@ -17,7 +17,8 @@ from wengert.core.op import CONSTANT, CONTROL, ELEMENTWISE, GENERAL, LINEAR, Op
 from wengert.core.record import live_node, plain, record
 from wengert.core.types import CONSTANTS, ArrayType
 from wengert.ops.memory import sync
-from wengert.ops.visit import Rule, stub
+from wengert.ops.residuals import Rule
+from wengert.ops.visit import stub
 
 
 def special(

@@ -16,8 +16,8 @@ import numpy as np
 
 from wengert.core import context, handle, node, record, types
 from wengert.core.op import CONSTANT, ELEMENTWISE, LINEAR, OPS, Op
-from wengert.ops import apply, memory, products, visit
-from wengert.ops.visit import Rule
+from wengert.ops import apply, memory, products, residuals, visit
+from wengert.ops.residuals import Rule
 
 NAMESPACE: dict[str, Any] = {
     "__name__": "wengert.generated",
@@ -42,7 +42,7 @@ NAMESPACE: dict[str, Any] = {
     "FOREIGN": apply.foreign,
     "FOREIGN_OPERATOR": apply.foreign_operator,
     "PLAIN": record.plain,
-    "META": visit.meta_fast,
+    "META": residuals.meta_fast,
     "SHAPE": types.shape_of,
     "PULL_E": visit.pull_elementwise,
     "NO_RULE": visit.no_rule,
@@ -247,8 +247,10 @@ def _contribution(op: Op, k: int, rule: Any, where: dict[str, str], safe: str) -
         rivals = [j for j, other in enumerate(op.rules) if j > k or (j < k and other == 1)]
         last = " and ".join(f"a{j} is None" for j in rivals) or "True"
         return [
-            f"c = ct * {arguments} if type(ct) is not ND or ct.size < 8192 or not ({last}) "
-            f"else TIMES(sw, n, ct, {arguments})"
+            (
+                f"c = ct * {arguments} if type(ct) is not ND or ct.size < 8192 or not ({last}) "
+                f"else TIMES(sw, n, ct, {arguments})"
+            )
         ]
     for w in dict.fromkeys(rule.wants):
         call = call.replace(where[w], where[w])

@@ -15,7 +15,7 @@ import numpy as np
 
 from wengert.core.op import CONSTANT, ELEMENTWISE, GENERAL, LINEAR, Op
 from wengert.core.types import ArrayType, broadcast_shapes, dtype_of
-from wengert.ops import visit
+from wengert.ops import residuals, visit
 from wengert.ops.apply import many
 from wengert.ops.generate import recorder
 
@@ -154,9 +154,9 @@ def _build(
         raise TypeError(f"{name}: {sorted(clash)} are inputs and parameters at once")
     fields.setdefault("outputs", ())
     op = Op(name=name, kind=kind, inputs=names, params=params, evaluate=evaluate, rules=rules, **fields)
-    op.needs = visit.needs_of(op)
+    op.needs = residuals.needs_of(op)
     op.saved_from = (*(need.origin for need in op.needs), None)
-    op.save = lambda values, y, p, mask: visit.save(op, values, y, mask)
+    op.save = lambda values, y, p, mask: residuals.save(op, values, y, mask)
     return op
 
 
@@ -166,7 +166,7 @@ def _rule(name: str, rule: Any, inputs: tuple[str, ...], extra: tuple[str, ...])
     wanted = tuple(inspect.signature(rule).parameters)
     if unknown := [w for w in wanted if w not in inputs and w not in extra]:
         raise TypeError(f"{name}: its rule asks for {unknown}, known are {[*inputs, *extra]}")
-    return visit.Rule(rule, wanted)
+    return residuals.Rule(rule, wanted)
 
 
 _dtypes: dict[Any, Any] = {}

@@ -1,6 +1,7 @@
-"""Products of cotangents and tangents with partial derivatives: cheap where the partial is 1, in place where the memory is ours.
+"""Products of cotangents and tangents with partial derivatives: cheap where it is 1, in place where the memory is ours.
 
-Imports core. Invariant: a residual is never written to, and an exactly zero cotangent stays zero where that is asked for.
+Imports core. Invariant: a residual is never written to, and an exactly zero cotangent stays zero where that is asked
+for.
 """
 
 from __future__ import annotations
@@ -31,8 +32,13 @@ def multiply_into(ct: Any, p: Any, *residuals: Any) -> Any:
     if type(ct) is np.ndarray and _is_one(ct, p):
         return p if not any(p is r for r in residuals) else p.view()
     if (
-        type(ct) is np.ndarray and type(p) is np.ndarray and ct.dtype is p.dtype and ct.shape == p.shape and p.base is None
-        and p.flags.writeable and not any(p is r for r in residuals)
+        type(ct) is np.ndarray
+        and type(p) is np.ndarray
+        and ct.dtype is p.dtype
+        and ct.shape == p.shape
+        and p.base is None
+        and p.flags.writeable
+        and not any(p is r for r in residuals)
     ):
         return np.multiply(ct, p, out=p)
     return ct * p
@@ -53,12 +59,16 @@ def multiply_owned(sweep: Sweep, node: Any, ct: Any, factor: Any) -> Any:
 def _is_one(ct: np.ndarray[Any, Any], other: Any) -> bool:
     """Whether a cotangent is a spread 1.0 (that of a sum), so that a product with it is the other factor."""
     return (
-        not any(ct.strides) and ct.dtype is other.dtype and ct.shape == other.shape and ct.size > 0 and ct.item(0) == 1.0
+        not any(ct.strides)
+        and ct.dtype is other.dtype
+        and ct.shape == other.shape
+        and ct.size > 0
+        and ct.item(0) == 1.0
     )
 
 
 def own(sweep: Sweep, node: Any, parent: Any, made: Any, ct: Any, alone: bool) -> None:
-    """Note that a large cotangent just made for ``parent`` is exclusively ours: fresh, or handed on by its only user."""
+    """Note that a large cotangent just made for ``parent`` is exclusively ours: fresh, or of its only user."""
     if not freed.asked and made.nbytes > 1 << 20:
         freed.keep()
     if made is ct:
@@ -83,11 +93,13 @@ def absorb(ct: Any, p: Any) -> Any:
 
 
 def finite_product(t: Any, p: Any) -> Any:
+    """``t * p``; an exact zero of ``t`` absorbs where that is not finite."""
     part = times(t, p)
     return part if is_finite(part) else absorb(t, p)
 
 
 def is_finite(part: Any) -> bool:
+    """Whether a value has neither infinities nor NaN, in one pass over it."""
     value = part.value if is_handle(part) else part
     if type(value) is np.ndarray:
         with np.errstate(all="ignore"):

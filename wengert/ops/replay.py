@@ -19,11 +19,11 @@ from wengert.core.op import CONSTANT, ELEMENTWISE, GENERAL, LINEAR
 from wengert.core.structure import ITEM
 from wengert.core.sweep import Sweep
 from wengert.core.types import ArrayType
-from wengert.ops.visit import is_identity
 from wengert.ops.memory import ADD_AT, GET, UPDATE
 from wengert.ops.recompute import Call, cotangents, lend, plain, take_back
+from wengert.ops.residuals import Rule
 from wengert.ops.steps import run_step
-from wengert.ops.visit import Rule, stub
+from wengert.ops.visit import is_identity, stub
 
 _QUICK = frozenset(
     {

@@ -1,13 +1,15 @@
-"""The two visitors, derived from one derivative fact: ``pull`` (reverse) and ``push`` (forward), and the residuals both read.
+"""The two visitors, derived from one derivative fact, ``pull`` (reverse) and ``push`` (forward).
 
-Rules call operations and operators only, so the same rule runs on raw values (evaluated at once) and on handles (recorded).
-Imports core, ``memory``. Invariant: the JVP of a GENERAL operation is transposed on a type-only dummy, never on values.
+Rules call operations and operators only, so the same rule runs on raw values (evaluated at once) and on handles
+(recorded). Imports core, ``memory``, ``residuals``. Invariant: the JVP of a GENERAL operation is transposed on a
+type-only dummy, never on values.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -15,96 +17,13 @@ from wengert.core import context
 from wengert.core.errors import NoRuleError, error_at
 from wengert.core.handle import handle, is_handle
 from wengert.core.node import RichNode
-from wengert.core.op import CONSTANT, ELEMENTWISE, GENERAL, LINEAR, Op
-from wengert.core.record import keep_constant
+from wengert.core.op import CONSTANT, Op
 from wengert.core.structure import ROOT
 from wengert.core.sweep import Sweep, dependence, reachable, run, run_lifted
-from wengert.core.types import FLOAT64, FLOATS, ArrayType, dtype_of, shape_of
+from wengert.core.types import FLOATS, ArrayType, dtype_of, shape_of
 from wengert.ops.memory import fit, read, real_part
 from wengert.ops.products import absorb, finite_product, is_finite, multiply_into, times
-
-
-class Rule(NamedTuple):
-    """A derivative fact and the names it asks for."""
-
-    function: Callable[..., Any]
-    wants: tuple[str, ...]
-
-
-class Need(NamedTuple):
-    """One residual: what it is called, where it comes from, and the inputs whose derivative asks for it."""
-
-    name: str
-    origin: int | None
-    shape_of: int | None
-    users: tuple[int, ...]
-
-
-def needs_of(op: Op) -> tuple[Need, ...]:
-    """The residuals an operation saves, read off the parameter names of its rules."""
-    found: dict[str, list[int]] = {}
-    for k, rule in enumerate(op.rules):
-        if isinstance(rule, Rule):
-            for want in rule.wants:
-                if want != "ct" and want not in op.params and not (op.kind == GENERAL and want[1:] in op.inputs
-                                                                   and want[0] == "d" and want not in op.inputs):
-                    found.setdefault(want, []).append(k)
-    needs = []
-    for name, users in found.items():
-        if name == "y":
-            needs.append(Need(name, -1, None, tuple(users)))
-        elif name in op.inputs:
-            needs.append(Need(name, op.inputs.index(name), None, tuple(users)))
-        else:
-            needs.append(Need(name, None, op.inputs.index(name.removesuffix("_shape")), tuple(users)))
-    return tuple(needs)
-
-
-def save(op: Op, values: Sequence[Any], y: Any, mask: Sequence[bool]) -> tuple[Any, ...]:
-    """The residuals of one step, the types last (None when all is float64 and nothing was broadcast)."""
-    out: list[Any] = []
-    for need in op.needs:
-        if not any(mask[k] for k in need.users):
-            out.append(None)
-        elif need.origin is None:
-            out.append(shape_of(values[need.shape_of or 0]))
-        else:
-            out.append(y if need.origin < 0 else values[need.origin])
-    out.append(meta(op, values, y, mask))
-    return tuple(out)
-
-
-class Meta(NamedTuple):
-    """Shapes and dtypes of the active inputs, and whether complex numbers took part."""
-
-    types: tuple[Any, ...]
-    is_complex: bool
-
-
-def meta(op: Op, values: Sequence[Any], y: Any, mask: Sequence[bool]) -> Meta | None:
-    """What a pull must know beyond the residuals; None in the ordinary case (float64, nothing broadcast)."""
-    plain = op.kind != GENERAL or bool(op.lean)
-    y_shape = None if op.outputs else shape_of(y)
-    is_complex = any(dtype_of(part).kind == "c" for part in (y if op.outputs else (y,)))
-    types: list[Any] = []
-    for value, active in zip(values, mask, strict=True):
-        if not active:
-            types.append(None)
-            is_complex = is_complex or (type(value) not in (str, tuple) and dtype_of(value).kind == "c")
-            continue
-        shape, dtype = shape_of(value), dtype_of(value)
-        types.append((shape, dtype))
-        is_complex = is_complex or dtype.kind == "c"
-        if dtype is not FLOAT64 or (op.kind == ELEMENTWISE and shape != y_shape):
-            plain = False
-    if plain and not is_complex and not op.outputs and dtype_of(y) is FLOAT64:
-        return None
-    return Meta(tuple(types), is_complex)
-
-
-def meta_fast(op: Op, values: tuple[Any, ...], nodes: tuple[Any, ...], y: Any) -> Meta | None:
-    """``meta`` for generated code."""
-    return meta(op, values, y, tuple(n is not None for n in nodes))
+from wengert.ops.residuals import Meta, Rule, meta
 
 
 def lazy_pull(op: Op) -> Callable[..., None]:
@@ -123,7 +42,7 @@ def lazy_pull(op: Op) -> Callable[..., None]:
 
 
 def no_rule(op: Op, k: int, node: Any = None) -> Any:
-    """Raise: this input of the operation has no derivative rule; zero where the input is a recorded constant (a mask, an index)."""
+    """Raise: this input has no derivative rule; zero where it is a recorded constant (a mask, an index)."""
     if node is not None and node.inputs[k].op.kind == CONSTANT:
         return 0.0
     raise error_at(
@@ -276,7 +195,9 @@ def make_variadic(op: Op, *, joint: bool) -> None:
 
     def push(values: Sequence[Any], y: Any, params: Sequence[Any], tangents: Sequence[Any], mask: Any) -> Any:
         if joint:
-            return op.record([_zeros_like(v) if t is None else t for v, t in zip(values, tangents, strict=True)], *params)
+            return op.record(
+                [_zeros_like(v) if t is None else t for v, t in zip(values, tangents, strict=True)], *params
+            )
         total = None
         for k, t in enumerate(tangents):
             if t is not None:
@@ -327,6 +248,10 @@ def push_general(op: Op, values: Sequence[Any], y: Any, params: Sequence[Any], t
     return total
 
 
+def _moved(op: Op, rule: Rule, find: Callable[[str], Any], params: Sequence[Any], tangent: Any) -> Any:
+    return rule.function(*_arguments(op, rule, find, params, tangent))
+
+
 def pull_general(op: Op, node: Any, ct: Any, sweep: Sweep) -> None:
     """Record the JVP on a type-only tangent and sweep that back."""
     saved = node.saved
@@ -340,10 +265,8 @@ def pull_general(op: Op, node: Any, ct: Any, sweep: Sweep) -> None:
             no_rule(op, k, node)
             continue
         shape, dtype = info.types[k]
-        ct_k = transpose(
-            lambda t, rule=rule: rule.function(*_arguments(op, rule, slots.__getitem__, node.params, t)),
-            ArrayType(shape, dtype), ct, sweep,
-        )
+        push = partial(_moved, op, rule, slots.__getitem__, node.params)
+        ct_k = transpose(push, ArrayType(shape, dtype), ct, sweep)
         if ct_k is not None:
             sweep.add(parent, fit(ct_k, shape, dtype))
 
@@ -396,6 +319,3 @@ def transpose_many(
         run(order, inner_sweep, keep=False)
     sweep.pulled += inner_sweep.pulled
     return [inner_sweep.cts.get(root) for root in roots]
-
-
-__all__ = ["LINEAR", "Need", "Rule", "keep_constant", "save"]
