@@ -27,6 +27,7 @@ NAMES = (
     "import_time",
     "entering",
     "recomputation",
+    "closed_forms",
 )
 HEAD = """# Measured figures
 

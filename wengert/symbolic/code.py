@@ -333,7 +333,10 @@ def path_of(spec: str) -> list[Any]:
     left, out = spec.split("->")
     shapes = [tuple(24 if c in out else 96 for c in word) for word in left.split(",")]
     found = np.einsum_path(spec, *(np.broadcast_to(0.0, s) for s in shapes), optimize="optimal" if len(shapes) < 6 else "greedy")
-    return [found[0][0], *(tuple(int(k) for k in step) for step in found[0][1:])]
+    steps: list[tuple[int, ...]] = []
+    for step in found[0][1:]:
+        steps.extend([tuple(int(k) for k in step)] if len(step) < 3 else [(0, 1)] * (len(step) - 1))  # pairs reach the BLAS
+    return [found[0][0], *steps]
 
 
 def _broadcasts(form: Form) -> bool:

@@ -104,7 +104,8 @@ def plain_sum(parts: Sequence[Form], rank: int) -> Form:
     first = next((k for k, p in enumerate(inner) if unscaled(p)[0] > 0), 0)
     inner.insert(0, inner.pop(first))
     if inner[0].kind == "T":
-        inner.sort(key=lambda f: f.kind == "T")
+        turned_last = sorted(inner, key=lambda f: f.kind == "T")
+        inner = turned_last if unscaled(turned_last[0])[0] > 0 else inner
     return scaled(content, Form("add", tuple(inner), rank=rank))
 
 

@@ -1,0 +1,175 @@
+"""Closed forms: how many cases are solved, how long their printed forms are, how long it takes, and what evaluating Hessians costs.
+
+May import NumPy, the cases, wengert, and JAX where it is installed. Invariant: a case counts as solved only when its value agrees with
+differences of the formula run by plain NumPy; a refusal counts as unsolved, a wrong value as wrong.
+"""
+
+from __future__ import annotations
+
+import ast
+import math
+import statistics
+import time
+from typing import Any
+
+import numpy as np
+
+import wengert as wg
+from benchmarks.closed_forms_cases import IDENTITIES, Case
+from benchmarks.closed_forms_models import MODELS
+from benchmarks.measure import Limit, Table, interleaved, main
+
+CASES = [*IDENTITIES, *MODELS]
+
+
+def nodes(text: str) -> int:
+    """Leaves and operations of a hand-written form; a function call is one."""
+    tree = list(ast.walk(ast.parse(text)))
+    kinds = (ast.BinOp, ast.UnaryOp, ast.Name, ast.Constant, ast.Attribute)
+    return sum(isinstance(x, kinds) for x in tree) - sum(isinstance(x, ast.keyword) for x in tree)
+
+
+def derived(case: Case) -> Any:
+    """The form of a case."""
+    shapes = dict(case.shapes or {})
+    if case.facts:
+        name, fact = case.facts.split(": ")
+        shapes[name] = wg.var(name, shapes[name], **{fact.replace(" ", "_"): True})
+    return wg.D(case.text, case.wrt, case.order, shapes=shapes)
+
+
+def measure(quick: bool) -> Table:
+    """The table and its limits."""
+    solved = {1: 0, 2: 0}
+    count = {1: 0, 2: 0}
+    times: dict[int, list[float]] = {1: [], 2: []}
+    ratios = []
+    for case in CASES:
+        order = min(case.order, 2)
+        count[order] += 1
+        started = time.perf_counter()
+        try:
+            form = derived(case)
+        except wg.WengertError:
+            continue
+        times[order].append(time.perf_counter() - started)
+        solved[order] += 1
+        if case.expected:
+            ratios.append(form.size / nodes(case.expected))
+    mean = math.exp(statistics.fmean(map(math.log, ratios)))
+    near = sum(r <= 1.25 for r in ratios) / len(ratios)
+    rows = [
+        [
+            "cases solved, first order",
+            f"{solved[1]} of {count[1]}",
+            "each compared with a complex step before it is returned",
+        ],
+        ["cases solved, second and third order", f"{solved[2]} of {count[2]}", ""],
+        [
+            "printed size / hand-written size, geometric mean",
+            f"{mean:.3f}",
+            f"{len(ratios)} cases with a hand-written form",
+        ],
+        ["share of them within 1.25", f"{near:.3f}", ""],
+        [
+            "median time, first order",
+            f"{statistics.median(times[1]) * 1e3:.2f} ms",
+            f"longest {max(times[1]) * 1e3:.0f} ms",
+        ],
+        [
+            "median time, second order",
+            f"{statistics.median(times[2]) * 1e3:.2f} ms",
+            f"longest {max(times[2]) * 1e3:.0f} ms",
+        ],
+    ]
+    limits = [
+        Limit("unsolved share, first order", 1 - solved[1] / count[1], 0.05),
+        Limit("unsolved share, second order", 1 - solved[2] / count[2], 0.07),
+        Limit("printed size over hand-written size", mean, 1.15),
+        Limit("share of forms longer than 1.25 times", 1 - near, 0.2),
+        Limit("median milliseconds of a first derivative", statistics.median(times[1]) * 1e3, 20),
+        Limit("median milliseconds of a second derivative", statistics.median(times[2]) * 1e3, 100),
+    ]
+    found, more, notes = hessians(quick)
+    return Table("closed forms of derivatives", ["what", "figure", "remark"], rows + found, limits + more, notes)
+
+
+def problems(quick: bool) -> list[tuple[str, str, str, dict[str, Any], dict[str, Any], float]]:
+    """The Hessian problems: name, formula, variable, shapes, values, promised ratio."""
+    rng = np.random.default_rng(0)
+    n = 200 if quick else 1000
+    quad = {"x": rng.normal(size=n), "A": rng.normal(size=(n, n))}
+    m = 50 if quick else 200
+    factors = {"T": rng.normal(size=(m, m)), "U": rng.normal(size=(m, 5)), "V": rng.normal(size=(m, 5))}
+    p = 100 if quick else 200
+    logistic = {"X": rng.normal(size=(2 * p, p)), "w": 0.1 * rng.normal(size=p), "y": np.sign(rng.normal(size=2 * p))}
+    classes = {"X": rng.normal(size=(64, 20)), "W": rng.normal(size=(20, 10)), "Y": np.eye(10)[rng.integers(0, 10, 64)]}
+    return [
+        ("x'Ax", "x @ A @ x", "x", {"x": "n", "A": ("n", "n")}, quad, 100),
+        (
+            "||T - UV'||^2 by U",
+            "np.linalg.norm(T - U @ V.T)**2",
+            "U",
+            {"T": ("m", "n"), "U": ("m", "k"), "V": ("n", "k")},
+            factors,
+            1000,
+        ),
+        (
+            "logistic regression",
+            "np.sum(np.log(1 + np.exp(-y*(X @ w))))",
+            "w",
+            {"X": ("m", "n"), "w": "n", "y": "m"},
+            logistic,
+            2,
+        ),
+        (
+            "softmax regression",
+            "np.sum(np.log(np.sum(np.exp(X @ W), axis=1)) - np.sum(Y*(X @ W), axis=1))",
+            "W",
+            {"X": ("m", "n"), "W": ("n", "k"), "Y": ("m", "k")},
+            classes,
+            2,
+        ),
+    ]
+
+
+def hessians(quick: bool) -> tuple[list[list[str]], list[Limit], list[str]]:
+    """Dense Hessians from the closed form, beside a compiled JAX Hessian of the same formula."""
+    try:
+        import jax
+
+        jax.config.update("jax_enable_x64", True)
+        jax.config.update("jax_platforms", "cpu")
+    except ImportError:
+        jax = None
+    rows, limits, notes = [], [], []
+    for name, text, wrt, shapes, values, promised in problems(quick):
+        form = wg.D(text, wrt, 2, shapes=shapes)
+        ours = lambda form=form, values=values: form.evaluate(**values)
+        if jax is None:
+            (mine,) = interleaved([ours])
+            rows.append([f"Hessian of {name}", f"{mine * 1e3:.3f} ms", "JAX is not installed: no comparison"])
+            continue
+        names = list(shapes)
+        function = eval(f"lambda {', '.join(names)}: {text}", {"np": jax.numpy})
+        compiled = jax.jit(jax.hessian(function, argnums=names.index(wrt)))
+        arguments = [jax.numpy.asarray(values[n]) for n in names]
+        theirs = lambda compiled=compiled, arguments=arguments: compiled(*arguments).block_until_ready()
+        agreed = np.allclose(np.asarray(theirs()), ours(), rtol=1e-8, atol=1e-8)
+        mine, other = interleaved([ours, theirs], rounds=5 if quick else 11)
+        rows.append(
+            [
+                f"Hessian of {name}",
+                f"{mine * 1e3:.3f} ms",
+                f"jitted JAX {other * 1e3:.2f} ms: {other / mine:.1f} times{'' if agreed else ', VALUES DIFFER'}",
+            ]
+        )
+        if not quick:
+            limits.append(Limit(f"{name}: promised ratio over ratio", promised / (other / mine), 1.0))
+    if jax is None:
+        notes.append("JAX is not installed here; install the bench extra for the comparison.")
+    return rows, limits, notes
+
+
+if __name__ == "__main__":
+    main("closed_forms", measure)
