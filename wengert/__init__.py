@@ -36,9 +36,14 @@ from wengert.numpy_api.reach import trace_into
 from wengert.ops.gates import sigmoid, softplus
 from wengert.ops.kinks import KinkReport
 from wengert.ops.piecewise import relu
+from wengert.tensor import autograd, methods
+from wengert.tensor.make import from_dlpack, ones, tensor, zeros
+from wengert.tensor.mode import enable_grad, is_grad_enabled, no_grad, pause, record
+from wengert.tensor.tensor import Tensor
 
 _install()
-del _install
+methods.install()
+del _install, methods
 
 __version__ = "0.1.0"
 __all__ = [
@@ -53,9 +58,11 @@ __all__ = [
     "LeakWarning",
     "NoDependenceWarning",
     "NoRuleError",
+    "Tensor",
     "VerificationError",
     "WengertError",
     "WengertWarning",
+    "autograd",
     "check_grads",
     "checkpoint",
     "checkpoint_sequential",
@@ -65,10 +72,13 @@ __all__ = [
     "derivative",
     "dims",
     "elementwise_grad",
+    "enable_grad",
+    "from_dlpack",
     "function",
     "grad",
     "hessian",
     "hvp",
+    "is_grad_enabled",
     "jacfwd",
     "jacobian",
     "jacrev",
@@ -76,16 +86,22 @@ __all__ = [
     "kinks",
     "linearize",
     "memory_report",
+    "no_grad",
+    "ones",
     "parse",
+    "pause",
+    "record",
     "relu",
     "sigmoid",
     "softplus",
     "stop_gradient",
     "subgradient",
+    "tensor",
     "trace",
     "trace_into",
     "value_and_grad",
     "var",
     "vjp",
     "vmap",
+    "zeros",
 ]

@@ -1,6 +1,7 @@
 """Which arguments are differentiated: by number or by name, taken apart into leaves, checked, and put back together.
 
-Imports core. Invariant: the caller's own objects are never written to; what cannot be differentiated is refused before the function runs.
+Imports core. Invariant: the caller's own objects are never written to; what cannot be differentiated is refused before
+the function runs.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import numpy as np
 
 from wengert.core.errors import WengertIndexError, WengertTypeError, WengertValueError, error_at
 from wengert.core.handle import is_handle
-from wengert.core.tree import Structure, flatten, is_static
+from wengert.core.tree import Structure, arrays, flatten, is_static
 from wengert.core.types import dtype_of
 
 
@@ -45,9 +46,11 @@ class Selection:
     def __init__(
         self, fun: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any], argnums: Any, argnames: Any
     ) -> None:
-        self.args = tuple(args)
+        args, kwargs = arrays((tuple(args), kwargs))
+        self.args = args
         self.kwargs = kwargs
         self._keys: tuple[str, ...] | None = None
+        numbers: tuple[int, ...]
         if argnames is None:
             if type(argnums) is int:
                 self._many, numbers = False, (argnums,)
@@ -59,10 +62,17 @@ class Selection:
             self._many, self._keys = True, names
             keys = [_named(fun, name, args, kwargs) for name in names]
         if not keys:
-            raise error_at(WengertValueError, "argnums is empty: nothing to differentiate by", fix="give at least one argument number")
+            raise error_at(
+                WengertValueError,
+                "argnums is empty: nothing to differentiate by",
+                fix="give at least one argument number",
+            )
         if len(set(keys)) < len(keys):
-            raise error_at(WengertValueError, f"the same argument is named twice: {argnums if argnames is None else argnames}",
-                           fix="name each argument once")
+            raise error_at(
+                WengertValueError,
+                f"the same argument is named twice: {argnums if argnames is None else argnames}",
+                fix="name each argument once",
+            )
         self._places = keys
         self.leaves: list[Any] = []
         self.paths: list[str] = []
@@ -122,7 +132,9 @@ class Selection:
     def arrange(self, results: Sequence[Any]) -> Any:
         """Results per leaf as the caller wants them: static leaves come back as None."""
         trees = [
-            results[span[0]] if structure is _LEAF else structure.unflatten([None if k < 0 else results[k] for k in span])
+            results[span[0]]
+            if structure is _LEAF
+            else structure.unflatten([None if k < 0 else results[k] for k in span])
             for structure, span in zip(self._structures, self._spans, strict=True)
         ]
         if self._keys is not None:
@@ -143,14 +155,17 @@ def _numbers(argnums: Any) -> tuple[int, ...]:
     except TypeError:
         pass
     raise error_at(
-        WengertTypeError, f"argnums must be an int or a tuple of ints, got {argnums!r}", fix="argnums=0, or argnums=(0, 2), or argnames='w'"
+        WengertTypeError,
+        f"argnums must be an int or a tuple of ints, got {argnums!r}",
+        fix="argnums=0, or argnums=(0, 2), or argnames='w'",
     )
 
 
 def _position(number: int, count: int, fun: Any) -> int:
     if not -count <= number < count:
         raise error_at(
-            WengertIndexError, f"argnums={number}, but {name_of(fun)} was called with {count} positional argument{'s' * (count != 1)}",
+            WengertIndexError,
+            f"argnums={number}, but {name_of(fun)} was called with {count} positional argument{'s' * (count != 1)}",
             fix="pass that argument by position, or name it with argnames=",
         )
     return number % count
@@ -168,11 +183,15 @@ def _named(fun: Any, name: str, args: Sequence[Any], kwargs: dict[str, Any]) -> 
         return positional.index(name)
     if any(p.name == name for p in parameters):
         raise error_at(
-            WengertValueError, f"argnames={name!r}, but {name_of(fun)} was called without {name!r}", fix=f"pass {name}=... in the call"
+            WengertValueError,
+            f"argnames={name!r}, but {name_of(fun)} was called without {name!r}",
+            fix=f"pass {name}=... in the call",
         )
     known = ", ".join(p.name for p in parameters) or "none"
     raise error_at(
-        WengertValueError, f"argnames={name!r}, but {name_of(fun)} has no such parameter (it has: {known})", fix="use one of those names"
+        WengertValueError,
+        f"argnames={name!r}, but {name_of(fun)} has no such parameter (it has: {known})",
+        fix="use one of those names",
     )
 
 
@@ -184,13 +203,19 @@ def checked(leaf: Any, path: str, fun: Any = None) -> Any:
     elif type(leaf) is int:
         return float(leaf)
     elif type(leaf) is bool or isinstance(leaf, np.bool_):
-        raise error_at(WengertTypeError, f"{path} is a boolean ({leaf}), which has no derivative", fix="differentiate by a float argument")
+        raise error_at(
+            WengertTypeError,
+            f"{path} is a boolean ({leaf}), which has no derivative",
+            fix="differentiate by a float argument",
+        )
     elif isinstance(leaf, (float, complex, np.floating, np.complexfloating)):
         return leaf
     elif isinstance(leaf, np.ndarray):
         if type(leaf) is not np.ndarray:
             raise error_at(
-                WengertTypeError, f"{path} is a {type(leaf).__name__}, not a plain array", fix="pass np.asarray(...) of it"
+                WengertTypeError,
+                f"{path} is a {type(leaf).__name__}, not a plain array",
+                fix="pass np.asarray(...) of it",
             )
         if leaf.dtype.kind in "fc":
             return leaf
@@ -215,7 +240,9 @@ def scalar_output(out: Any, fun: Any, holomorphic: bool) -> Any:
     if kind is float or kind is np.float64:
         return out
     if plain is None:
-        raise error_at(WengertTypeError, f"{name} returned None", fix="let it return the value: is there a `return` missing?")
+        raise error_at(
+            WengertTypeError, f"{name} returned None", fix="let it return the value: is there a `return` missing?"
+        )
     if isinstance(plain, (list, tuple, dict)):
         raise error_at(
             WengertTypeError, f"grad needs a function that returns one real number; {name} returned a {kind.__name__}",
@@ -229,7 +256,8 @@ def scalar_output(out: Any, fun: Any, holomorphic: bool) -> Any:
     shape = np.shape(plain)
     if shape != ():
         raise error_at(
-            WengertTypeError, f"grad needs a function that returns one real number; {name} returned an array of shape {shape}",
+            WengertTypeError,
+            f"grad needs a function that returns one real number; {name} returned an array of shape {shape}",
             fix="sum it (.sum()), or use jacobian (all derivatives) or vjp (a weighted sum of them)",
         )
     if dtype_of(plain).kind == "c" and not holomorphic:

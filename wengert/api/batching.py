@@ -22,7 +22,7 @@ from wengert.core.errors import WengertError, WengertTypeError, WengertValueErro
 from wengert.core.handle import is_handle
 from wengert.core.node import Const, describe, here
 from wengert.core.structure import root
-from wengert.core.tree import Structure, flatten, is_static
+from wengert.core.tree import Structure, arrays, flatten, is_static
 from wengert.core.types import shape_of
 from wengert.numpy_api.conversions import guard as ask
 from wengert.ops import join, memory
@@ -229,7 +229,7 @@ def vmap(fun: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0, *, verify
         structures: list[tuple[Structure, list[Any]]] = []
         size: int | None = None
         for number, (arg, axis) in enumerate(zip(args, axes, strict=True)):
-            leaves, structure = flatten(arg)
+            leaves, structure = flatten(arrays(arg))
             structures.append((structure, leaves))
             place: list[int | None] = []
             for leaf in leaves:

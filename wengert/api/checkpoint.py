@@ -23,6 +23,9 @@ from wengert.core.record import keep_constant
 from wengert.core.tree import Structure, flatten, is_static
 from wengert.ops.keeping import Policy, kept, policy_of
 from wengert.ops.recompute import recomputed
+from wengert.tensor.bridge import inward, outward
+from wengert.tensor.mode import EAGER, enable_grad, is_grad_enabled, is_traced, recording
+from wengert.tensor.tensor import Tensor
 
 
 def checkpoint(
@@ -63,9 +66,11 @@ def checkpoint(
 
     @functools.wraps(fun)
     def recomputing(*args: Any, **kwargs: Any) -> Any:
+        leaves, structure = flatten((args, kwargs))
+        if any(type(leaf) is Tensor for leaf in leaves) and not is_traced():
+            return _on_tensors(fun, leaves, structure, keep, verify=verify)
         if not _is_reverse():
             return fun(*args, **kwargs)
-        leaves, structure = flatten((args, kwargs))
         leaves = [engine.settled(leaf) for leaf in leaves]
         moving = [k for k, leaf in enumerate(leaves) if _is_number(leaf)]
         # What is no number stays as it is now, whatever the caller does to it afterwards.
@@ -80,6 +85,40 @@ def checkpoint(
         return outputs[0].unflatten(found)
 
     return recomputing
+
+
+def _on_tensors(fun: Callable[..., Any], leaves: list[Any], structure: Structure, keep: Any, *, verify: bool) -> Any:
+    """A checkpointed function called with Tensors: one step of their graph. Tensors it closes over (parameters) are
+    part of it.
+    """
+    if not is_grad_enabled():
+        args, kwargs = structure.unflatten(leaves)
+        return fun(*args, **kwargs)
+    moving = [k for k, leaf in enumerate(leaves) if type(leaf) is Tensor and leaf.dtype.kind in "fc"]
+    fixed = [None if k in set(moving) else leaf for k, leaf in enumerate(leaves)]
+    outputs: list[Any] = []
+    marks: list[bool] = []
+
+    def call(args: Any, kwargs: Any) -> Any:
+        frame = tracing.get()
+        assert frame is not None
+        frame.note = EAGER  # this is no traced function: Tensors record here
+        with enable_grad():
+            args, kwargs = structure.unflatten([
+                outward(v) if k in set(moving) else v for k, v in enumerate(structure.flatten_like((args, kwargs)))
+            ])
+            parts, shape = flatten(fun(*args, **kwargs))
+        marks[:] = [type(p) is Tensor for p in parts]
+        return shape.unflatten([inward(p) for p in parts])
+
+    body = _body(fun, structure, fixed, moving, outputs, call)
+    with recording():
+        operands = [engine.settled(inward(leaves[k])) for k in moving]
+        if keep is not None:
+            found = kept(name_of(fun), body, operands, keep)
+        else:
+            found = recomputed(name_of(fun), body, operands, verify=verify)
+        return outputs[0].unflatten([outward(v) if mark else v for v, mark in zip(found, marks, strict=True)])
 
 
 def _is_reverse() -> bool:
@@ -104,6 +143,7 @@ def _body(
     fixed: list[Any],
     moving: list[int],
     outputs: list[Any],
+    call: Callable[[Any, Any], Any] | None = None,
 ) -> Callable[[list[Any]], list[Any]]:
     """``fun`` on the list of its moving leaves, giving a list of output leaves; the first run
     tells the structure of the output.
@@ -124,7 +164,7 @@ def _body(
             now = list(map(_state, sources))
             _restore(sources, states)
         try:
-            out = engine.call(fun, args, kwargs)
+            out = engine.call(fun, args, kwargs) if call is None else call(args, kwargs)
         finally:
             if not first:
                 _restore(sources, now)

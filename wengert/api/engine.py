@@ -138,10 +138,7 @@ def sweep_back(
         inner, outer = sweep.dependence(order, root_nodes, frame.start)
         lifted = bool(outer) or any(map(is_handle, cotangents))
     if not keep:
-        for node in order:
-            if node.op.zeroes:
-                keep = True
-                break
+        keep = any(node.op.zeroes for node in order)  # (no loop: its variable would hold the last node)
     release = release and not keep and not lifted
     if release:
         nodes.clear()

@@ -1,6 +1,7 @@
 """grad, value_and_grad, vjp, jvp: the first-order derivatives, by the eager walk.
 
-Imports core, numpy_api, ``engine``, ``arguments``. Invariant: one forward run of the function per call, one sweep per cotangent.
+Imports core, numpy_api, ``engine``, ``arguments``. Invariant: one forward run of the function per call, one sweep per
+cotangent.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from wengert.core.errors import NoDependenceWarning, WengertTypeError, WengertVa
 from wengert.core.handle import is_handle
 from wengert.core.node import describe, line_of, user_frame
 from wengert.core.structure import root
-from wengert.core.tree import Structure, flatten
+from wengert.core.tree import Structure, arrays, flatten
 from wengert.core.types import dtype_of, shape_of
 
 
@@ -42,22 +43,30 @@ def warn_independent(fun: Any, path: str) -> None:
     code = getattr(fun, "__code__", None)
     place = f" ({line_of((code, 0))[0]}:{code.co_firstlineno})" if code is not None else ""
     warnings.warn(
-        f"the output of {name_of(fun)}{place} does not depend on {path}: the derivative is zero{ended}", NoDependenceWarning,
+        f"the output of {name_of(fun)}{place} does not depend on {path}: the derivative is zero{ended}",
+        NoDependenceWarning,
         stacklevel=4,
     )
 
 
 def value_and_grad(
-    fun: Callable[..., Any], argnums: int | Sequence[int] = 0, *, argnames: str | Sequence[str] | None = None, has_aux: bool = False,
-    holomorphic: bool = False, nonsmooth: str = "ignore", verify: bool = False,
+    fun: Callable[..., Any],
+    argnums: int | Sequence[int] = 0,
+    *,
+    argnames: str | Sequence[str] | None = None,
+    has_aux: bool = False,
+    holomorphic: bool = False,
+    nonsmooth: str = "ignore",
+    verify: bool = False,
 ) -> Callable[..., Any]:
     """Return a function that gives the value of ``fun`` and its gradient, from one run.
 
-    ``fun`` returns one real number (with ``has_aux`` a pair of that and anything). The gradient has the shape and dtype of the argument
-    ``argnums``; a tuple of numbers gives a tuple, ``argnames`` a dict. For complex arguments it is df/dx + i df/dy; ``holomorphic`` gives f'(z).
-    ``nonsmooth`` says what happens where an operation is evaluated at a kink (docs/kinks.md): "ignore", "warn", "raise" (KinkError), or
-    "record" (``wengert.kinks()`` then lists the places). With ``verify`` the function runs once more, untraced, on copies of its arguments, and
-    VerificationError is raised unless it returns the same values bit for bit.
+    ``fun`` returns one real number (with ``has_aux`` a pair of that and anything). The gradient has the shape and dtype
+    of the argument ``argnums``; a tuple of numbers gives a tuple, ``argnames`` a dict. For complex arguments it is
+    df/dx + i df/dy; ``holomorphic`` gives f'(z). ``nonsmooth`` says what happens where an operation is evaluated at a
+    kink (docs/kinks.md): "ignore", "warn", "raise" (KinkError), or "record" (``wengert.kinks()`` then lists the
+    places). With ``verify`` the function runs once more, untraced, on copies of its arguments, and VerificationError is
+    raised unless it returns the same values bit for bit.
 
     Raises WengertTypeError for arguments or outputs that have no derivative, CutError where a derivative would be lost.
 
@@ -130,7 +139,8 @@ def _complex_only(leaves: Sequence[Any], fun: Any) -> None:
 def _with_aux(out: Any, fun: Any) -> tuple[Any, Any]:
     if not isinstance(out, tuple) or len(out) != 2:
         raise error_at(
-            WengertTypeError, f"with has_aux=True {name_of(fun)} must return a pair (value, aux); it returned a {type(out).__name__}",
+            WengertTypeError,
+            f"with has_aux=True {name_of(fun)} must return a pair (value, aux); it returned a {type(out).__name__}",
             fix="return value, aux",
         )
     return out
@@ -143,8 +153,14 @@ def outward_tree(value: Any) -> Any:
 
 
 def grad(
-    fun: Callable[..., Any], argnums: int | Sequence[int] = 0, *, argnames: str | Sequence[str] | None = None, has_aux: bool = False,
-    holomorphic: bool = False, nonsmooth: str = "ignore", verify: bool = False,
+    fun: Callable[..., Any],
+    argnums: int | Sequence[int] = 0,
+    *,
+    argnames: str | Sequence[str] | None = None,
+    has_aux: bool = False,
+    holomorphic: bool = False,
+    nonsmooth: str = "ignore",
+    verify: bool = False,
 ) -> Callable[..., Any]:
     """Return the gradient function of a function with one real output; options as for ``value_and_grad``.
 
@@ -168,8 +184,8 @@ def grad(
 def vjp(fun: Callable[..., Any], *primals: Any, has_aux: bool = False, verify: bool = False) -> Any:
     """Return ``fun(*primals)`` and its pullback: cotangents of the output to a tuple of cotangents of the primals.
 
-    The pairing is Re<ct, t>. With ``has_aux`` the function returns (out, aux) and ``(out, pullback, aux)`` comes back. The pullback may be called
-    any number of times. ``verify`` as for ``value_and_grad``.
+    The pairing is Re<ct, t>. With ``has_aux`` the function returns (out, aux) and ``(out, pullback, aux)`` comes back.
+    The pullback may be called any number of times. ``verify`` as for ``value_and_grad``.
 
     >>> out, pullback = vjp(lambda x, y: x * y, 3.0, 4.0)
     >>> float(out), [float(c) for c in pullback(1.0)]
@@ -185,7 +201,8 @@ def vjp(fun: Callable[..., Any], *primals: Any, has_aux: bool = False, verify: b
     try:
         if has_aux:
             out, aux = _with_aux(out, fun)
-        outputs, structure = engine.flat_output(out)  # a view whose base was written to is brought up to date: the trace must live
+        # The trace must still live: a view whose base was written to is brought up to date.
+        outputs, structure = engine.flat_output(out)
     finally:
         context.retire(frame)
     where = frame.start
@@ -195,7 +212,9 @@ def vjp(fun: Callable[..., Any], *primals: Any, has_aux: bool = False, verify: b
         live = [o if is_handle(o) and o.node is not None and o.node.seq >= where else 0.0 for o in outputs]
         found = engine.sweep_back(frame, live, cts, roots, keep=True)
         taken = {id(ct) for ct in cts}
-        return tuple(picked.arrange([engine.as_gradient(ct, leaf, taken) for ct, leaf in zip(found, leaves, strict=True)]))
+        return tuple(
+            picked.arrange([engine.as_gradient(ct, leaf, taken) for ct, leaf in zip(found, leaves, strict=True)])
+        )
 
     value = structure.unflatten([engine.outward(o) for o in outputs])
     return (value, pullback, outward_tree(aux)) if has_aux else (value, pullback)
@@ -209,7 +228,7 @@ def match(structure: Structure, outputs: Sequence[Any], given: Any, name: str) -
     """Tangents or cotangents checked against the values they belong to: same structure, shapes and kinds of numbers."""
     parts = structure.flatten_like(given, name)
     paths = structure.paths() if structure.size > 1 else [""]
-    made = []
+    made: list[Any] = []
     for value, part, path in zip(outputs, parts, paths, strict=True):
         plain = value.value if is_handle(value) else value
         if part is None:
@@ -220,19 +239,26 @@ def match(structure: Structure, outputs: Sequence[Any], given: Any, name: str) -
             continue
         got = part.value if is_handle(part) else part
         if isinstance(got, (str, bytes)):
-            raise error_at(WengertTypeError, f"the {name}{path} is a {type(got).__name__}", fix="give floating point numbers")
+            raise error_at(
+                WengertTypeError, f"the {name}{path} is a {type(got).__name__}", fix="give floating point numbers"
+            )
         if not isinstance(got, (np.ndarray, np.generic, float, int, complex)):
             got = part = np.asarray(part)
         if shape_of(got) != shape_of(plain):
             raise error_at(
-                WengertValueError, f"the {name}{path} has shape {shape_of(got)}, the value it belongs to {shape_of(plain)}",
+                WengertValueError,
+                f"the {name}{path} has shape {shape_of(got)}, the value it belongs to {shape_of(plain)}",
                 fix=f"give a {name} of the value's shape",
             )
         if dtype_of(got).kind not in "fciub":
-            raise error_at(WengertTypeError, f"the {name}{path} has dtype {dtype_of(got)}", fix="give floating point numbers")
+            raise error_at(
+                WengertTypeError, f"the {name}{path} has dtype {dtype_of(got)}", fix="give floating point numbers"
+            )
         if dtype_of(got).kind == "c" and dtype_of(plain).kind != "c":
             raise error_at(
-                WengertTypeError, f"the {name}{path} is complex, the value it belongs to is real", fix=f"give a real {name}"
+                WengertTypeError,
+                f"the {name}{path} is complex, the value it belongs to is real",
+                fix=f"give a real {name}",
             )
         if not is_handle(part):
             part = _promoted(got, plain)
@@ -248,9 +274,16 @@ def _promoted(got: Any, plain: Any) -> Any:
 
 
 def jvp(
-    fun: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], has_aux: bool = False, *, verify: bool = False
+    fun: Callable[..., Any],
+    primals: Sequence[Any],
+    tangents: Sequence[Any],
+    has_aux: bool = False,
+    *,
+    verify: bool = False,
 ) -> Any:
-    """Return ``fun(*primals)`` and its derivative along ``tangents``, by one forward run whose memory does not grow with the program.
+    """Return ``fun(*primals)`` and its derivative along ``tangents``, by one forward run.
+
+    Its memory does not grow with the program.
 
     With ``has_aux``: (out, tangent_out, aux). ``verify`` as for ``value_and_grad``.
 
@@ -262,13 +295,18 @@ def jvp(
     if verify:
         return verified_call(lambda f: jvp(f, primals, tangents, has_aux), fun)
     if not isinstance(primals, (tuple, list)) or not isinstance(tangents, (tuple, list)):
-        raise error_at(WengertTypeError, "jvp takes tuples: jvp(fun, (x, y), (dx, dy))", fix="write (x,) for one argument")
+        raise error_at(
+            WengertTypeError, "jvp takes tuples: jvp(fun, (x, y), (dx, dy))", fix="write (x,) for one argument"
+        )
     if len(primals) != len(tangents):
         raise error_at(
-            WengertValueError, f"{len(primals)} primals but {len(tangents)} tangents", fix="give one tangent per primal, None for zero"
+            WengertValueError,
+            f"{len(primals)} primals but {len(tangents)} tangents",
+            fix="give one tangent per primal, None for zero",
         )
     picked = Selection(fun, primals, {}, tuple(range(len(primals))), None)
     leaves = [engine.settled(leaf) for leaf in picked.leaves]
+    tangents = arrays(tuple(tangents))
     _, structure = flatten(tuple(primals))
     given = structure.flatten_like(tuple(tangents), "tangent")
     moves = [k >= 0 for span in picked._spans for k in span]

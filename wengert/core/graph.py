@@ -20,7 +20,7 @@ from wengert.core.node import Const, Node, RichNode, describe
 from wengert.core.op import CONTROL, Op
 from wengert.core.structure import ITEM, ROOT
 from wengert.core.sweep import check_watched
-from wengert.core.tree import Structure, flatten
+from wengert.core.tree import Structure, arrays, flatten
 from wengert.core.types import ArrayType, dtype_of, shape_of
 
 Operand = Node | Const
@@ -359,7 +359,7 @@ def flat_signature(
     args: Sequence[Any], kwargs: dict[str, Any], result: Structure, is_input: Callable[[Any], bool]
 ) -> tuple[list[Any], Signature]:
     """The input leaves of a call and the signature that describes it."""
-    leaves, structure = flatten((tuple(args), dict(kwargs)))
+    leaves, structure = flatten(arrays((tuple(args), dict(kwargs))))
     taken = tuple(map(is_input, leaves))
     names = tuple(p for p, t in zip(structure.paths(), taken, strict=True) if t)
     fixed = tuple(v for v, t in zip(leaves, taken, strict=True) if not t)

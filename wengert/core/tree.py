@@ -17,7 +17,7 @@ import numpy as np
 from wengert.core.containers import LEAF_CLASSES, Container, container_of, register
 from wengert.core.errors import WengertError, WengertTypeError, WengertValueError, error_at
 
-__all__ = ["LEAF", "Structure", "flatten", "is_static", "register", "tree_map"]
+__all__ = ["LEAF", "Structure", "STANDINS", "arrays", "flatten", "is_static", "register", "tree_map"]
 
 DEEPEST = 200  # far beyond any real program, and well inside Python's own recursion limit
 
@@ -302,6 +302,20 @@ def tree_map(fn: Callable[..., Any], tree: Any, *rest: Any) -> Any:
         for number, other in enumerate(rest, start=2)
     ]
     return structure.unflatten([fn(*parts) for parts in zip(leaves, *others, strict=True)])
+
+
+STANDINS: dict[type, Callable[[Any], Any]] = {}
+"""Classes of leaves that stand for arrays, with what gives the array; filled when the first instance is made."""
+
+
+def arrays(value: Any) -> Any:
+    """A container with arrays in the place of leaves that stand for them; the value itself where there are none."""
+    if not STANDINS:
+        return value
+    leaves, structure = flatten(value)
+    if not any(type(leaf) in STANDINS for leaf in leaves):
+        return value
+    return structure.unflatten([STANDINS[type(v)](v) if type(v) in STANDINS else v for v in leaves])
 
 
 _STATIC_CLASSES = (str, bytes, bool, int, np.bool_, np.integer, Enum, type, type(None))

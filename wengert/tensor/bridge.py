@@ -1,0 +1,109 @@
+"""From Tensors to handles and back: how a Tensor reaches everything that NumPy's functions can do.
+
+Imports core, ``tensor``. Invariant: inside a function that is being traced a Tensor is a constant; elsewhere what is
+done with it is recorded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from wengert.core.errors import WengertTypeError, error_at
+from wengert.core.handle import handle, is_handle
+from wengert.tensor.mode import is_grad_enabled, is_traced, recording
+from wengert.tensor.tensor import Tensor, current, plain
+
+QUICK: dict[Any, Callable[..., Any]] = {}
+"""NumPy ufunc -> recording function on Tensors; filled by ``methods``."""
+
+
+def inward(value: Any) -> Any:
+    """A Tensor as a handle that records (as a constant where nothing records); containers are searched."""
+    if isinstance(value, Tensor):
+        mem = value.mem
+        current(value)
+        if value.node is None or not is_grad_enabled():
+            return value.value
+        return mem if mem is not None else handle(value.value, value.node)
+    kind = type(value)
+    if kind is tuple or kind is list:
+        return kind(inward(v) for v in value)
+    if kind is dict:
+        return {k: inward(v) for k, v in value.items()}
+    if kind is slice:
+        return slice(*(plain(part) for part in (value.start, value.stop, value.step)))
+    if kind is np.ndarray and value.nbytes > _SMALL and value.flags.writeable:
+        return value.copy()  # its owner may write to it before the backward pass
+    return value
+
+
+_SMALL = 16384  # smaller constants are copied where they are recorded
+
+
+def outward(value: Any) -> Any:
+    """Results as Tensors; containers are rebuilt, texts and Python's own numbers stay what they are."""
+    if is_handle(value):
+        base = value.base
+        if base is None or (base is value and value.node is None):
+            return Tensor(value.value, value.node)
+        made = Tensor(value.value, value.node)
+        made.mem = value
+        return made
+    if isinstance(value, (np.ndarray, np.generic)):
+        return Tensor(value)
+    kind = type(value)
+    if kind is list:
+        return [outward(v) for v in value]
+    if isinstance(value, tuple):
+        parts = [outward(v) for v in value]
+        return tuple(parts) if kind is tuple else kind(*parts)
+    return value
+
+
+def through(function: Callable[..., Any], args: Any, kwargs: Any = None) -> Any:
+    """Call a function of arrays on Tensors: recorded in their graph, or with their values as constants where a function
+    is being traced.
+    """
+    kwargs = kwargs or {}
+    if is_traced():
+        return function(*constants(args), **constants(kwargs))
+    with recording():
+        return outward(function(*inward(tuple(args)), **inward(dict(kwargs))))
+
+
+def constants(value: Any) -> Any:
+    """Tensors as their raw values; containers are searched."""
+    if isinstance(value, Tensor):
+        return plain(value)
+    kind = type(value)
+    if kind is tuple or kind is list:
+        return kind(constants(v) for v in value)
+    if kind is dict:
+        return {k: constants(v) for k, v in value.items()}
+    return value
+
+
+def array_ufunc(self: Tensor, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+    """``__array_ufunc__``."""
+    if method == "__call__" and not kwargs:
+        known = QUICK.get(ufunc)
+        if known is not None:
+            return known(*inputs)
+    if kwargs.get("out") is not None:
+        raise error_at(
+            WengertTypeError,
+            f"np.{ufunc.__name__} with out= and a Tensor",
+            fix="use t.copy_(result), or an in-place operation",
+        )
+    return through(ufunc if method == "__call__" else getattr(ufunc, method), inputs, kwargs)
+
+
+def array_function(self: Tensor, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
+    """``__array_function__``."""
+    return through(func, args, kwargs)
+
+
+__all__ = ["QUICK", "array_function", "array_ufunc", "constants", "inward", "outward", "through"]

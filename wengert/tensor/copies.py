@@ -1,0 +1,46 @@
+"""Copies of Tensors, in another dtype, and as lists.
+
+Imports ``bridge``. Invariant: a copy shares no memory that anybody could write to.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from wengert.tensor.bridge import through
+from wengert.tensor.tensor import Tensor, current, plain
+
+
+def clone(self: Tensor) -> Any:
+    """A copy that gradients flow through."""
+    current(self)
+    if self.node is None:
+        return Tensor(self.value.copy() if type(self.value) is np.ndarray else self.value)
+    return +self  # type: ignore[operator]
+
+
+def to(self: Tensor, dtype: Any = None, *_: Any, **options: Any) -> Any:
+    """In another dtype (``"cpu"``, the only device there is, changes nothing)."""
+    dtype = options.get("dtype", dtype)
+    if dtype is None or (isinstance(dtype, str) and dtype == "cpu") or np.dtype(dtype) == self.dtype:
+        return self
+    if np.dtype(dtype).kind not in "fc":
+        value = plain(self)
+        return Tensor(value.astype(dtype))
+    return (
+        through(lambda t: t.astype(dtype), (self,))
+        if self.requires_grad
+        else Tensor(np.asarray(plain(self)).astype(dtype)[()])
+    )
+
+
+def tolist(self: Tensor) -> Any:
+    """Nested lists of Python numbers."""
+    return np.asarray(plain(self)).tolist()
+
+
+def zero_grad(self: Tensor) -> None:
+    """Forget the gradient accumulated so far."""
+    self.grad = None

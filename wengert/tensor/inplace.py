@@ -1,0 +1,170 @@
+"""Writing into Tensors: ``t[i] = v``, ``t += v``, ``t.add_(v)``, ``copy_``, ``fill_``, ``zero_``.
+
+Imports core, ops, ``tensor``. Invariant: values that a residual refers to are never overwritten; views and their base
+see each other's writes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from wengert.core.errors import CutError, WengertTypeError, WengertValueError, error_at
+from wengert.core.handle import is_handle
+from wengert.core.types import dtype_of, shape_of
+from wengert.ops.memory import make_live, read, write
+from wengert.ops.regions import reach, settle
+from wengert.tensor.bridge import constants, inward, outward
+from wengert.tensor.mode import is_grad_enabled, is_traced, recording
+from wengert.tensor.tensor import LEAF, Tensor, current, memory_of, plain
+
+
+def check_writable(t: Tensor, name: str) -> None:
+    """Raise where PyTorch does: a leaf that requires gradients (or a view of one) while recording."""
+    if not is_grad_enabled():
+        return
+    current(t)
+    if t.node is not None and t.node.op is LEAF:
+        raise error_at(
+            WengertValueError,
+            f"{name}: a leaf Tensor that requires gradients is written to in place",
+            fix="write y = x.clone() and change y, or do it under wengert.no_grad()",
+            depth=3,
+        )
+    base = t.mem.base if t.mem is not None else None
+    if base is not None and base is not t.mem and base.node is not None and base.node.op is LEAF:
+        raise error_at(
+            WengertValueError,
+            f"{name}: a view of a leaf Tensor that requires gradients is written to in place",
+            fix="take the view of x.clone(), or do it under wengert.no_grad()",
+            depth=3,
+        )
+
+
+def assign(t: Tensor, result: Any, name: str) -> Tensor:
+    """Give a Tensor a new content of its own shape and dtype, seen by all views; returns it."""
+    check_writable(t, name)
+    if is_handle(result):
+        raise error_at(
+            CutError,
+            f"{name}: a traced value is written into a Tensor made outside of the traced function",
+            fix="make the Tensor's copy inside the function",
+        )
+    new = result if isinstance(result, Tensor) else Tensor(np.asarray(result))
+    current(new)
+    kind = dtype_of(t.value)
+    if not np.can_cast(dtype_of(new.value), kind, "same_kind"):
+        raise error_at(
+            WengertTypeError,
+            f"{name}: a result of {dtype_of(new.value)} does not fit into a Tensor of {kind}",
+            fix="convert the Tensor first: t.to(float)",
+            depth=3,
+        )
+    shape = shape_of(t.value)
+    try:
+        broadcast = np.broadcast_shapes(shape_of(new.value), shape)
+    except ValueError:
+        broadcast = ()
+    if broadcast != shape:
+        raise error_at(
+            WengertValueError,
+            f"{name}: a result of shape {shape_of(new.value)} does not fit into a Tensor of shape {shape}",
+            fix="in-place operations keep the shape",
+            depth=3,
+        )
+    if not is_grad_enabled():
+        _overwrite(t, np.array(np.broadcast_to(new.value, shape), kind))
+    elif t.mem is None and shape_of(new.value) == shape and dtype_of(new.value) == kind:
+        t.value, t.node = new.value, new.node  # nobody else sees its memory: the new value takes its place
+    else:
+        with recording():
+            write(memory_of(t), ("index", Ellipsis), inward(new))
+        current(t)
+    return t
+
+
+def _overwrite(t: Tensor, value: Any) -> None:
+    """New values without a step: the history stays what it was, views and base follow."""
+    mem = t.mem
+    if mem is None:
+        t.value = value if value.shape else value[()]
+        return
+    base = make_live(mem)
+    if base is mem:
+        base.value[...] = value
+    else:
+        target, copies = reach(base.value, mem.path)
+        target[...] = value
+        settle(copies)
+    base.version += 1
+    current(t)
+
+
+def set_item(t: Tensor, index: Any, value: Any) -> None:
+    """``t[index] = value``."""
+    if is_traced() and (is_handle(value) or is_handle(index)):
+        raise error_at(
+            CutError,
+            "a traced value is written into a Tensor made outside of the traced function",
+            fix="make the Tensor's copy inside the function",
+        )
+    check_writable(t, "t[...] = value")
+    if isinstance(value, (list, tuple)):
+        value = np.asarray(constants(value))
+    place = indices(index)
+    if not is_grad_enabled():
+        new = np.array(current(t).value)
+        new[place] = plain(value)
+        _overwrite(t, new)
+        return
+    with recording():
+        memory = memory_of(t)
+        write(memory, ("index", place), inward(value))
+    current(t)
+
+
+def get_item(t: Tensor, index: Any) -> Any:
+    """``t[index]``: a view where NumPy has one."""
+
+    if is_traced():
+        return plain(t)[constants(index)] if not is_handle(index) else plain(t)[index]
+    with recording():
+        return outward(read(memory_of(t), ("index", indices(index))))
+
+
+def indices(index: Any) -> Any:
+    """An index expression with Tensors as plain integers, slices and masks."""
+    if isinstance(index, Tensor):
+        value = plain(index)
+        if dtype_of(value).kind == "f":
+            raise error_at(WengertTypeError, f"a Tensor of {dtype_of(value)} is no index", fix="use t.to(int)", depth=4)
+        return value if type(value) is np.ndarray else int(value) if dtype_of(value).kind != "b" else bool(value)
+    if type(index) is tuple:
+        return tuple(indices(part) for part in index)
+    if type(index) is list:
+        return [indices(part) for part in index]
+    if type(index) is slice:
+        return slice(*(None if p is None else int(p) for p in (index.start, index.stop, index.step)))
+    return index
+
+
+def in_place(function: Callable[..., Any], name: str) -> Callable[..., Any]:
+    """``t.name_(...)`` and ``t op= ...`` from the function that gives the new content."""
+
+    def operate(self: Tensor, *args: Any, **kwargs: Any) -> Any:
+        check_writable(self, name)
+        result = function(self, *args, **kwargs)
+        if result is NotImplemented:
+            return result
+        if is_handle(result):
+            return result  # a traced operand: the name is bound to the traced result
+        return assign(self, result, name)
+
+    operate.__name__ = operate.__qualname__ = name
+    operate.__doc__ = f"{name.strip('_')} in place; returns the Tensor itself."
+    return operate
+
+
+__all__ = ["assign", "check_writable", "get_item", "in_place", "indices", "set_item"]
