@@ -149,7 +149,7 @@ class Derivative:
         form = self.form
         if form.rank > 2:  # multiplied out: no large tensor in between
             form = form_of(expanded(self._laid.term))
-        for word, f in shared(form, [*self.free, "np", "special", "filled"], worth_a_line):
+        for word, f in shared(form, [*self.free, "np", "special", "filled", "rows"], worth_a_line):
             lines.append(f"    {word} = {Code(self._sizes(), done).write(f)}")
             done[f] = word
         code = Code(self._sizes(), done)
