@@ -40,6 +40,7 @@ class Derivative:
         self.layout = layout
         self.term = simplified(term)
         self.free = dict(free)
+        self._seen: set[Any] = set()
         self._laid = lay_out(self.term, given.rank, x.rank, layout, order)
 
     @property
@@ -174,23 +175,34 @@ class Derivative:
         unknown = [n for n in values if n not in self.free and n not in self._missing()]
         if unknown:
             raise WengertValueError(f"the expression has no {', '.join(unknown)}; it has {', '.join(self.free)}")
-        needed = variables(self.term)
-        missing = [
-            n
-            for n in self.free
-            if n not in values and (n in needed or any(f"{n}.shape" in s for s in self._sizes().values()))
-        ]
         arrays = {n: _array(n, v) for n, v in values.items()}
-        if any(n in needed for n in missing):
-            raise WengertValueError(f"no value for {', '.join(n for n in missing if n in needed)}")
-        if missing:
-            dims = sizes_of(self.term, arrays)
-            arrays |= {n: np.broadcast_to(0.0, tuple(sized(d, dims) for d in self.free[n].shape)) for n in missing}
-        for n in self.free:
-            arrays.setdefault(n, 0.0)
-        sizes_of(self.given, arrays)
+        if len(arrays) < len(self.free):
+            arrays = self._completed(arrays)
+        self._fit(arrays)
         found = self._function(**arrays)
         return np.asarray(found, dtype=float) if self._laid.shape else found
+
+    def _fit(self, arrays: dict[str, Any]) -> None:
+        """Raise WengertValueError unless all shapes are those declared; shapes seen before are not looked at again."""
+        shapes = tuple(np.shape(v) for v in arrays.values())
+        if (key := (tuple(arrays), shapes)) not in self._seen:
+            sizes_of(self.given, {**dict.fromkeys(self.free, 0.0), **arrays})
+            self._seen.add(key)
+
+    def _completed(self, arrays: dict[str, Any]) -> dict[str, Any]:
+        """Stand-ins for variables that the derivative does not contain; raises WengertValueError for those it does."""
+        needed = variables(self.term)
+        missing = [n for n in self.free if n not in arrays]
+        if any(n in needed for n in missing):
+            raise WengertValueError(f"no value for {', '.join(n for n in missing if n in needed)}")
+        dims = sizes_of(self.term, arrays)
+        stand_ins = {}
+        for n in missing:
+            try:
+                stand_ins[n] = np.broadcast_to(0.0, tuple(sized(d, dims) for d in self.free[n].shape))
+            except WengertValueError:
+                raise WengertValueError(f"no value for {n}, whose shape the derivative needs") from None
+        return {**arrays, **stand_ins}
 
     def of_points(self, values: Mapping[str, Any], sizes: Mapping[str, int]) -> Any:
         """The printed program at checking points, in the axes of the index form."""
