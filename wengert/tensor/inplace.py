@@ -75,7 +75,7 @@ def assign(t: Tensor, result: Any, name: str) -> Tensor:
             depth=3,
         )
     if not is_grad_enabled():
-        _overwrite(t, np.array(np.broadcast_to(new.value, shape), kind))
+        overwrite(t, np.array(np.broadcast_to(new.value, shape), kind))
     elif t.mem is None and shape_of(new.value) == shape and dtype_of(new.value) == kind:
         t.value, t.node = new.value, new.node  # nobody else sees its memory: the new value takes its place
     else:
@@ -85,7 +85,7 @@ def assign(t: Tensor, result: Any, name: str) -> Tensor:
     return t
 
 
-def _overwrite(t: Tensor, value: Any) -> None:
+def overwrite(t: Tensor, value: Any) -> None:
     """New values without a step: the history stays what it was, views and base follow."""
     mem = t.mem
     if mem is None:
@@ -117,7 +117,7 @@ def set_item(t: Tensor, index: Any, value: Any) -> None:
     if not is_grad_enabled():
         new = np.array(current(t).value)
         new[place] = plain(value)
-        _overwrite(t, new)
+        overwrite(t, new)
         return
     with recording():
         memory = memory_of(t)
@@ -167,4 +167,4 @@ def in_place(function: Callable[..., Any], name: str) -> Callable[..., Any]:
     return operate
 
 
-__all__ = ["assign", "check_writable", "get_item", "in_place", "indices", "set_item"]
+__all__ = ["assign", "check_writable", "get_item", "in_place", "indices", "overwrite", "set_item"]

@@ -115,13 +115,14 @@ class Tensor:
 
     @data.setter
     def data(self, value: Any) -> None:
+        from wengert.tensor.inplace import overwrite
+
         new = np.array(plain(value), dtype=self.dtype)
         if new.shape != self.shape:
             raise error_at(
                 WengertValueError, f"data of shape {new.shape} for a Tensor of shape {self.shape}", fix="keep the shape"
             )
-        self.mem = None
-        self.value = new if new.shape else new[()]
+        overwrite(self, new)
 
     # ------------------------------------------------------------ history
 
