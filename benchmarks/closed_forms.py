@@ -1,12 +1,14 @@
-"""Closed forms: how many cases are solved, how long their printed forms are, how long it takes, and what evaluating Hessians costs.
+"""Closed forms.
 
-May import NumPy, the cases, wengert, and JAX where it is installed. Invariant: a case counts as solved only when its value agrees with
-differences of the formula run by plain NumPy; a refusal counts as unsolved, a wrong value as wrong.
+How many cases are solved, how long their printed forms are, how long it takes, and what evaluating Hessians costs.
+May import NumPy, the cases, wengert, and JAX where it is installed. Invariant: a case counts as solved only when its
+value agrees with differences of the formula run by plain NumPy; a refusal counts as unsolved, a wrong value as wrong.
 """
 
 from __future__ import annotations
 
 import ast
+import functools
 import math
 import statistics
 import time
@@ -133,6 +135,10 @@ def problems(quick: bool) -> list[tuple[str, str, str, dict[str, Any], dict[str,
     ]
 
 
+def _ready(compiled: Any, arguments: list[Any]) -> Any:
+    return compiled(*arguments).block_until_ready()
+
+
 def hessians(quick: bool) -> tuple[list[list[str]], list[Limit], list[str]]:
     """Dense Hessians from the closed form, beside a compiled JAX Hessian of the same formula."""
     try:
@@ -145,7 +151,7 @@ def hessians(quick: bool) -> tuple[list[list[str]], list[Limit], list[str]]:
     rows, limits, notes = [], [], []
     for name, text, wrt, shapes, values, promised in problems(quick):
         form = wg.D(text, wrt, 2, shapes=shapes)
-        ours = lambda form=form, values=values: form.evaluate(**values)
+        ours = functools.partial(form.evaluate, **values)
         if jax is None:
             (mine,) = interleaved([ours])
             rows.append([f"Hessian of {name}", f"{mine * 1e3:.3f} ms", "JAX is not installed: no comparison"])
@@ -154,7 +160,7 @@ def hessians(quick: bool) -> tuple[list[list[str]], list[Limit], list[str]]:
         function = eval(f"lambda {', '.join(names)}: {text}", {"np": jax.numpy})
         compiled = jax.jit(jax.hessian(function, argnums=names.index(wrt)))
         arguments = [jax.numpy.asarray(values[n]) for n in names]
-        theirs = lambda compiled=compiled, arguments=arguments: compiled(*arguments).block_until_ready()
+        theirs = functools.partial(_ready, compiled, arguments)
         agreed = np.allclose(np.asarray(theirs()), ours(), rtol=1e-8, atol=1e-8)
         mine, other = interleaved([ours, theirs], rounds=5 if quick else 11)
         rows.append(

@@ -5,7 +5,19 @@ import pytest
 
 from wengert.cli import main
 
-LEAST_SQUARES = ["norm2(X*w - y)^2", "--syntax", "hand", "--wrt", "w", "--shape", "X:m,n", "w:n", "y:m", "--layout", "numerator"]
+LEAST_SQUARES = [
+    "norm2(X*w - y)^2",
+    "--syntax",
+    "hand",
+    "--wrt",
+    "w",
+    "--shape",
+    "X:m,n",
+    "w:n",
+    "y:m",
+    "--layout",
+    "numerator",
+]
 
 
 @pytest.mark.parametrize(
@@ -23,7 +35,9 @@ def test_a_formula(to, printed, capsys):
 
 def test_a_function_with_shapes_from_annotations_arrays_or_words(tmp_path, capsys):
     model = tmp_path / "model.py"
-    model.write_text('import numpy as np\n\ndef loss(w: "n", X: "m n", y: "m"):\n    return np.mean((X @ w - y) ** 2)\n')
+    model.write_text(
+        'import numpy as np\n\ndef loss(w: "n", X: "m n", y: "m"):\n    return np.mean((X @ w - y) ** 2)\n'
+    )
     assert main(["derive", f"{model}:loss", "--wrt", "w"]) == 0
     assert capsys.readouterr().out.startswith("2 Xᵀ(Xw − y) / m\n")
     bare = tmp_path / "bare.py"

@@ -1,4 +1,4 @@
-"""Reading formulas: both syntaxes, what is ambiguous, what is hostile; every refusal names a column and nothing is executed."""
+"""Reading formulas: both syntaxes, what is ambiguous, what is hostile; refusals name a column, nothing is executed."""
 
 import sys
 

@@ -131,9 +131,9 @@ def test_latex_mathml_and_numpy_of_one_form():
     assert form.latex() == r"2 X^\top \left(X w - y\right)"
     assert form.numpy_expression() == "2 * (X.T @ (X @ w - y))"
     assert form.shape == ("n",)
-    import xml.etree.ElementTree as xml
+    from xml.etree import ElementTree
 
-    assert xml.fromstring(form.mathml()).tag.endswith("math")
+    assert ElementTree.fromstring(form.mathml()).tag.endswith("math")
     space = {}
     exec(form.numpy_source(), space)
     rng = np.random.default_rng(1)

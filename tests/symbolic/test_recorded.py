@@ -1,4 +1,4 @@
-"""Closed forms from NumPy functions: the same as from the formula, for every case; and what is refused, with its line."""
+"""Closed forms from NumPy functions: as from the formula, for every case; and what is refused, with its line."""
 
 import ast
 
@@ -60,7 +60,7 @@ def function_of(case):
     space = dict(NAMES)
     exec(SOFTMAX, space)
     exec(f"def f({', '.join(names)}):\n    return {case.text.replace('eye(k)', 'np.eye(U.shape[1])')}", space)
-    shapes = dict(case.shapes or {n: () for n in names})
+    shapes = dict(case.shapes or dict.fromkeys(names, ()))
     if case.facts:
         name, fact = case.facts.split(": ")
         shapes[name] = wg.var(name, shapes[name], **{fact.replace(" ", "_"): True})
@@ -70,9 +70,8 @@ def function_of(case):
 @pytest.mark.parametrize("case", CASES, ids=lambda c: f"{c.text} by {c.wrt} {c.order}")
 def test_a_recorded_function_gives_the_form_of_its_formula(case):
     fun, shapes = function_of(case)
-    assert str(wg.closed_form(fun, case.wrt, case.order, shapes=shapes)) == str(
-        wg.D(case.text, case.wrt, case.order, shapes=shapes)
-    )
+    of_formula = wg.D(case.text, case.wrt, case.order, shapes=shapes)
+    assert str(wg.closed_form(fun, case.wrt, case.order, shapes=shapes)) == str(of_formula)
 
 
 def test_sizes_are_found_again_by_name():

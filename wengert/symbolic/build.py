@@ -1,12 +1,14 @@
 """The constructors of sums and generalised products, which keep every term in normal form.
 
-Deltas are eliminated, nested sums and products are flattened, equal factors become powers, scalar components stand alone.
-Imports terms, labels. Invariant: ``contract`` and ``add`` return the same object for equal mathematics wherever their rules reach.
+Deltas are eliminated, nested sums and products are flattened, equal factors become powers, scalar components stand
+alone. Imports terms, labels. Invariant: ``contract`` and ``add`` return the same object for equal mathematics
+wherever their rules reach.
 """
 
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
@@ -57,7 +59,7 @@ def exact(value: Any) -> Number:
     if isinstance(value, int) or (hasattr(value, "__index__") and not isinstance(value, bool)):
         return Fraction(int(value))
     found = float(value)
-    if found == found and abs(found) < 1e15:
+    if math.isfinite(found) and abs(found) < 1e15:
         near = Fraction(repr(found)) if "e" not in repr(found) else Fraction(found)
         if near.denominator <= 10**6 and float(near) == found:
             return near
@@ -330,8 +332,6 @@ def preferred(term: Sum) -> tuple[Number, Term]:
     numbers = [c for c, _ in term.terms]
     content: Number = Fraction(1)
     if all(isinstance(c, Fraction) for c in numbers):
-        import math
-
         top = math.gcd(*(c.numerator for c in numbers))  # type: ignore[union-attr]
         bottom = math.lcm(*(c.denominator for c in numbers))  # type: ignore[union-attr]
         content = Fraction(top, bottom)

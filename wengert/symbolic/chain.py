@@ -1,6 +1,7 @@
-"""The chain rule written out: intermediate steps, the derivative of each step with its shape, and the product of the shapes.
+"""The chain rule written out.
 
-Imports derive, recover, text. Invariant: the named factors, multiplied in the order shown, are the derivative in numerator layout.
+Intermediate steps, the derivative of each step with its shape, and the product of the shapes. Imports derive,
+recover, text. Invariant: the named factors, multiplied in the order shown, are the derivative in numerator layout.
 """
 
 from __future__ import annotations
@@ -18,11 +19,7 @@ from wengert.symbolic.text import TextWriter
 def steps(given: Term, x: Var) -> list[Term]:
     """The nodes between a variable and the result that stand on every path between them, innermost first."""
     nodes = [t for t in ordered(given) if depends(t, x) and t is not x]
-    found = []
-    for node in nodes:
-        if node is given or all(_through(other, node, x) for other in (given,)):
-            found.append(node)
-    return found
+    return [node for node in nodes if node is given or _through(given, node, x)]
 
 
 def _through(root: Term, node: Term, x: Var) -> bool:
@@ -184,6 +181,7 @@ class ComponentWriter(TextWriter):
         self.taken = taken
 
     def index(self, base: str, letters: str) -> str:
+        """An entry of a base."""
         small = base.lower()
         if len(base) == 1 and base.isupper() and small not in self.taken:
             base = small

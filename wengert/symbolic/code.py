@@ -1,7 +1,7 @@
 """Forms as NumPy source: one expression of ``np`` alone, in the order of multiplication that costs least.
 
-Imports notation. Invariant: the expression has the shape of the form (vectors are 1-D) and calls nothing but NumPy, and SciPy's
-special functions where NumPy has none.
+Imports notation. Invariant: the expression has the shape of the form (vectors are 1-D) and calls nothing but NumPy,
+and SciPy's special functions where NumPy has none.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import numpy as np
 from wengert.core.errors import NoRuleError
 from wengert.symbolic.dims import Dim
 from wengert.symbolic.functions import FUNCTIONS
-from wengert.symbolic.notation import Form, turned, unscaled
-from wengert.symbolic.writer import ADD, ATOM, MUL, POWER, filling
+from wengert.symbolic.notation import Form, filling, turned, unscaled
+from wengert.symbolic.writer import ADD, ATOM, MUL, POWER
 
 Text = tuple[str, int]
 SPECIAL = {"erf": "erf", "erfc": "erfc", "gammaln": "gammaln", "digamma": "psi"}
@@ -69,6 +69,7 @@ class Code:
         return " + ".join(parts), ADD
 
     def shape(self, dims: tuple[Any, ...]) -> str:
+        """The shape of an array maker."""
         words = [self.dim(d)[0] for d in dims]
         return words[0] if len(words) == 1 else "(" + ", ".join(words) + ")"
 
@@ -194,7 +195,7 @@ class Code:
             tail = tail if level >= POWER else f"({tail})"
             rank = 1 if rest[-1][0].rank == 1 else 2
             return f"{self.at(form.args[0], ATOM)}{'[:, None]' if rank == 2 else ''} * {tail}", MUL
-        last, turned_last = parts[-1]
+        last, _turned_last = parts[-1]
         if last.kind == "diag" and last not in self.named:
             return f"{self.grouped(parts[:-1])} * {self.at(last.args[0], POWER)}", MUL
         if any(f.kind in ("diag", "inv") and f not in self.named for f, _ in rest) or (
@@ -206,6 +207,7 @@ class Code:
         return " @ ".join(self.grouped([p]) for p in parts), MUL
 
     def grouped(self, parts: list[tuple[Form, bool]]) -> str:
+        """A part of a chain, in parentheses where it must be."""
         text, level = self.product(parts)
         return text if level >= POWER else f"({text})"
 
@@ -214,6 +216,7 @@ class Code:
         return self.text(form) if form.rank == 1 else (self.turned(form, flag), POWER) if flag else self.text(form)
 
     def turned(self, form: Form, flag: bool) -> str:
+        """A factor, transposed when flagged."""
         return self.at(form, ATOM) + ".T" if flag else self.write(form)
 
     def _T(self, form: Form) -> Text:
@@ -263,10 +266,8 @@ class Code:
     def _tr(self, form: Form) -> Text:
         inner = form.args[0]
         if inner.kind == "mat" and len(inner.args) == 2 and inner.value[0]:
-            return (
-                f"np.sum({self.at(inner.args[0], POWER)} * {self.at(turned(inner.args[1]) if inner.value[1] else inner.args[1], POWER)})",
-                ATOM,
-            )
+            right = turned(inner.args[1]) if inner.value[1] else inner.args[1]
+            return f"np.sum({self.at(inner.args[0], POWER)} * {self.at(right, POWER)})", ATOM
         return f"np.trace({self.write(inner)})", ATOM
 
     def _sum(self, form: Form) -> Text:
@@ -320,7 +321,7 @@ class Code:
         raise NoRuleError(f"no NumPy source: {form.value[0]} is an abstract function")
 
     def _einsum(self, form: Form) -> Text:
-        places, rank, sizes = form.value
+        places, rank, _sizes = form.value
         letters = "ijklmnabcdefghopqrstuvwxyz"
         spec = ",".join("".join(letters[i] for i in idx) for idx in places) + "->" + letters[:rank]
         words = ", ".join(self.write(f) for f in form.args)
@@ -329,13 +330,20 @@ class Code:
 
 
 def path_of(spec: str) -> list[Any]:
-    """An order of pairwise contractions that is good where summed dimensions are the long ones, found once, when the source is written."""
+    """An order of pairwise contractions that is good where summed dimensions are the long ones, found once.
+
+    When the source is written.
+    """
     left, out = spec.split("->")
     shapes = [tuple(24 if c in out else 96 for c in word) for word in left.split(",")]
-    found = np.einsum_path(spec, *(np.broadcast_to(0.0, s) for s in shapes), optimize="optimal" if len(shapes) < 6 else "greedy")
+    found = np.einsum_path(
+        spec, *(np.broadcast_to(0.0, s) for s in shapes), optimize="optimal" if len(shapes) < 6 else "greedy"
+    )
     steps: list[tuple[int, ...]] = []
     for step in found[0][1:]:
-        steps.extend([tuple(int(k) for k in step)] if len(step) < 3 else [(0, 1)] * (len(step) - 1))  # pairs reach the BLAS
+        steps.extend(
+            [tuple(int(k) for k in step)] if len(step) < 3 else [(0, 1)] * (len(step) - 1)
+        )  # pairs reach the BLAS
     return [found[0][0], *steps]
 
 

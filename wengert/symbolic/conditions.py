@@ -1,6 +1,7 @@
-"""The conditions under which a form holds: positive arguments of logarithms, divisors that are not zero, invertible matrices.
+"""The conditions under which a form holds.
 
-Imports text. Invariant: a condition is listed when the form needs it, even where the expression itself needs it already.
+Positive arguments of logarithms, divisors that are not zero, invertible matrices. Imports text. Invariant: a
+condition is listed when the form needs it, even where the expression itself needs it already.
 """
 
 from __future__ import annotations

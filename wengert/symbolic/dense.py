@@ -1,7 +1,8 @@
-"""Filling a tensor that is mostly zeros: a delta pattern is written onto the diagonal of zeros, its core computed once.
+"""Filling a tensor that is mostly zeros.
 
-The core and pattern are what Laue, Mitterreiter and Giesen (2020) call the compressed form. Imports code. Invariant: the program fills
-exactly the entries that the deltas of the form select.
+A delta pattern is written onto the diagonal of zeros, its core computed once. The core and pattern are what Laue,
+Mitterreiter and Giesen (2020) call the compressed form. Imports code. Invariant: the program fills exactly the
+entries that the deltas of the form select.
 """
 
 from __future__ import annotations
@@ -16,7 +17,10 @@ LETTERS = "ijklmnabcdefghopqrstuvwxyz"
 
 
 def pattern(form: Form) -> tuple[Form, str, str] | None:
-    """The core of a form, the letters of the full tensor with repeats, and those of the core, when deltas spread a core."""
+    """The core of a form, the letters of the full tensor with repeats, and those of the core.
+
+    When deltas spread a core.
+    """
     c, inner = unscaled(form)
     if inner.kind != "einsum" or inner.rank < 3:
         return None
@@ -97,7 +101,12 @@ def pairs(form: Form, code: Code) -> tuple[list[str], str] | None:
     if inner.kind != "einsum":
         return None
     places, rank, sizes = inner.value
-    if rank != 4 or len(sizes) != rank + 1 or len(places) != 4 or any(len(idx) != 2 or idx[0] != rank for idx in places):
+    if (
+        rank != 4
+        or len(sizes) != rank + 1
+        or len(places) != 4
+        or any(len(idx) != 2 or idx[0] != rank for idx in places)
+    ):
         return None
     groups: dict[Form, list[int]] = {}
     for f, idx in zip(inner.args, places, strict=True):
@@ -129,7 +138,9 @@ def nonnegative(form: Form) -> bool:
     if form.kind == "reduce":
         return form.value[0] == "softmax"
     if form.kind == "pow":
-        return nonnegative(form.args[0]) or (isinstance(form.value, Fraction) and form.value.denominator == 1 and form.value % 2 == 0)
+        return nonnegative(form.args[0]) or (
+            isinstance(form.value, Fraction) and form.value.denominator == 1 and form.value % 2 == 0
+        )
     if form.kind in ("had", "mul", "div"):
         return all(map(nonnegative, form.args))
     if form.kind in ("norm", "norm2sq", "dim"):
@@ -150,4 +161,6 @@ def _one_minus_share(form: Form) -> bool:
         return False
     if share.kind == "pow" and share.value == 2:
         return share.args[0].kind == "call" and share.args[0].value == "tanh"
-    return (share.kind == "call" and share.value == "sigmoid") or (share.kind == "reduce" and share.value[0] == "softmax")
+    return (share.kind == "call" and share.value == "sigmoid") or (
+        share.kind == "reduce" and share.value[0] == "softmax"
+    )

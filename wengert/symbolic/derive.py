@@ -1,7 +1,8 @@
 """Derivatives of terms by terms: one backward sweep with symbolic cotangents, whatever the ranks of output and input.
 
-The cotangent of a node carries the output's axes first (Laue et al. 2018, 2020); because products are kept flat, the order of
-contraction is free and chosen when the form is evaluated. Imports build, functions, matrices. Invariant: shape(result) = shape(y) + shape(x).
+The cotangent of a node carries the output's axes first (Laue et al. 2018, 2020); because products are kept flat, the
+order of contraction is free and chosen when the form is evaluated. Imports build, functions, matrices. Invariant:
+shape(result) = shape(y) + shape(x).
 """
 
 from __future__ import annotations
@@ -109,7 +110,10 @@ def _product(node: Prod, bar: Term, s: tuple[str, ...], needed: dict[int, bool])
 
 
 def _matrix(node: Matrix, bar: Term, s: tuple[str, ...]) -> Term:
-    """d(A^-1) = -A^-1 dA A^-1;  d det A = det A tr(A^-1 dA);  d logdet A = tr(A^-1 dA)  (Petersen & Pedersen 2012, 46, 43, 59)."""
+    """d(A^-1) = -A^-1 dA A^-1;  d det A = det A tr(A^-1 dA).
+
+    d logdet A = tr(A^-1 dA)  (Petersen & Pedersen 2012, 46, 43, 59).
+    """
     if node.name == "inv":
         return negative(contract([(node, ("k", "i")), (bar, (*s, "k", "l")), (node, ("j", "l"))], (*s, "i", "j")))
     if node.name in ("det", "logdet"):

@@ -32,7 +32,10 @@ from wengert.symbolic.terms import (
 
 
 def sizes_of(term: Term, values: Mapping[str, Any]) -> dict[str, int]:
-    """The sizes of the named dimensions, from the shapes of the arrays; raises WengertValueError where they contradict."""
+    """The sizes of the named dimensions, from the shapes of the arrays.
+
+    Raises WengertValueError where they contradict.
+    """
     sizes: dict[str, int] = {}
     later = []
     for name, v in variables(term).items():

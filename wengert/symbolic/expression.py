@@ -1,6 +1,7 @@
 """Explicit expressions: what users hold. Operators and NumPy functions on them build terms with named dimensions.
 
-Imports arrays, vocabulary, evaluate, derive. Invariant: an expression is never changed and has no value until ``evaluate`` binds one.
+Imports arrays, vocabulary, evaluate, derive. Invariant: an expression is never changed and has no value until
+``evaluate`` binds one.
 """
 
 from __future__ import annotations
@@ -73,10 +74,10 @@ class Expression:
         return f"{self}   shape ({', '.join(map(str, self.shape))}{',' if self.ndim == 1 else ''})"
 
     def __add__(self, other: Any) -> Any:
-        return _binary(lambda a, b: arrays.plus(a, b), self, other)
+        return _binary(arrays.plus, self, other)
 
     def __radd__(self, other: Any) -> Any:
-        return _binary(lambda a, b: arrays.plus(a, b), other, self)
+        return _binary(arrays.plus, other, self)
 
     def __sub__(self, other: Any) -> Any:
         return _binary(lambda a, b: arrays.plus(a, b, -1), self, other)
@@ -144,7 +145,8 @@ class Expression:
 
     def __bool__(self) -> bool:
         raise WengertTypeError(
-            "a formula has no truth value: if and while on values have no closed form; write np.where, or use wengert.grad"
+            "a formula has no truth value: if and while on values have no closed form"
+            "\n  fix: write np.where, or use wengert.grad on a function"
         )
 
     def __float__(self) -> float:

@@ -1,7 +1,8 @@
-"""Element-wise functions: value, derivative, printing name, the condition under which the form holds; and their constructors.
+"""Element-wise functions.
 
-One statement per function, read like a formula sheet. Imports build. Invariant: ``apply`` folds constants exactly,
-pulls broadcast axes outside, and its rewritings hold on the whole domain of the written form.
+Value, derivative, printing name, the condition under which the form holds; and their constructors. One statement per
+function, read like a formula sheet. Imports build. Invariant: ``apply`` folds constants exactly, pulls broadcast axes
+outside, and its rewritings hold on the whole domain of the written form.
 """
 
 from __future__ import annotations
@@ -32,7 +33,10 @@ from wengert.symbolic.terms import Constant, Count, Fn, Matrix, Prod, Reduce, Su
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """What is known of an element-wise function; ``partials`` take the arguments and give terms (None: no derivative)."""
+    """What is known of an element-wise function; ``partials`` take the arguments and give terms (None.
+
+    No derivative).
+    """
 
     name: str
     partials: tuple[Callable[..., Term] | None, ...]
@@ -52,6 +56,7 @@ def define(name: str, *partials: Callable[..., Term] | None, **facts: Any) -> No
 
 
 def one_like(x: Term) -> Term:
+    """Ones of the same shape."""
     return ones(x.shape)
 
 
@@ -82,6 +87,7 @@ def power_sum(base: Term, exponents: list[Any]) -> Term:
 
 
 def function(name: str) -> Callable[..., Term]:
+    """The constructor of a named function."""
     return lambda *args: apply(name, *args)
 
 
@@ -89,10 +95,12 @@ exp, log, sin, cos, tanh, sigmoid, sign = map(function, ("exp", "log", "sin", "c
 
 
 def square(x: Term) -> Term:
+    """The square of every entry."""
     return power(x, 2)
 
 
 def inverse(x: Term) -> Term:
+    """The reciprocal of every entry."""
     return power(x, -1)
 
 
@@ -231,7 +239,7 @@ def _simple(name: str, x: Term) -> Term | None:
     value = uniform(x)
     if value == 0 and name in AT_ZERO:
         return scale(exact(AT_ZERO[name]), ones(x.shape))
-    coefficient, core = split(x)
+    coefficient, _core = split(x)
     if coefficient < 0 and name in ODD | EVEN:
         found = apply(name, negative(x))
         return negative(found) if name in ODD else found

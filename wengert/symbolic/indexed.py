@@ -1,6 +1,7 @@
-"""Entries of tensors of third and higher order, written with indices: ``δ_ki x_jl``, sums over repeated letters, and the legend.
+"""Entries of tensors of third and higher order.
 
-Imports notation, writer. Invariant: every letter of an entry is either one of the result's or summed and named under a Σ.
+Written with indices: ``δ_ki x_jl``, sums over repeated letters, and the legend. Imports notation, writer. Invariant:
+every letter of an entry is either one of the result's or summed and named under a Σ.
 """
 
 from __future__ import annotations

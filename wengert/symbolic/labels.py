@@ -1,7 +1,8 @@
 """Canonical names of the indices of a product, so that equal products are found to be equal.
 
 Colour refinement on the hypergraph of factors and indices, with branching on what stays tied. Imports terms only.
-Invariant: renaming indices or reordering factors never changes the result; past a bounded search equal products may stay two.
+Invariant: renaming indices or reordering factors never changes the result; past a bounded search equal products may
+stay two.
 """
 
 from __future__ import annotations

@@ -50,6 +50,10 @@ class LatexWriter(Writer):
     def transposed(self, text: str) -> str:
         return f"{{{text}}}^\\top" if "^" in text[-6:] and not text.endswith(")") else text + r"^\top"
 
+    def entrywise(self, base: str, power: str) -> str:
+        """The Hadamard power."""
+        return rf"{base}^{{\circ {power.removeprefix('^')}}}"
+
     def exponent(self, value: Any) -> str:
         return "^" + (
             f"{value.numerator}/{value.denominator}"

@@ -1,7 +1,8 @@
 """Layouts: which axes of a derivative stand where. The core result is output axes, then input axes.
 
-Numerator layout appends the input's axes reversed, so that the chain rule multiplies neighbours; denominator layout is its full
-transpose (Magnus & Neudecker; the table is in docs/closed_forms.md). Imports build. Invariant: a layout only permutes axes and adds ones.
+Numerator layout appends the input's axes reversed, so that the chain rule multiplies neighbours; denominator layout
+is its full transpose (Magnus & Neudecker; the table is in docs/closed_forms.md). Imports build. Invariant: a layout
+only permutes axes and adds ones.
 """
 
 from __future__ import annotations
@@ -18,7 +19,10 @@ LAYOUTS = ("jacobian", "gradient", "numerator", "denominator")
 
 @dataclass(frozen=True, slots=True)
 class Laid:
-    """A derivative in a layout: the term without axes of length one, how it stands, its printed shape, the permutation made."""
+    """A derivative in a layout: the term without axes of length one, how it stands, its printed shape.
+
+    The permutation made.
+    """
 
     term: Term
     stands: str

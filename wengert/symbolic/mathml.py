@@ -47,6 +47,10 @@ class MathWriter(Writer):
         inner = words.get(power, power.removeprefix("^"))
         return f"<msup><mrow>{base}</mrow><mrow>{inner}</mrow></msup>"
 
+    def entrywise(self, base: str, power: str) -> str:
+        """The Hadamard power."""
+        return f"<msup><mrow>{base}</mrow><mrow>{op('∘')}{power.removeprefix('^')}</mrow></msup>"
+
     def exponent(self, value: Any) -> str:
         return "^" + self.number(value)[0]
 

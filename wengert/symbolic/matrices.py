@@ -1,6 +1,7 @@
 """Functions of whole matrices and reductions that are no sums: inverse, determinants, log-sum-exp, softmax, extrema.
 
-Imports build, functions. Invariant: the constructors fold what is known (units, diagonals, orthogonal factors, shifts of a softmax).
+Imports build, functions. Invariant: the constructors fold what is known (units, diagonals, orthogonal factors, shifts
+of a softmax).
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""Printed forms: the tree of matrix notation that all printers share, its size, and the constructors that keep it tidy.
+"""Printed forms.
 
-Imports terms only. Invariant: a form is a value (equal forms compare equal) and knows its rank; vectors are columns unless a chain
+The tree of matrix notation that all printers share, its size, and the constructors that keep it tidy. Imports terms
+only. Invariant: a form is a value (equal forms compare equal) and knows its rank; vectors are columns unless a chain
 or an outer product turns them.
 """
 
@@ -356,3 +357,16 @@ def size(form: Form) -> int:
     if form.kind == "einsum":
         return inner + max(0, len(form.args) - 1)
     return inner + 1
+
+
+def filling(form: Form) -> Form:
+    """A term of a sum that is the same in every entry, as that scalar."""
+    c, rest = unscaled(form)
+    if rest.kind == "ones":
+        return num(c)
+    if rest.kind == "mul" and rest.args[-1].kind == "ones":
+        return scaled(c, mul(rest.args[:-1], None))
+    if rest.kind == "div" and rest.args[0].rank and not rest.args[1].rank:
+        top = filling(rest.args[0])
+        return scaled(c, mul([top, Form("div", (num(Fraction(1)), rest.args[1]))], None)) if not top.rank else form
+    return form

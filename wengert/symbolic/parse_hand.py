@@ -1,7 +1,8 @@
 """Formulas in hand notation: ``norm2(X*w - y)^2``, ``x'*A*x``, ``2 Xᵀ(Xw − y)``.
 
-A tokenizer and a recursive descent. ``*`` is the matrix product between matrices, ``⊙`` and ``.*`` the element-wise one; a transposed
-vector is a row. Imports vocabulary, arrays. Invariant: what has two readings is refused with its column, never guessed.
+A tokenizer and a recursive descent. ``*`` is the matrix product between matrices, ``⊙`` and ``.*`` the element-wise
+one; a transposed vector is a row. Imports vocabulary, arrays. Invariant: what has two readings is refused with its
+column, never guessed.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from wengert.core.errors import WengertError
 from wengert.symbolic import arrays, functions
 from wengert.symbolic.build import number, scale, value_of
 from wengert.symbolic.evaluate import text_shape
+from wengert.symbolic.hand_words import DIGITS, ELEMENTWISE, EXTRA, TOKEN
 from wengert.symbolic.terms import Term
 from wengert.symbolic.vocabulary import (
     DEEPEST,
@@ -25,46 +27,6 @@ from wengert.symbolic.vocabulary import (
     Scope,
     refuse,
 )
-
-TOKEN = re.compile(
-    r"\s*(?:(?P<number>\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+)|(?P<name>[^\W\d_ᵀ⁰¹²³⁴⁵⁶⁷⁸⁹][^\Wᵀ⁰¹²³⁴⁵⁶⁷⁸⁹₁]*)|(?P<raised>[⁰¹²³⁴⁵⁶⁷⁸⁹⁻ᵀ₁]+)"
-    r"|(?P<op>\.\*|\./|\.\^|\*\*|[-−+*/^'()\[\],⊙⊘⟨⟩‖|·√]))"
-)
-DIGITS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
-EXTRA = {
-    "norm2": lambda x: arrays.norm(x, 2 if x.rank == 1 else "fro"),
-    "norm1": lambda x: arrays.norm(x, 1),
-    "normF": lambda x: arrays.norm(x, "fro"),
-    "fro": lambda x: arrays.norm(x, "fro"),
-    "tr": arrays.trace,
-    "lse": arrays.reduction,
-    "nuclear": lambda x: arrays.norm(x, "nuc"),
-    "σ": FUNCTIONS["sigmoid"],
-}
-EXTRA["lse"] = FUNCTIONS["logsumexp"]
-ELEMENTWISE = {
-    "exp",
-    "log",
-    "sin",
-    "cos",
-    "tan",
-    "tanh",
-    "sinh",
-    "cosh",
-    "sqrt",
-    "abs",
-    "sign",
-    "sigmoid",
-    "relu",
-    "softplus",
-    "erf",
-    "softmax",
-    "arcsin",
-    "arccos",
-    "arctan",
-    "σ",
-    "ln",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,10 +135,18 @@ class _Reader:
         return self.product()
 
     def product(self) -> Value:
+        """Products of entries, whose factors may be products themselves: y ⊙ Xw."""
+        found = self.factors()
+        while self.kind == "op" and self.word in ("⊙", "⊘"):
+            at, word = self.column, self.next()
+            found = self.multiplied(found, self.factors(), word, at)
+        return found
+
+    def factors(self) -> Value:
         found = self.factor()
         while True:
             at, word = self.column, self.word
-            if self.kind == "op" and word in ("*", "·", "/", "⊙", "⊘", ".*", "./"):
+            if self.kind == "op" and word in ("*", "·", "/", ".*", "./"):
                 self.next()
                 right = self.factor()
             elif self.kind in ("number", "name") or (self.kind == "op" and word in ("(", "⟨", "‖", "√")):
@@ -250,6 +220,13 @@ class _Reader:
                 return found
 
     def superscripts(self, found: Value, word: str, at: int) -> Value:
+        entries = re.fullmatch(r"∘([⁰¹²³⁴⁵⁶⁷⁸⁹]{1,4})", word)
+        if word.startswith("∘") and entries is None:
+            raise self.error("a power of entries is written ∘²", column=at)
+        plain = re.fullmatch(r"[⁰¹²³⁴⁵⁶⁷⁸⁹]{1,4}", word)
+        if entries or (plain and found.term.rank == 1):  # h² of a vector: its entries
+            digits = entries[1] if entries else word
+            return self.raised(found, Value(number(int(digits.translate(DIGITS)))), True, at)
         for part in re.findall(r"ᵀ|⁻?[⁰¹²³⁴⁵⁶⁷⁸⁹]+|⁻", word):
             if part == "ᵀ":
                 found = self.turned(found)
@@ -378,6 +355,9 @@ class _Reader:
             args.append(self.sum())
             while self.word == ",":
                 self.next()
+                if self.word == "axis" and self.tokens[self.place + 1][1] == "=":
+                    self.next()
+                    self.next()
                 args.append(self.sum())
         self.fences = fences
         self.expect(")", opened)

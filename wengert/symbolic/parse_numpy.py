@@ -1,6 +1,7 @@
 """Formulas in NumPy syntax, read through Python's ``ast`` and never executed.
 
-Imports vocabulary, arrays. Invariant: only the node kinds handled here are accepted; everything else is refused with its column.
+Imports vocabulary, arrays. Invariant: only the node kinds handled here are accepted; everything else is refused with
+its column.
 """
 
 from __future__ import annotations
@@ -133,9 +134,8 @@ class _Reader:
 
     def binary(self, node: ast.BinOp, a: Any, b: Any) -> Any:
         plain = not isinstance(a, Term) and not isinstance(b, Term)
-        if plain and isinstance(node.op, ast.Pow):
-            if abs(b) > 64 or abs(a) > 10**6:
-                raise self.error(node, "a power of numbers this large")
+        if plain and isinstance(node.op, ast.Pow) and (abs(b) > 64 or abs(a) > 10**6):
+            raise self.error(node, "a power of numbers this large")
         if isinstance(a, (str, bool, tuple)) or isinstance(b, (str, bool, tuple)) or a is None or b is None:
             raise self.error(node, "arithmetic needs numbers and arrays")
         try:

@@ -1,6 +1,7 @@
 """Powers in normal form: of numbers, products, powers and exponentials, with constant and with symbolic exponents.
 
-Imports functions. Invariant: a rewriting holds wherever the written form is defined; roots of squares are absolute values.
+Imports functions. Invariant: a rewriting holds wherever the written form is defined; roots of squares are absolute
+values.
 """
 
 from __future__ import annotations

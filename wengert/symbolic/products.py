@@ -1,7 +1,8 @@
-"""Rules for the factors of one product: equal factors become powers, inverses cancel, sigmoid and softmax are recognised.
+"""Rules for the factors of one product.
 
-Each rule is local and shrinks the product; ``combined`` returns the new factors, or None when no rule applies. Imports build, terms.
-Invariant: a rule holds for all real values for which both sides are defined (conditions come with the functions that have them).
+Equal factors become powers, inverses cancel, sigmoid and softmax are recognised. Each rule is local and shrinks the
+product; ``combined`` returns the new factors, or None when no rule applies. Imports build, terms. Invariant: a rule
+holds for all real values for which both sides are defined (conditions come with the functions that have them).
 """
 
 from __future__ import annotations
@@ -184,7 +185,10 @@ def _selections(flat: Factors, out: tuple[Hashable, ...], sizes: dict[Any, Size]
 
 
 def _joins(flat: Factors, out: tuple[Hashable, ...], sizes: dict[Any, Size]) -> Factors | None:
-    """Joining two axes and taking the same ones apart again does nothing; so does summing over all of the joined axis."""
+    """Joining two axes and taking the same ones apart again does nothing.
+
+    So does summing over all of the joined axis.
+    """
     uses = _uses(flat)
     places = [(k, t, idx) for k, (t, idx) in enumerate(flat) if isinstance(t, Join)]
     for k, term, idx in places:

@@ -1,7 +1,8 @@
 """From recorded NumPy programs to terms: the same steps at several sizes, walked side by side.
 
-A number that is equal in all recordings is a constant; one that changes is found again as a polynomial (or the inverse, or the root)
-of the named sizes. Imports core, arrays. Invariant: what is not recognised raises with the step and its line, and never becomes a constant.
+A number that is equal in all recordings is a constant; one that changes is found again as a polynomial (or the
+inverse, or the root) of the named sizes. Imports core, arrays. Invariant: what is not recognised raises with the step
+and its line, and never becomes a constant.
 """
 
 from __future__ import annotations
@@ -70,6 +71,7 @@ class Recordings:
         return self.operand([o[0] for o in outputs])
 
     def step(self, steps: Sequence[Node]) -> Any:
+        """The term of one step of all recordings."""
         node = steps[0]
         operands = [self.operand([s.args[k] for s in steps]) for k in range(len(node.args))]
         rule = RULES.get(node.op.name)
@@ -86,6 +88,7 @@ class Recordings:
             raise self.refusal(node, f"{node.op.name} in this spelling has no closed form ({error})") from None
 
     def refusal(self, node: Node, why: str) -> WengertError:
+        """The error that names a step."""
         return error_at(
             NoRuleError,
             f"no closed form: {why}",
@@ -94,6 +97,7 @@ class Recordings:
         )
 
     def operand(self, alike: Sequence[Any]) -> Any:
+        """The term of an operand."""
         first = alike[0]
         if isinstance(first, Const):
             return self.constant([a.value for a in alike])
@@ -145,7 +149,7 @@ class Recordings:
         found = self.polynomial(values)
         if found is None:
             raise WengertValueError(
-                f"a size depends on the sizes of the arguments in a way that is not recognised: {', '.join(map(str, values))}"
+                f"a size depends on those of the arguments in a way not recognised: {', '.join(map(str, values))}"
             )
         return found
 

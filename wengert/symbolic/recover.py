@@ -1,7 +1,8 @@
-"""From terms back to matrix notation: products of indexed factors become chains, outer products, diagonals, traces and norms.
+"""From terms back to matrix notation.
 
-Imports notation, terms. Invariant: the form has the value of the term; what fits no matrix notation becomes an explicit sum over
-named indices (kind ``einsum``), so every term has a form.
+Products of indexed factors become chains, outer products, diagonals, traces and norms. Imports notation, terms.
+Invariant: the form has the value of the term; what fits no matrix notation becomes an explicit sum over named indices
+(kind ``einsum``), so every term has a form.
 """
 
 from __future__ import annotations
@@ -89,7 +90,10 @@ def _product(term: Prod) -> Form:
 
 
 def joined(items: list[Item], out: tuple[int, ...]) -> list[Item]:
-    """Joined axes as Kronecker products, vec and its inverse, where both parts of a join belong to one or two matrices."""
+    """Joined axes as Kronecker products, vec and its inverse.
+
+    Where both parts of a join belong to one or two matrices.
+    """
     while True:
         uses: dict[int, int] = {}
         for _, idx in items:
@@ -116,7 +120,10 @@ def _kronecker(items: list[Item], out: tuple[int, ...], uses: dict[int, int]) ->
             right = next((x for x, (f, idx) in enumerate(items) if set(idx) == {k, m} and f.rank == 2), None)
             if left is None or right is None:
                 continue
-            a, b = (turned(items[x][0]) if items[x][1][0] == second else items[x][0] for x, second in ((left, j), (right, m)))
+            a, b = (
+                turned(items[x][0]) if items[x][1][0] == second else items[x][0]
+                for x, second in ((left, j), (right, m))
+            )
             return _replace(items, (r, c, left, right), (Form("kron", (a, b), rank=2), (row, column)))
     return None
 
@@ -242,7 +249,10 @@ def total(form: Form, dims: tuple[Size, ...]) -> Form:
 
 
 def _contracted(items: list[Item], out: tuple[int, ...], uses: Uses) -> list[Item] | None:
-    """An index between exactly two factors: a matrix product; vectors first, so that intermediate results stay small."""
+    """An index between exactly two factors: a matrix product; vectors first.
+
+    So that intermediate results stay small.
+    """
     best: tuple[int, int, int] | None = None
     score = 99
     for k, (_, idx) in enumerate(items):

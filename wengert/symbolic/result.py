@@ -1,6 +1,7 @@
 """The result of a symbolic differentiation: what it prints, its shape, its NumPy program, its value.
 
-Imports the printers, layouts, names. Invariant: every text shows the same form, and ``evaluate`` runs the printed program.
+Imports the printers, layouts, names. Invariant: every text shows the same form, and ``evaluate`` runs the printed
+program.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ from wengert.symbolic.writer import Writer
 class Derivative:
     """A derivative in closed form; ``str`` prints it, ``shape`` has the names of its dimensions.
 
-    ``term`` is the form in index notation with the output's axes first, whatever the layout; ``given`` what was differentiated.
+    ``term`` is the form in index notation with the output's axes first, whatever the layout; ``given`` what was
+    differentiated.
     """
 
     def __init__(self, given: Term, x: Var, term: Term, order: int, layout: str, free: Mapping[str, Var]) -> None:
@@ -120,7 +122,10 @@ class Derivative:
 
     @property
     def conditions(self) -> list[str]:
-        """Under what conditions the form holds (``x > 0``, ``A invertible``), besides that of the expression itself being defined."""
+        """Under what conditions the form holds (``x > 0``, ``A invertible``).
+
+        Besides that of the expression itself being defined.
+        """
         from wengert.symbolic.conditions import conditions
 
         return conditions(self.given, self.term)

@@ -1,6 +1,7 @@
 """Choosing the smallest of a few equal forms: as it stands, multiplied out, over a common denominator.
 
-Imports build, functions, recover. Invariant: every candidate is an identity of the constructors, so the choice is only about size.
+Imports build, functions, recover. Invariant: every candidate is an identity of the constructors, so the choice is
+only about size.
 """
 
 from __future__ import annotations
@@ -57,7 +58,9 @@ def chosen(term: Term) -> Term:
     rest: list[tuple[Any, Term]] = []
     for c, t in parts:
         factors = t.factors if isinstance(t, Prod) else ((t, axes),)
-        at = next((k for k, (f, idx) in enumerate(factors) if isinstance(f, Fn) and f.name == "where" and idx == axes), None)
+        at = next(
+            (k for k, (f, idx) in enumerate(factors) if isinstance(f, Fn) and f.name == "where" and idx == axes), None
+        )
         if at is None:
             rest.append((c, t))
             continue

@@ -1,7 +1,7 @@
 """Sums in matrix notation: their order, common numbers, and common factors of chains and products.
 
-Imports notation, recover. Invariant: grouping never makes a form larger, and terms keep the order in which they were written
-unless they are a polynomial, which is sorted by degree.
+Imports notation, recover. Invariant: grouping never makes a form larger, and terms keep the order in which they were
+written unless they are a polynomial, which is sorted by degree.
 """
 
 from __future__ import annotations

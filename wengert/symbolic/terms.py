@@ -34,10 +34,12 @@ class Term:
 
     @property
     def rank(self) -> int:
+        """The number of axes."""
         return len(self.shape)
 
     @property
     def children(self) -> tuple[Term, ...]:
+        """The terms it is made of."""
         return ()
 
 
@@ -74,7 +76,10 @@ class Delta(Term):
 
 
 class Select(Term):
-    """The 0/1 matrix that takes entries ``start, start + step, ...`` of an axis: slices and stacks are products with it."""
+    """The 0/1 matrix that takes entries ``start, start + step, ...`` of an axis.
+
+    Slices and stacks are products with it.
+    """
 
     __slots__ = ("start", "step")
 
@@ -97,6 +102,7 @@ class Sum(Term):
 
     @property
     def children(self) -> tuple[Term, ...]:
+        """The terms it is made of."""
         return tuple(t for _, t in self.terms)
 
 
@@ -113,6 +119,7 @@ class Prod(Term):
 
     @property
     def children(self) -> tuple[Term, ...]:
+        """The terms it is made of."""
         return tuple(t for t, _ in self.factors)
 
 
@@ -127,6 +134,7 @@ class Fn(Term):
 
     @property
     def children(self) -> tuple[Term, ...]:
+        """The terms it is made of."""
         return self.args
 
 
@@ -140,6 +148,7 @@ class Matrix(Term):
 
     @property
     def children(self) -> tuple[Term, ...]:
+        """The terms it is made of."""
         return (self.arg,)
 
 
@@ -154,11 +163,15 @@ class Reduce(Term):
 
     @property
     def children(self) -> tuple[Term, ...]:
+        """The terms it is made of."""
         return (self.arg,)
 
 
 class Abstract(Term):
-    """A function nobody wrote down, known by name: ``u`` of ``args``, and its derivative ∂u/∂(argument), ``slots`` times."""
+    """A function nobody wrote down, known by name: ``u`` of ``args``, and its derivative ∂u/∂(argument).
+
+    ``slots`` times.
+    """
 
     __slots__ = ("args", "name", "slots")
 
@@ -168,6 +181,7 @@ class Abstract(Term):
 
     @property
     def children(self) -> tuple[Term, ...]:
+        """The terms it is made of."""
         return self.args
 
 

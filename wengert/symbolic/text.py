@@ -5,6 +5,7 @@ Imports writer. Invariant: single letters stand side by side, words are kept apa
 
 from __future__ import annotations
 
+import itertools
 import re
 from fractions import Fraction
 from typing import Any
@@ -117,7 +118,7 @@ class TextWriter(Writer):
 
     def join(self, pieces: list[str]) -> str:
         text = pieces[0]
-        for left, right in zip(pieces, pieces[1:], strict=False):
+        for left, right in itertools.pairwise(pieces):
             text += (" " if _apart(left, right) else "") + right
         return text
 

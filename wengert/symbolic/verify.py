@@ -1,6 +1,7 @@
-"""Checking a form before it is returned: against a complex step (or differences) of what was differentiated, at random points.
+"""Checking a form before it is returned.
 
-Imports NumPy, evaluate. Invariant: the reference uses no derivative rule; a form that differs is never returned.
+Against a complex step (or differences) of what was differentiated, at random points. Imports NumPy, evaluate.
+Invariant: the reference uses no derivative rule; a form that differs is never returned.
 """
 
 from __future__ import annotations
@@ -101,7 +102,7 @@ def check_derivative(
     computed: Callable[..., Any] | None = None,
     free: Mapping[str, Var] | None = None,
 ) -> int:
-    """Compare ``after`` = d before / dx, and the printed program ``computed``, at random points; the number of points compared.
+    """Compare ``after`` = d before / dx, and the printed program ``computed``, at random points; returns how many.
 
     Raises CheckError where they differ, and ``Unchecked`` when no point gives finite values.
     """
@@ -131,7 +132,7 @@ def check_derivative(
                 printed = computed(values, sizes)
             if np.shape(printed) != np.shape(full):
                 raise CheckError(
-                    f"the printed form has shape {np.shape(printed)}, not {np.shape(full)}: please report this expression"
+                    f"the printed form has shape {np.shape(printed)}, not {np.shape(full)}: please report it"
                 )
             agree(printed, full, 1e-7, full)
         compared += 1
@@ -139,8 +140,9 @@ def check_derivative(
             return compared
     if not compared:
         raise Unchecked(
-            f"no form: it could not be compared with a numeric derivative at any random point{f' ({trouble})' if trouble else ''}"
-            "\n  fix: declare facts such as positive=True or positive_definite=True on the variables, or pass check=False"
+            "no form: it could not be compared with a numeric derivative at any random point"
+            f"{f' ({trouble})' if trouble else ''}"
+            "\n  fix: declare facts such as positive=True or positive_definite=True, or pass check=False"
         )
     return compared
 
@@ -151,6 +153,6 @@ def agree(got: Any, want: Any, rtol: float, scale: Any) -> None:
     size = max(np.max(np.abs(want), initial=0.0), np.max(np.abs(scale), initial=0.0))
     if not error <= rtol * size + 1e-12:
         raise CheckError(
-            f"no form: what was found differs from the numeric derivative by {error:.3g} (of {size:.3g}) at a random point"
+            f"no form: what was found differs from the numeric derivative by {error:.3g} (of {size:.3g})"
             "\n  fix: please report this expression; check=False returns the form all the same"
         )

@@ -57,7 +57,10 @@ def refuse(text: str, column: int, what: str, fix: str = "") -> FormulaError:
 
 
 def shape_of(spec: Any) -> tuple[Any, ...]:
-    """A declared shape from a name, an int, or a sequence of them; ``"m,n"`` is a matrix, ``()`` and ``""`` a scalar."""
+    """A declared shape from a name, an int, or a sequence of them; ``"m,n"`` is a matrix.
+
+    ``()`` and ``""`` a scalar.
+    """
     if isinstance(spec, str):
         return tuple(size(word) for word in spec.replace(",", " ").split())
     if isinstance(spec, (tuple, list)):
@@ -177,7 +180,11 @@ def _slogdet(x: Term) -> tuple[Term, Term]:
     return functions.apply("sign", matrix("det", x)), matrix("logdet", x)
 
 
-def _softmax(x: Term, axis: Any = -1) -> Term:
+def _softmax(x: Term, axis: Any = ...) -> Term:
+    if axis is ...:
+        if x.rank > 1:
+            raise WengertValueError("softmax of a matrix needs its axis: write softmax(Z, axis=1) for rows")
+        axis = None
     return arrays.reduction("softmax", x, axis_of(axis))
 
 
@@ -248,7 +255,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "logsumexp": _reduction("logsumexp"),
     "softmax": _softmax,
     "norm": _norm,
-    "log_softmax": lambda x, axis=-1: functions.apply("log", _softmax(x, axis)),
+    "log_softmax": lambda x, axis=...: functions.apply("log", _softmax(x, axis)),
     "det": _matrix("det"),
     "inv": _matrix("inv"),
     "logdet": _matrix("logdet"),
@@ -279,10 +286,10 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "vec": arrays.vec,
     "ravel": arrays.vec,
     "flatten": arrays.vec,
-    "ones": lambda shape: ones(shape),
-    "zeros": lambda shape: zero(shape),
-    "eye": lambda n: eye(n),
-    "identity": lambda n: eye(n),
+    "ones": ones,
+    "zeros": zero,
+    "eye": eye,
+    "identity": eye,
 }
 FUNCTIONS.pop("pinv")
 METHODS = {"sum", "mean", "var", "std", "max", "min", "dot", "trace", "transpose", "diagonal", "clip"}

@@ -1,7 +1,7 @@
 """One walk over forms that all printed notations share: precedence, order of factors, signs, indices.
 
-A notation is a subclass that says how a number, a name, a power, a fraction look. Imports notation. Invariant: parentheses stand
-wherever another reading would be possible, and nothing is evaluated.
+A notation is a subclass that says how a number, a name, a power, a fraction look. Imports notation. Invariant:
+parentheses stand wherever another reading would be possible, and nothing is evaluated.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from fractions import Fraction
 from typing import Any
 
 from wengert.symbolic.dims import Dim
-from wengert.symbolic.notation import Form, mul, scaled, turned, unscaled
+from wengert.symbolic.notation import Form, filling, turned, unscaled
 
 ADD, MUL, POWER, ATOM = 1, 2, 3, 4
 Text = tuple[str, int]
@@ -259,7 +259,13 @@ class Writer:
         p = form.value
         if p == Fraction(1, 2):
             return self.root(self.write(form.args[0]), form.args[0].kind == "name"), POWER
+        if form.rank == 2:  # A² would be the matrix power
+            return self.entrywise(self.at(form.args[0], ATOM), self.exponent(p)), POWER
         return self.superscript(self.at(form.args[0], ATOM), self.exponent(p)), POWER
+
+    def entrywise(self, base: str, power: str) -> str:
+        """The power of every entry of a matrix."""
+        return self.superscript(base, "∘" + power)
 
     def _power(self, form: Form) -> Text:
         return self.superscript(self.at(form.args[0], ATOM), "^" + self.write(form.args[1])), POWER
@@ -381,23 +387,6 @@ class Writer:
         from wengert.symbolic.indexed import entry
 
         return entry(self, form, letters)[0]
-
-
-def filling(form: Form) -> Form:
-    """A term of a sum that is the same in every entry, as that scalar."""
-    c, rest = unscaled(form)
-    if rest.kind == "ones":
-        return Form("num", value=c)
-    if rest.kind == "mul" and rest.args[-1].kind == "ones":
-        return scaled(c, mul(rest.args[:-1], None))
-    if rest.kind == "div" and rest.args[0].rank and not rest.args[1].rank:
-        top = filling(rest.args[0])
-        return (
-            scaled(c, mul([top, Form("div", (Form("num", value=Fraction(1)), rest.args[1]))], None))
-            if not top.rank
-            else form
-        )
-    return form
 
 
 COMPARE = {"greater": ">", "greater_equal": "≥", "equal": "="}
