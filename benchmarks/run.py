@@ -26,7 +26,7 @@ NAMES = (
     "large_arrays",
     "import_time",
     "entering",
-    "recomputation",
+    "recomputation", "tensors",
     "closed_forms",
 )
 HEAD = """# Measured figures

@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from wengert.core.op import ELEMENTWISE, GENERAL, Op
-from wengert.core.types import FLOAT64, dtype_of, shape_of
+from wengert.core.types import FLOAT64, FLOATS, dtype_of, shape_of
 
 
 class Rule(NamedTuple):
@@ -93,4 +95,11 @@ def meta(op: Op, values: Sequence[Any], y: Any, mask: Sequence[bool]) -> Meta | 
 
 def meta_fast(op: Op, values: tuple[Any, ...], nodes: tuple[Any, ...], y: Any) -> Meta | None:
     """``meta`` for generated code."""
+    if op.kind == ELEMENTWISE and type(y) is np.ndarray and y.dtype is FLOAT64:  # the ordinary case: broadcasting
+        for value in values:
+            if type(value) not in FLOATS and (type(value) is not np.ndarray or value.dtype is not FLOAT64):
+                break
+        else:
+            kinds = tuple(None if n is None else (np.shape(v), FLOAT64) for v, n in zip(values, nodes, strict=True))
+            return Meta(kinds, False) if any(k is not None and k[0] != y.shape for k in kinds) else None
     return meta(op, values, y, tuple(n is not None for n in nodes))

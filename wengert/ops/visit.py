@@ -76,10 +76,11 @@ def pull_elementwise(op: Op, node: Any, ct: Any, sweep: Sweep) -> None:
     for k, parent in enumerate(node.inputs):
         if parent is None:
             continue
-        if op.rules[k] is None:
+        rule = op.rules[k]
+        if rule is None:
             no_rule(op, k, node)
             continue
-        p = partial_value(op, k, slots.__getitem__)
+        p = rule if type(rule) is int else partial_value(op, k, slots.__getitem__)
         if info is not None and info.is_complex and not isinstance(p, int):
             p = p.conjugate()
         ct_k = absorb(ct, p) if sweep.careful else times(ct, p)

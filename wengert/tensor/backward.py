@@ -14,7 +14,7 @@ import numpy as np
 from wengert.core.errors import WengertTypeError, WengertValueError, error_at
 from wengert.core.handle import handle, is_handle
 from wengert.core.node import Node
-from wengert.core.op import CONTROL, GENERAL
+from wengert.core.op import CONTROL, GENERAL, LINEAR
 from wengert.core.sweep import Sweep, lift, reachable
 from wengert.core.types import dtype_of, shape_of
 from wengert.tensor.hooks import as_gradient, hooked
@@ -71,6 +71,7 @@ def sweep(
     seeds = [_seed(t, g, name, create_graph) for t, g in zip(outputs, gradients, strict=True)]
     ends = [t.node for t in outputs]
     order = reachable([n for n in ends if n is not None], (), 0)
+    zeroes = False
     for node in order:
         if node.saved is FREED:
             raise error_at(
@@ -79,8 +80,9 @@ def sweep(
                 fix="pass retain_graph=True to the first backward",
                 depth=4,
             )
+        if node.op.zeroes:
+            zeroes = True
     wanted = {current(t).node for t in inputs} if inputs is not None else None
-    zeroes = any(n.op.zeroes for n in order)
     free = not retain
     state = _run(order, ends, seeds, wanted, create_graph, free=free and not zeroes)
     if zeroes:
@@ -95,7 +97,12 @@ def sweep(
 def _let_go(node: Node) -> None:
     """Free what a step keeps for its derivative (shapes and types alone may be used again)."""
     op = node.op
-    if op is not LEAF and (op.needs or op.kind in (GENERAL, CONTROL) or any(type(s) is np.ndarray for s in node.saved)):
+    if (
+        op.needs
+        or op.kind == GENERAL
+        or (op.kind == CONTROL and op is not LEAF)
+        or (op.kind == LINEAR and any(type(s) is np.ndarray for s in node.saved))
+    ):
         node.saved = FREED
 
 

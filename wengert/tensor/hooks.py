@@ -23,6 +23,18 @@ from wengert.tensor.tensor import LEAF, Tensor, current, extra
 
 def as_gradient(ct: Any, t: Tensor, taken: set[int]) -> Tensor:
     """A cotangent as a Tensor of the shape and dtype of ``t``, in memory of its own."""
+    value = t.value
+    if (
+        type(ct) is np.ndarray
+        and type(value) is np.ndarray
+        and ct.dtype is value.dtype
+        and ct.shape == value.shape
+        and ct.base is None
+        and id(ct) not in taken
+        and ct.flags.writeable
+    ):
+        taken.add(id(ct))
+        return Tensor(ct)
     shape, dtype = shape_of(t.value), dtype_of(t.value)
     if is_handle(ct):
         if dtype_of(ct.value) != dtype:
@@ -30,16 +42,6 @@ def as_gradient(ct: Any, t: Tensor, taken: set[int]) -> Tensor:
         return outward(ct)
     if not shape:
         return Tensor(dtype.type(ct.item() if type(ct) is np.ndarray else ct))
-    if (
-        type(ct) is np.ndarray
-        and ct.dtype == dtype
-        and ct.shape == shape
-        and ct.base is None
-        and ct.flags.writeable
-        and id(ct) not in taken
-    ):
-        taken.add(id(ct))
-        return Tensor(ct)
     made = np.empty(shape, dtype)
     made[...] = ct
     return Tensor(made)

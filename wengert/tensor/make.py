@@ -16,6 +16,8 @@ from wengert.tensor.bridge import constants
 from wengert.tensor.mode import makes_leaves
 from wengert.tensor.tensor import Tensor, plain
 
+_FLOAT64 = np.dtype(np.float64)
+
 
 def tensor(data: Any, requires_grad: bool | None = None, dtype: Any = None) -> Tensor:
     """A Tensor with a copy of ``data``: a number, nested lists, an array, a Tensor (its values without history).
@@ -31,6 +33,11 @@ def tensor(data: Any, requires_grad: bool | None = None, dtype: Any = None) -> T
     tensor([[2., 4.],
             [6., 8.]])
     """
+    if type(data) is np.ndarray and dtype is None and requires_grad is False and data.dtype is _FLOAT64 and data.ndim:
+        copied = data.copy()
+        copied.flags.writeable = False
+        STANDINS.setdefault(Tensor, plain)
+        return Tensor(copied)
     if is_handle(data):
         raise error_at(
             CutError,
