@@ -39,12 +39,12 @@ ONE: Term = intern(Prod, ((), ()), (), factors=(), sizes=())
 
 def ones(shape: Shape) -> Term:
     """The tensor of ones."""
-    return intern(Prod, ((), shape), shape, factors=(), sizes=shape) if shape else ONE  # type: ignore[no-any-return]
+    return intern(Prod, ((), shape), shape, factors=(), sizes=shape) if shape else ONE
 
 
 def zero(shape: Shape = ()) -> Term:
     """The tensor of zeros."""
-    return intern(Sum, (), shape, terms=())  # type: ignore[no-any-return]
+    return intern(Sum, (), shape, terms=())
 
 
 def number(value: Any) -> Term:
@@ -119,7 +119,7 @@ def add(parts: Iterable[tuple[Number, Term]], shape: Shape) -> Term:
     kept = tuple((c, t) for c, t in found.values() if c != 0)
     if len(kept) == 1 and kept[0][0] == 1:
         return kept[0][1]
-    return intern(Sum, _sum_key(kept), shape, terms=kept)  # type: ignore[no-any-return]
+    return intern(Sum, _sum_key(kept), shape, terms=kept)
 
 
 def _sum_key(terms: Iterable[tuple[Number, Term]]) -> tuple[Any, ...]:
@@ -166,25 +166,25 @@ def eye(dim: Size) -> Term:
     """The unit matrix."""
     if dim == 1:
         return ones((1, 1))
-    return intern(Delta, (), (dim, dim))  # type: ignore[no-any-return]
+    return intern(Delta, (), (dim, dim))
 
 
 def select(count: Size, dim: Size, start: Size, step: int = 1) -> Term:
     """The matrix S of shape (count, dim) with S[i, start + step*i] = 1."""
     if start == 0 and step == 1 and count == dim:
         return eye(dim)
-    return intern(Select, (start, step), (count, dim), start=start, step=step)  # type: ignore[no-any-return]
+    return intern(Select, (start, step), (count, dim), start=start, step=step)
 
 
 def join(first: Size, second: Size) -> Term:
     """The tensor that joins axes of sizes ``first`` and ``second`` into one."""
-    return intern(Join, (), (first * second, first, second))  # type: ignore[no-any-return]
+    return intern(Join, (), (first * second, first, second))
 
 
 def count(dim: Size) -> Term:
     """A dimension as a number."""
     if isinstance(dim, Dim):
-        return intern(Count, dim, (), dim=dim)  # type: ignore[no-any-return]
+        return intern(Count, dim, (), dim=dim)
     return number(dim)
 
 
@@ -310,7 +310,7 @@ def _interned(flat: list[Any], out: tuple[Hashable, ...], sizes: dict[Any, Size]
         all_sizes[position] = sizes[label]
     key = (key_of(flat, named), tuple(all_sizes))
     kept = tuple((t, tuple(named[x] for x in idx)) for t, idx in flat)
-    return intern(Prod, key, shape, factors=kept, sizes=tuple(all_sizes))  # type: ignore[no-any-return]
+    return intern(Prod, key, shape, factors=kept, sizes=tuple(all_sizes))
 
 
 def pushed(term: Term, axes: tuple[int, ...]) -> Term | None:
@@ -347,4 +347,4 @@ def preferred(term: Sum) -> tuple[Number, Term]:
 
 def var(name: str, shape: Shape = (), facts: Iterable[str] = ()) -> Var:
     """A variable."""
-    return intern(Var, (name, frozenset(facts)), shape, name=name, facts=frozenset(facts))  # type: ignore[no-any-return]
+    return intern(Var, (name, frozenset(facts)), shape, name=name, facts=frozenset(facts))

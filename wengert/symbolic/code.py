@@ -43,7 +43,7 @@ class Code:
         """The expression and how tightly it binds."""
         if form in self.named:
             return self.named[form], ATOM
-        return getattr(self, "_" + form.kind)(form)  # type: ignore[no-any-return]
+        return getattr(self, "_" + form.kind)(form)
 
     def number(self, value: Any) -> Text:
         """A number, exact where a decimal is."""

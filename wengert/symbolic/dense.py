@@ -45,7 +45,7 @@ def _core(factors: list[Any], used: list[int], sizes: Any) -> Form:
         return Form("num", value=Fraction(1))
     number = {i: k for k, i in enumerate([*used, *(i for _, idx in factors for i in idx if i not in used)])}
     if len(factors) == 1 and factors[0][1] == tuple(used):
-        return factors[0][0]  # type: ignore[no-any-return]
+        return factors[0][0]
     places = tuple(tuple(number[i] for i in idx) for _, idx in factors)
     kept = tuple(sizes[i] for i in sorted(number, key=lambda i: number[i]))
     return Form("einsum", tuple(f for f, _ in factors), (places, len(used), kept), len(used))

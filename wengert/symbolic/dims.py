@@ -174,7 +174,7 @@ def _read(text: str) -> Size:
         raise WengertValueError(f"a dimension cannot be negative, got {text!r}")
     if not text.strip():
         raise WengertValueError("a dimension is a name or a positive int, got an empty text")
-    return total  # type: ignore[no-any-return]
+    return total
 
 
 def text_of(value: Size, times: str = "*", power: str = "**") -> str:

@@ -262,7 +262,7 @@ def constant(value: Any) -> Term:
         return arrays.broadcast(number(value.flat[0].item()), value.shape)
     key = ("array", value.tobytes(), value.shape, str(value.dtype))
     kept = np.array(value, dtype=float)
-    return intern(Constant, key, value.shape, name=f"constant{value.shape}", value=kept)  # type: ignore[no-any-return]
+    return intern(Constant, key, value.shape, name=f"constant{value.shape}", value=kept)
 
 
 def _binary(make: Callable[[Term, Term], Term], a: Any, b: Any) -> Any:

@@ -232,7 +232,7 @@ def apply(name: str, *args: Term, params: tuple[Any, ...] = ()) -> Term:
         found = _simple(name, args[0])
         if found is not None:
             return found
-    return intern(Fn, (name, tuple(a.ident for a in args), params), shape, name=name, args=args, params=params)  # type: ignore[no-any-return]
+    return intern(Fn, (name, tuple(a.ident for a in args), params), shape, name=name, args=args, params=params)
 
 
 def _simple(name: str, x: Term) -> Term | None:

@@ -30,7 +30,7 @@ def canonical(factors: Sequence[Factor], out: Sequence[Hashable], sizes: Mapping
         colours[label] = len(order) + by_size.index(str(sizes[label]))
     best: list[Any] = [None, None, 0]
     _search(factors, symmetric, colours, inner, len(order), best)
-    return best[1]  # type: ignore[no-any-return]
+    return best[1]
 
 
 def _search(
@@ -101,7 +101,7 @@ def is_symmetric(term: Term) -> bool:
     if found is None:
         found = term.rank == 2 and term.shape[0] == term.shape[1] and _symmetric(term)
         term.memory["symmetric"] = found
-    return found  # type: ignore[no-any-return]
+    return found
 
 
 def _symmetric(term: Term) -> bool:

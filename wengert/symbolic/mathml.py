@@ -72,7 +72,7 @@ class MathWriter(Writer):
         return f"<mi>{escape(word)}</mi>{self.paren(inner)}"
 
     def fence(self, kind: str, inner: str) -> str:
-        left, right = {"dot": "⟨⟩", "abs": "||"}.get(kind, "‖‖")
+        left, right = {"dot": ("⟨", "⟩"), "abs": ("|", "|")}.get(kind, ("‖", "‖"))
         body = f"<mrow>{op(left)}{inner}{op(right)}</mrow>"
         below = {"normF": "<mi>F</mi>", "norm1": "<mn>1</mn>", "norm*": op("*")}.get(kind)
         return f"<msub>{body}<mrow>{below}</mrow></msub>" if below else body

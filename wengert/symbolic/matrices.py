@@ -33,7 +33,7 @@ def matrix(name: str, arg: Term) -> Term:
     found = _known(name, arg)
     if found is not None:
         return found
-    return intern(Matrix, (name, arg.ident), shape, name=name, arg=arg)  # type: ignore[no-any-return]
+    return intern(Matrix, (name, arg.ident), shape, name=name, arg=arg)
 
 
 def _known(name: str, arg: Term) -> Term | None:
@@ -128,7 +128,7 @@ def reduce(name: str, arg: Term, axes: tuple[int, ...]) -> Term:
 
         sizes = times(*(count(arg.shape[a]) for a in axes))
         return contract([(apply("log", sizes), ())], kept, dict(enumerate(arg.shape)))
-    return intern(Reduce, (name, arg.ident, axes), shape, name=name, arg=arg, axes=axes)  # type: ignore[no-any-return]
+    return intern(Reduce, (name, arg.ident, axes), shape, name=name, arg=arg, axes=axes)
 
 
 def _reciprocal(dim: object) -> Term:

@@ -75,15 +75,15 @@ class _Reader:
 
     @property
     def kind(self) -> str:
-        return self.tokens[self.place][0]  # type: ignore[no-any-return]
+        return self.tokens[self.place][0]
 
     @property
     def word(self) -> str:
-        return self.tokens[self.place][1]  # type: ignore[no-any-return]
+        return self.tokens[self.place][1]
 
     @property
     def column(self) -> int:
-        return self.tokens[self.place][2]  # type: ignore[no-any-return]
+        return self.tokens[self.place][2]
 
     def error(self, what: str, fix: str = "", column: int | None = None) -> FormulaError:
         return refuse(self.text, self.column if column is None else column, what, fix)
@@ -260,7 +260,7 @@ class _Reader:
                 "write .^ for entries, norm2(x)^2 for the square of the length",
                 at,
             )
-        if p is None or p != int(p) or abs(p) > 16:
+        if p is None or p != int(p) or not -16 <= p <= 16:
             raise self.error("a matrix power needs a whole number of at most 16", "write .^ for entries", at)
         return Value(self.guarded(at, FUNCTIONS["matrix_power"], x, int(p)))
 

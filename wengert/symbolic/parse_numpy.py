@@ -116,7 +116,7 @@ class _Reader:
     def _UnaryOp(self, node: ast.UnaryOp) -> Any:
         inner = self.value(node.operand)
         if isinstance(node.op, ast.USub):
-            return scale(-1, inner) if isinstance(inner, Term) else -inner  # type: ignore[arg-type]
+            return scale(-1, inner) if isinstance(inner, Term) else -inner
         if isinstance(node.op, ast.UAdd):
             return inner
         raise self.error(node, f"the operator {type(node.op).__name__} cannot stand in a formula")

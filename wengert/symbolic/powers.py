@@ -38,7 +38,7 @@ def power_term(base: Term, exponent: Term) -> Term:
         return ones(base.shape)
     return intern(
         Fn, ("power", (base.ident, exponent.ident), ()), base.shape, name="power", args=(base, exponent), params=()
-    )  # type: ignore[no-any-return]
+    )
 
 
 def power(base: Term, exponent: Any) -> Term:
@@ -74,7 +74,7 @@ def power(base: Term, exponent: Any) -> Term:
     argument = one_plus_exp(base)
     if argument is not None and p == -1:
         return apply("sigmoid", negative(argument))
-    return intern(Fn, ("pow", (base.ident,), (p,)), base.shape, name="pow", args=(base,), params=(p,))  # type: ignore[no-any-return]
+    return intern(Fn, ("pow", (base.ident,), (p,)), base.shape, name="pow", args=(base,), params=(p,))
 
 
 def _number_power(c: Any, p: Any) -> Any:

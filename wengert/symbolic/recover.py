@@ -36,7 +36,7 @@ def form_of(term: Term) -> Form:
     found = term.memory.get("form")
     if found is None:
         found = term.memory["form"] = _form(term)
-    return found  # type: ignore[no-any-return]
+    return found
 
 
 def _form(term: Term) -> Form:

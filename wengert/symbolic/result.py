@@ -169,7 +169,7 @@ class Derivative:
     def _function(self) -> Callable[..., Any]:
         space: dict[str, Any] = {}
         exec(compile(self.numpy_source(), "<wengert closed form>", "exec"), space)
-        return space["derivative"]  # type: ignore[no-any-return]
+        return space["derivative"]
 
     def numpy(self) -> Callable[..., Any]:
         """That function, taking the variables in order or by name."""

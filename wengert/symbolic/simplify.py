@@ -23,7 +23,7 @@ def simplified(term: Term) -> Term:
     found = term.memory.get("simplified")
     if found is None:
         found = term.memory["simplified"] = _smallest(term)
-    return found  # type: ignore[no-any-return]
+    return found
 
 
 def _smallest(term: Term) -> Term:

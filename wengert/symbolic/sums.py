@@ -28,7 +28,7 @@ def sum_form(term: Sum) -> Form:
         and all(d is not None for d in degrees)
         and not (len(parts) == 2 and plain[0] and parts[1][0] == 1)
     ):
-        order = sorted(range(len(parts)), key=lambda k: -degrees[k])  # type: ignore[operator]
+        order = sorted(range(len(parts)), key=lambda k: -degrees[k])
         parts = [parts[k] for k in order]
     return combined([scaled(c, form_of(t)) for c, t in parts], term.rank)
 
@@ -142,12 +142,12 @@ def _factored(parts: list[Form], rank: int, depth: int) -> list[Form]:
         if len(places) < 2:
             continue
         chosen = [parts[k] for k in places]
-        rest = [p for k, p in enumerate(parts) if k not in places]
+        others = [p for k, p in enumerate(parts) if k not in places]
         made = _pulled(key, chosen, rank, depth)
         if made is None:
             continue
-        rest.insert(min(places[0], len(rest)), made)
-        found.append(combined(rest, rank, depth) if len(rest) > 1 else made)
+        others.insert(min(places[0], len(others)), made)
+        found.append(combined(others, rank, depth) if len(others) > 1 else made)
     return found
 
 

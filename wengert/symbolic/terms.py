@@ -191,7 +191,7 @@ def intern(kind: type[Any], key: Any, shape: Shape, **fields: Any) -> Any:
         full = (kind, key, shape)
         found = _known.get(full)
         if found is None:
-            found = kind.__new__(kind)
+            found = kind.__new__(kind)  # type: ignore[call-overload]
             found.ident = next(_count)
             found.shape = shape
             found.memory = {}

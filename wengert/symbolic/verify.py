@@ -85,7 +85,7 @@ def directional(term: Term, x: Var, values: dict[str, Any], sizes: Mapping[str, 
         return evaluate(term, {**values, x.name: values[x.name] + h * direction}, sizes)
 
     h = 2.0**-9
-    rows = []
+    rows: list[list[Any]] = []
     for k in range(5):
         s = h / 2**k
         row = [(at(s) - at(-s)) / (2 * s)]

@@ -88,7 +88,7 @@ class Writer:
         """Text and how tightly it binds."""
         if form in self.named:
             return self.name(self.named[form]), ATOM
-        return getattr(self, "_" + form.kind)(form)  # type: ignore[no-any-return]
+        return getattr(self, "_" + form.kind)(form)
 
     def _num(self, form: Form) -> Text:
         return self.number(form.value)
