@@ -42,9 +42,7 @@ def test_gradients_are_those_of_the_function_bit_for_bit(policy):
     found = wg.grad(loss(wg.checkpoint(network, policy=policy)), (0, 1))(X, W)
     for a, b in zip(expected, found, strict=True):
         assert np.array_equal(a, b)
-    assert np.allclose(
-        found[0], complex_step(lambda x: loss(network)(x, W), X), rtol=1e-12, atol=1e-13
-    )
+    assert np.allclose(found[0], complex_step(lambda x: loss(network)(x, W), X), rtol=1e-12, atol=1e-13)
 
 
 @pytest.mark.parametrize("policy", POLICIES)
@@ -53,9 +51,7 @@ def test_traced_values_closed_over_get_their_gradient(policy):
         return np.sum(wg.checkpoint(lambda h: network(h, w), policy=policy)(x))
 
     found = wg.grad(closing, (0, 1))(X, W)
-    assert np.allclose(
-        found[1], complex_step(lambda w: np.sum(network(X, w)), W), rtol=1e-12, atol=1e-13
-    )
+    assert np.allclose(found[1], complex_step(lambda w: np.sum(network(X, w)), W), rtol=1e-12, atol=1e-13)
     only = wg.grad(lambda w: np.sum(wg.checkpoint(lambda h: network(h, w), policy=policy)(X)))(W)
     assert np.array_equal(only, found[1])
 
@@ -76,16 +72,12 @@ def test_products_with_the_hessian_by_both_orders_agree_with_the_complex_step(po
     numeric = (moved(X + 1e-5 * v) - moved(X - 1e-5 * v)) / 2e-5
     forward = wg.hvp(lambda x: kept(x, W), (X,), (v,))[1]
     reverse = wg.grad(lambda x: np.sum(moved(x) * v))(X)
-    assert np.allclose(forward, numeric, atol=1e-7) and np.allclose(
-        reverse, forward, rtol=1e-12, atol=1e-13
-    )
+    assert np.allclose(forward, numeric, atol=1e-7) and np.allclose(reverse, forward, rtol=1e-12, atol=1e-13)
 
 
 def test_pullbacks_may_be_called_again_and_after_the_trace_has_ended():
     for policy in POLICIES:
-        _, pullback = wg.vjp(
-            lambda x, w, policy=policy: wg.checkpoint(lambda h: network(h, w), policy=policy)(x), X, W
-        )
+        _, pullback = wg.vjp(lambda x, w, policy=policy: wg.checkpoint(lambda h: network(h, w), policy=policy)(x), X, W)
         first, second = pullback(np.ones_like(X)), pullback(np.ones_like(X))
         expected = wg.grad(lambda x, w: np.sum(network(x, w)), (0, 1))(X, W)
         for a, b, c in zip(first, second, expected, strict=True):
@@ -193,9 +185,7 @@ def test_a_function_that_differs_is_detected():
         flag.append(1)
         return np.sin(x) if len(flag) == 1 else np.tan(x)
 
-    with pytest.raises(
-        wg.VerificationError, match="the first step that differs is tan, it was sin"
-    ):
+    with pytest.raises(wg.VerificationError, match="the first step that differs is tan, it was sin"):
         wg.grad(lambda x: np.sum(wg.checkpoint(branching, verify=True)(x)))(X)
     nudge = [0.0]
 
@@ -269,19 +259,10 @@ def peak(call):
 def test_memory_grows_like_the_square_root_of_the_depth():
     x = np.ones(40_000)
     layers = [np.tanh] * 64
-    stored = (
-        peak(lambda: wg.grad(lambda x: np.sum(wg.checkpoint(lambda y: chain(layers, y))(x)))(x))
-        / x.nbytes
-    )
-    saved = (
-        peak(lambda: wg.grad(lambda x: np.sum(wg.checkpoint_sequential(layers, x, 8)))(x))
-        / x.nbytes
-    )
+    stored = peak(lambda: wg.grad(lambda x: np.sum(wg.checkpoint(lambda y: chain(layers, y))(x)))(x)) / x.nbytes
+    saved = peak(lambda: wg.grad(lambda x: np.sum(wg.checkpoint_sequential(layers, x, 8)))(x)) / x.nbytes
     assert 64 <= stored <= 68 and saved <= 18.5
-    four = (
-        peak(lambda: wg.grad(lambda x: np.sum(wg.checkpoint_sequential(layers * 4, x)))(x))
-        / x.nbytes
-    )
+    four = peak(lambda: wg.grad(lambda x: np.sum(wg.checkpoint_sequential(layers * 4, x)))(x)) / x.nbytes
     assert four <= 2.02 * saved  # the root of four, and the bookkeeping of four times the layers
 
 

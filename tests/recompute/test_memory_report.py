@@ -36,9 +36,7 @@ def test_rows_name_the_line_and_checkpoints_what_they_keep():
     a, w = np.ones((50, 20)), np.eye(20)
     report = wg.memory_report(program)(a, w)
     assert {row.op for row in report} == {"matmul", "tanh"}
-    assert all(
-        row.file == __file__ and row.line == program.__code__.co_firstlineno + 1 for row in report
-    )
+    assert all(row.file == __file__ and row.line == program.__code__.co_firstlineno + 1 for row in report)
     kept = wg.memory_report(wg.checkpoint(program, policy="cheap"))(a, w)
     assert [row.op for row in kept] == [
         "checkpoint",
@@ -47,3 +45,11 @@ def test_rows_name_the_line_and_checkpoints_what_they_keep():
         "checkpoint: matmul",
     ]
     assert "checkpoint: matmul" in str(kept) and "16 kB" not in repr(kept).split(":")[0]
+
+
+def test_a_tensor_reports_its_own_graph():
+    t = wg.tensor(x, requires_grad=True)
+    y = (t + 1.0).tanh().exp().sum()
+    assert [(row.op, row.bytes) for row in wg.memory_report(y)] == [("tanh", 8000), ("exp", 8000)]
+    y.backward()
+    assert wg.memory_report(y).total == 0

@@ -7,7 +7,7 @@ step that came first.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,7 @@ from wengert.core.sweep import reachable
 from wengert.core.tree import flatten, is_static
 from wengert.core.types import dtype_of
 from wengert.ops.keeping import kept_results
+from wengert.tensor.tensor import LEAF, Tensor, current
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +61,7 @@ class MemoryReport:
         return f"<MemoryReport {self.name}: {_size(self.total)} in {len(self.rows)} arrays, {self.steps} steps>"
 
     def __str__(self) -> str:
-        lines = [
-            f"{self.name}: {self.steps} steps keep {_size(self.total)} in {len(self.rows)} arrays"
-        ]
+        lines = [f"{self.name}: {self.steps} steps keep {_size(self.total)} in {len(self.rows)} arrays"]
         cells = [
             (
                 r.op,
@@ -73,9 +72,7 @@ class MemoryReport:
             for r in self.rows
         ]
         widths = [max(len(c[k]) for c in cells) for k in range(4)] if cells else []
-        lines += [
-            f"  {o:<{widths[0]}}  {t:<{widths[1]}}  {b:>{widths[2]}}  {w}" for o, t, b, w in cells
-        ]
+        lines += [f"  {o:<{widths[0]}}  {t:<{widths[1]}}  {b:>{widths[2]}}  {w}" for o, t, b, w in cells]
         return "\n".join(lines)
 
 
@@ -86,11 +83,12 @@ def _size(count: int) -> str:
     return f"{count} B"
 
 
-def memory_report(fun: Callable[..., Any]) -> Callable[..., MemoryReport]:
+def memory_report(fun: Any) -> Any:
     """Return a function that runs ``fun`` once and lists what its reverse derivative, by all
     floating point arguments, would keep.
 
-    The report prints as a table; its rows have ``op``, ``shape``, ``dtype``, ``bytes``, ``file``
+    Of a Tensor the report of its own graph comes back at once. The report prints as a table;
+    its rows have ``op``, ``shape``, ``dtype``, ``bytes``, ``file``
     and ``line``. Arguments and constants that a
     derivative refers to are listed too, once each; small numbers are not.
 
@@ -101,14 +99,15 @@ def memory_report(fun: Callable[..., Any]) -> Callable[..., MemoryReport]:
     ([('tanh', (1000,), 8000)], 4)
     """
 
+    if isinstance(fun, Tensor):
+        node = current(fun).node
+        steps = [n for n in reachable([node] if node is not None else [], (), 0) if n.op is not LEAF]
+        return report_of(steps, "Tensor")
+
     @functools.wraps(fun)
     def reporting(*args: Any, **kwargs: Any) -> MemoryReport:
         leaves, structure = flatten((args, kwargs))
-        moving = [
-            k
-            for k, leaf in enumerate(leaves)
-            if not is_static(leaf) and dtype_of(leaf).kind in "fc"
-        ]
+        moving = [k for k, leaf in enumerate(leaves) if not is_static(leaf) and dtype_of(leaf).kind in "fc"]
         inputs = [engine.settled(leaves[k]) for k in moving]
 
         def rebuild(handles: list[Any]) -> Any:

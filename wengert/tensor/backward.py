@@ -97,12 +97,9 @@ def sweep(
 def _let_go(node: Node) -> None:
     """Free what a step keeps for its derivative (shapes and types alone may be used again)."""
     op = node.op
-    if (
-        op.needs
-        or op.kind == GENERAL
-        or (op.kind == CONTROL and op is not LEAF)
-        or (op.kind == LINEAR and any(type(s) is np.ndarray for s in node.saved))
-    ):
+    kind = op.kind
+    holds = op.needs or kind == GENERAL or (kind == CONTROL and op is not LEAF)
+    if holds or (kind == LINEAR and any(type(s) is np.ndarray for s in node.saved)):
         node.saved = FREED
 
 
