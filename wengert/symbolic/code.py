@@ -136,7 +136,8 @@ class Code:
     def _add(self, form: Form) -> Text:
         text = ""
         for k, given in enumerate(form.args):
-            arg = filling(given) if len(form.args) > 1 else given
+            whole = form.rank and k == 0 and all(map(_broadcasts, form.args))  # somebody must have the full shape
+            arg = given if whole or len(form.args) == 1 else filling(given)
             arg = self.spread(arg) if form.rank == 2 and any(not _broadcasts(a) for a in form.args) else arg
             c, rest = unscaled(arg)
             shown = arg

@@ -49,7 +49,7 @@ def entry(writer: Any, form: Form, letters: str) -> tuple[str, int]:
         return sign + _coefficient(writer, abs(form.value), form.args[0], letters), ADD if sign else MUL
     if kind == "mul":
         return writer.join(
-            [*(writer.at(a, MUL) for a in form.args[:-1]), _at(writer, form.args[-1], letters, MUL)]
+            [*(writer.at(a, POWER) for a in form.args[:-1]), _at(writer, form.args[-1], letters, MUL)]
         ), MUL
     if kind in ("ones", "filled"):
         return (writer.number(1)[0], ATOM) if kind == "ones" else writer.text(form.args[0])

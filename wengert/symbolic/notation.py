@@ -22,6 +22,7 @@ class Form:
     value: Any = None
     rank: int = 0
     code: int = field(default=0, compare=False)
+    nodes: int = field(default=0, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(
@@ -184,7 +185,7 @@ def hadamard(factors: Sequence[Form]) -> Form:
         number = number * c
         if rest.kind == "mul":
             scalars.extend(x for x in rest.args if not x.rank)
-            rest = next(x for x in rest.args if x.rank)
+            rest = next((x for x in rest.args if x.rank), num(Fraction(1)))
         flat.extend(rest.args if rest.kind == "had" else (rest,))
     top: list[Form] = []
     bottom: list[Form] = []
@@ -230,7 +231,7 @@ def chain(parts: Sequence[tuple[Form, bool]]) -> Form:
         number = number * c
         if rest.kind == "mul":
             scalars.extend(x for x in rest.args if not x.rank)
-            rest = next(x for x in rest.args if x.rank)
+            rest = next((x for x in rest.args if x.rank), num(Fraction(1)))
         if rest.kind == "div" and rest.args[1].rank == 0 and rest.args[0].rank:
             scalars.append(Form("div", (num(Fraction(1)), rest.args[1])))
             rest = rest.args[0]
@@ -334,6 +335,12 @@ def _term_size(form: Form, place: int) -> int:
 
 def size(form: Form) -> int:
     """Nodes of a form: leaves, operations and transposes."""
+    if not form.nodes:
+        object.__setattr__(form, "nodes", _size(form))  # counted once: forms never change
+    return form.nodes
+
+
+def _size(form: Form) -> int:
     inner = sum(size(a) for a in form.args)
     if form.kind == "add":
         return sum(_term_size(a, k) for k, a in enumerate(form.args)) + len(form.args) - 1

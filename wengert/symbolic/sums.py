@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
-from wengert.symbolic.notation import Form, chain, hadamard, mul, num, power, scaled, size, unscaled
+from wengert.symbolic.notation import Form, chain, filling, hadamard, mul, num, power, scaled, size, unscaled
 from wengert.symbolic.recover import form_of
 from wengert.symbolic.terms import Fn, Prod, Sum, Term, Var
 
@@ -56,15 +56,24 @@ def combined(parts: list[Form], rank: int, depth: int = 0) -> Form:
         return num(Fraction(0)) if not rank else Form("zeros", rank=rank)
     if len(parts) == 1:
         return parts[0]
+    if rank:
+        flat = [filling(p) for p in parts]
+        if all(f.rank == 0 for f in flat):  # every entry is the same number
+            return mul([combined(flat, 0, depth)], next(_ones_in(p) for p in parts))
     plain = plain_sum(parts, rank)
     best, least = plain, size(plain)
-    if depth >= DEEPEST or len(parts) > 12:
+    if depth >= (DEEPEST if len(parts) <= 4 else 2 if len(parts) <= 7 else 1) or len(parts) > 16:
         return plain
     for other in _factored(parts, rank, depth + 1):
         cost = size(other)
         if cost < least:
             best, least = other, cost
     return best
+
+
+def _ones_in(form: Form) -> Form:
+    """The ones in a term that is the same in every entry."""
+    return form if form.kind == "ones" else next(found for a in form.args if a.rank for found in [_ones_in(a)])
 
 
 def _merged(parts: list[Form]) -> list[Form]:
@@ -220,7 +229,8 @@ def _pulled(key: Any, parts: list[Form], rank: int, depth: int) -> Form | None:
     total = combined(inner, common, depth)
     shared: Form = key[1]
     if kind == "first":
-        return chain([(shared, key[2]), (total, False)])
+        column = shared.rank == 1 and not key[2]
+        return chain([(shared, key[2]), (total, column and total.rank == 1)])
     if kind == "last":
         return (
             chain([(total, shared.rank == 1 and total.rank == 1), (shared, key[2])])
