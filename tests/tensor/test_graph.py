@@ -17,13 +17,29 @@ def array(t):
 
 
 def test_transformations_take_tensors_like_arrays():
-    x = leaf([1.0, 2.0])
+    x = wg.tensor([1.0, 2.0])
     assert np.array_equal(wg.grad(lambda t: np.sum(t**2))(x), [2.0, 4.0])
     assert np.allclose(wg.vmap(np.sin)(x), np.sin([1.0, 2.0]))
     assert wg.jvp(lambda t: np.sum(t**2), (x,), (wg.ones(2),))[1] == 6.0
-    # A Tensor that a traced function closes over is a constant of it.
-    assert np.array_equal(wg.grad(lambda t: np.sum(t * x) + np.dot(x, t))(np.ones(2)), [2.0, 4.0])
     assert wg.hessian(lambda p: p["a"] @ p["a"])({"a": x})["a"]["a"].tolist() == [[2.0, 0.0], [0.0, 2.0]]
+    # A Tensor that a traced function closes over is a constant of it.
+    leaf_ = leaf([1.0, 2.0])
+    assert np.array_equal(wg.grad(lambda t: np.sum(t * leaf_) + np.dot(leaf_, t))(np.ones(2)), [2.0, 4.0])
+
+
+def test_transformations_of_recorded_tensors_are_recorded():
+    x = leaf([1.0, 2.0])
+    slope = wg.grad(lambda t: np.sum(t**3))(x)
+    (slope.sum() + x.sum()).backward()
+    assert array(x.grad).tolist() == [7.0, 13.0]
+    x.zero_grad()
+    wg.vmap(lambda t: np.sin(t) * t)(x).sum().backward()
+    assert np.allclose(array(x.grad), np.sin([1.0, 2.0]) + np.cos([1.0, 2.0]) * [1.0, 2.0])
+    x.zero_grad()
+    wg.jvp(lambda t: np.sum(t**3), (x,), (np.array([1.0, 1.0]),))[1].backward()
+    assert array(x.grad).tolist() == [6.0, 12.0]
+    with pytest.raises(wg.CutError, match=r"detach\(\)"):
+        wg.hessian(lambda t: np.sum(t**3))(x)
 
 
 def test_an_ordinary_trace_still_knows_values_that_outlived_theirs():
@@ -151,3 +167,23 @@ def test_functions_with_rules_of_their_own():
 
     with pytest.raises(ValueError, match="gradient of shape"):
         Wrong.apply(x).sum().backward()
+
+
+def test_functions_of_the_package_know_tensors():
+    x = leaf([-1.0, 2.0])
+    wg.relu(x).sum().backward()
+    assert x.grad.tolist() == [0.0, 1.0]
+    x.zero_grad()
+    (wg.sigmoid(x) * 1).sum().backward()
+    s = 1 / (1 + np.exp(-array(x)))
+    assert np.allclose(array(x.grad), s * (1 - s))
+    assert not wg.stop_gradient(x * 2).requires_grad
+
+    @wg.custom_vjp
+    def straight(v):
+        return np.floor(v)
+
+    straight.defvjp(lambda v: (np.floor(v), None), lambda residual, ct: (ct * 5.0,))
+    x.zero_grad()
+    straight(x).sum().backward()
+    assert x.grad.tolist() == [5.0, 5.0]

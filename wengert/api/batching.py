@@ -26,6 +26,7 @@ from wengert.core.tree import Structure, arrays, flatten, is_static
 from wengert.core.types import shape_of
 from wengert.numpy_api.conversions import guard as ask
 from wengert.ops import join, memory
+from wengert.tensor.bridge import is_watched, through
 
 
 class Recorded:
@@ -223,6 +224,8 @@ def vmap(fun: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0, *, verify
 
     @functools.wraps(fun)
     def batched(*args: Any) -> Any:
+        if is_watched(args):
+            return through(batched, args)
         axes = _axes(in_axes, args)
         flat: list[Any] = []
         places: list[list[int | None]] = []

@@ -19,6 +19,8 @@ from wengert.core.tree import Structure, flatten, is_static
 from wengert.core.types import dtype_of
 from wengert.ops.control import stop_gradient as stop
 from wengert.ops.control import with_jvp, with_vjp
+from wengert.tensor.bridge import is_watched, through
+from wengert.tensor.tensor import Tensor
 
 
 def _is_number(leaf: Any) -> bool:
@@ -48,6 +50,8 @@ class _Custom:
         return self if instance is None else functools.partial(self, instance)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if is_watched((args, kwargs)):
+            return through(self, args, kwargs)
         if kwargs:
             import inspect
 
@@ -225,4 +229,5 @@ def stop_gradient(value: Any) -> Any:
     3.0
     """
     leaves, structure = flatten(value)
+    leaves = [leaf.detach() if type(leaf) is Tensor else leaf for leaf in leaves]
     return structure.unflatten([stop(v) if is_handle(v) and dtype_of(v.value).kind in "fc" else v for v in leaves])

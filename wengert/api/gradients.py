@@ -26,6 +26,7 @@ from wengert.core.node import describe, line_of, user_frame
 from wengert.core.structure import root
 from wengert.core.tree import Structure, arrays, flatten
 from wengert.core.types import dtype_of, shape_of
+from wengert.tensor.bridge import is_watched, through
 
 
 def here() -> Any:
@@ -86,6 +87,8 @@ def value_and_grad(
 
     @functools.wraps(fun)
     def value_and_gradient(*args: Any, **kwargs: Any) -> Any:
+        if is_watched((args, kwargs)):
+            return through(value_and_gradient, args, kwargs)
         watching = watcher(nonsmooth) if nonsmooth != "ignore" else None
         picked = Selection(fun, args, kwargs, argnums, argnames)
         where = here()
@@ -292,6 +295,8 @@ def jvp(
     (0.0, np.float64(2.0))
     """
     require_function(fun, "jvp")
+    if is_watched((primals, tangents)):
+        return through(jvp, (fun, primals, tangents, has_aux), {"verify": verify})
     if verify:
         return verified_call(lambda f: jvp(f, primals, tangents, has_aux), fun)
     if not isinstance(primals, (tuple, list)) or not isinstance(tangents, (tuple, list)):

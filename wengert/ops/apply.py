@@ -40,6 +40,9 @@ def special(
             values.append(a)
             nodes.append(None)
         else:
+            own = getattr(kind, "__wengert_operation__", None)
+            if own is not None:  # an object that records by itself (a Tensor)
+                return own(op, operands, params)
             return special(op, [operand(b, op) for b in operands], params, evaluate)
     frame = tracing.get()
     if any(n is not None and n.abstract for n in nodes):
@@ -151,6 +154,10 @@ def foreign(
     op: Op, operands: Sequence[Any], params: tuple[Any, ...], evaluate: Callable[..., Any] | None = None
 ) -> Any:
     """A function call with an operand of an unusual type."""
+    for a in operands:
+        own = getattr(type(a), "__wengert_operation__", None)
+        if own is not None:
+            return own(op, operands, params)
     if evaluate is not None:
         return special(op, operands, params, evaluate)
     return op.record(*(operand(a, op) for a in operands), *params)

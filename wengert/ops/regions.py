@@ -289,10 +289,8 @@ def _hand_over(node: Node, old: Node, ct: Any, sweep: Any) -> None:
 
 def fit(ct: Any, shape: tuple[int, ...], dtype: Any) -> Any:
     """Sum a cotangent over the axes along which its value was broadcast, and drop what a real value cannot feel."""
-    if type(ct) is np.ndarray and ct.dtype is FLOAT64:  # the ordinary case: a row added to every row
-        lead = ct.ndim - len(shape)
-        if lead >= 0 and ct.shape[lead:] == shape:
-            return ct if lead == 0 else ct.sum(axis=0) if lead == 1 else ct.sum(axis=tuple(range(lead)))
+    if type(ct) is np.ndarray and ct.dtype is FLOAT64 and ct.ndim == len(shape) + 1 and ct.shape[1:] == shape:
+        return ct.sum(axis=0)  # a row added to every row
     if dtype is None or dtype.kind != "c":
         ct = real_part(ct)
     have = shape_of(ct.value if is_handle(ct) else ct)

@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from wengert.core.errors import WengertTypeError, error_at
+from wengert.core.errors import CutError, WengertTypeError, error_at
 from wengert.core.handle import handle, is_handle
+from wengert.core.tree import STANDINS, flatten
 from wengert.tensor.mode import is_grad_enabled, is_traced, recording
 from wengert.tensor.tensor import Tensor, current, plain
 
@@ -86,6 +87,26 @@ def constants(value: Any) -> Any:
     return value
 
 
+def is_watched(value: Any) -> bool:
+    """Whether a container holds Tensors whose history would be lost if only their values were taken."""
+    if not STANDINS or is_traced() or not is_grad_enabled():
+        return False
+    return any(type(leaf) is Tensor and current(leaf).node is not None for leaf in flatten(value)[0])
+
+
+def value_alone(t: Tensor) -> Any:
+    """The raw value of a Tensor for a transformation that knows arrays only. Raises where a gradient would be lost."""
+    if current(t).node is not None and is_grad_enabled() and not is_traced():
+        raise error_at(
+            CutError,
+            "a Tensor that requires gradients was given to a transformation that returns arrays, which would cut the "
+            "gradient",
+            fix="pass t.detach() (or do it under wengert.no_grad()); wengert.grad, jvp and vmap keep it",
+            depth=4,
+        )
+    return t.value
+
+
 def array_ufunc(self: Tensor, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
     """``__array_ufunc__``."""
     if method == "__call__" and not kwargs:
@@ -106,4 +127,14 @@ def array_function(self: Tensor, func: Any, types: Any, args: Any, kwargs: Any) 
     return through(func, args, kwargs)
 
 
-__all__ = ["QUICK", "array_function", "array_ufunc", "constants", "inward", "outward", "through"]
+__all__ = [
+    "QUICK",
+    "array_function",
+    "array_ufunc",
+    "constants",
+    "inward",
+    "is_watched",
+    "outward",
+    "through",
+    "value_alone",
+]

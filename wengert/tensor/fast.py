@@ -22,7 +22,7 @@ from wengert.tensor.mode import MODE, is_grad_enabled, is_traced
 from wengert.tensor.tensor import Tensor, current, plain
 
 
-def _general(op: Op, operands: tuple[Any, ...], params: tuple[Any, ...], *_: Any) -> Any:
+def general(op: Op, operands: tuple[Any, ...], params: tuple[Any, ...], *_: Any) -> Any:
     """A step outside the ordinary: a trace is running, recording is off, or an operand is of an unusual type."""
     if is_traced() or any(map(is_handle, operands)):
         return op.record(*constants(operands), *params)
@@ -43,7 +43,7 @@ def _operator(op: Op, operands: tuple[Any, ...], params: tuple[Any, ...], *_: An
             or isinstance(a, (Tensor, np.ndarray, np.generic, list, tuple))
         ):
             return NotImplemented
-    return _general(op, operands, params)
+    return general(op, operands, params)
 
 
 def _constant(value: Any) -> Any:
@@ -58,9 +58,9 @@ _NAMESPACE: dict[str, Any] = {
     "E": MODE,
     "WRAP": Tensor,
     "KEEP": _constant,
-    "SPECIAL": _general,
-    "OBJECTS": _general,
-    "FOREIGN": _general,
+    "SPECIAL": general,
+    "OBJECTS": general,
+    "FOREIGN": general,
     "FOREIGN_OPERATOR": _operator,
     "PLAIN": lambda y, operands: Tensor(y),
 }
@@ -124,4 +124,4 @@ def _compiled(op: Op, name: str, variant: str) -> Any:
     return next(c for c in module.co_consts if hasattr(c, "co_code"))
 
 
-__all__ = ["plain", "recording_function"]
+__all__ = ["general", "plain", "recording_function"]

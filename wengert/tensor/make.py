@@ -12,9 +12,9 @@ import numpy as np
 from wengert.core.errors import CutError, WengertTypeError, WengertValueError, error_at
 from wengert.core.handle import is_handle
 from wengert.core.tree import STANDINS
-from wengert.tensor.bridge import constants
+from wengert.tensor.bridge import constants, value_alone
 from wengert.tensor.mode import makes_leaves
-from wengert.tensor.tensor import Tensor, plain
+from wengert.tensor.tensor import Tensor
 
 _FLOAT64 = np.dtype(np.float64)
 
@@ -36,7 +36,7 @@ def tensor(data: Any, requires_grad: bool | None = None, dtype: Any = None) -> T
     if type(data) is np.ndarray and dtype is None and requires_grad is False and data.dtype is _FLOAT64 and data.ndim:
         copied = data.copy()
         copied.flags.writeable = False
-        STANDINS.setdefault(Tensor, plain)
+        STANDINS.setdefault(Tensor, value_alone)
         return Tensor(copied)
     if is_handle(data):
         raise error_at(
@@ -56,7 +56,7 @@ def tensor(data: Any, requires_grad: bool | None = None, dtype: Any = None) -> T
     wanted = requires_grad
     if wanted is None:
         wanted = makes_leaves() and value.dtype.kind in "fc"
-    STANDINS.setdefault(Tensor, plain)
+    STANDINS.setdefault(Tensor, value_alone)
     value.flags.writeable = False
     made = Tensor(value if value.shape else value[()])
     return made.requires_grad_() if wanted else made

@@ -19,6 +19,7 @@ from wengert.tensor import inplace
 from wengert.tensor.bridge import QUICK, array_function, array_ufunc, through
 from wengert.tensor.composed import clamp, log_softmax, logsumexp, masked_fill, norm, repeat, softmax
 from wengert.tensor.copies import clone, to, tolist, zero_grad
+from wengert.tensor.fast import general
 from wengert.tensor.fast import recording_function as fast
 from wengert.tensor.shapes import (
     chunk,
@@ -259,6 +260,7 @@ def _set(name: str, function: Any) -> None:
 def install() -> None:
     """Attach everything; called once, by ``wengert/__init__``, after the operations have been loaded."""
     _set("__array_ufunc__", array_ufunc)
+    _set("__wengert_operation__", staticmethod(general))
     _set("__array_function__", array_function)
     for name, record in _BINARY.items():
         forward = fast(record.op, "operator")
