@@ -48,7 +48,11 @@ NAMES = {
     "np": np,
     "sigmoid": lambda z: 1 / (1 + np.exp(-z)),
 }
-SOFTMAX = "def softmax(z, axis=None):\n    e = np.exp(z - np.max(z, axis=axis, keepdims=True))\n    return e / np.sum(e, axis=axis, keepdims=True)"
+SOFTMAX = """
+def softmax(z, axis=None):
+    e = np.exp(z - np.max(z, axis=axis, keepdims=True))
+    return e / np.sum(e, axis=axis, keepdims=True)
+"""
 CASES = [c for c in (*IDENTITIES, *MODELS) if "erf" not in c.text]
 
 
