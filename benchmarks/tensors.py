@@ -173,6 +173,7 @@ def measure_tensors(quick: bool) -> measure.Table:
     random = np.random.default_rng(0)
     table = measure.Table("Recording and backward, eager", ["program"])
     measured = tools(table)
+    table.notes.append(", ".join(f"{p} {measure.version(p)}" for p in ("torch", "mygrad", "autograd")))
     table.columns += [f"{tool.name} µs" for tool in measured]
     small, batch = random.standard_normal((8, 16)), random.standard_normal((128, 784))
     cases: list[tuple[str, Callable[..., Any], list[Any], float]] = [
