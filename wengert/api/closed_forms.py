@@ -63,7 +63,7 @@ def function(name: str, shape: Any = (), of: Any = ()) -> Expression:
     >>> x = wg.var("x", "n")
     >>> u = wg.function("u", (), of=x)
     >>> print(wg.D(u**2, x))
-    2u(x) ∂u/∂x
+    2 u(x) ∂u/∂x
 
     Raises WengertValueError for a shape that is none.
     """
@@ -79,7 +79,7 @@ def parse(text: str, syntax: str = "numpy", **shapes: Any) -> Expression:
 
     >>> import wengert as wg
     >>> loss = wg.parse("norm2(X*w - y)^2", "hand", X=("m", "n"), w="n", y="m")
-    >>> loss.evaluate(X=[[1.0, 2.0]], w=[1.0, 1.0], y=[1.0])
+    >>> float(loss.evaluate(X=[[1.0, 2.0]], w=[1.0, 1.0], y=[1.0]))
     4.0
 
     Raises FormulaError (a WengertValueError), with the column, for what cannot be read.

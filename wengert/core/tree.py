@@ -17,7 +17,7 @@ import numpy as np
 from wengert.core.containers import LEAF_CLASSES, Container, container_of, register
 from wengert.core.errors import WengertError, WengertTypeError, WengertValueError, error_at
 
-__all__ = ["LEAF", "Structure", "STANDINS", "arrays", "flatten", "is_static", "register", "tree_map"]
+__all__ = ["LEAF", "STANDINS", "Structure", "arrays", "flatten", "is_static", "register", "tree_map"]
 
 DEEPEST = 200  # far beyond any real program, and well inside Python's own recursion limit
 
