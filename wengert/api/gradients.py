@@ -110,7 +110,7 @@ def value_and_grad(
                 found = engine.sweep_back(frame, ends, [seed], roots, release=release)
             else:
                 found = [None] * len(roots)
-            if all(ct is None for ct in found):
+            if found[0] is None and all(ct is None for ct in found):
                 warn_independent(fun, picked.paths[0] if len(picked.paths) == 1 else "the chosen arguments")
             taken: set[int] = set()
             grads = [engine.as_gradient(ct, leaf, taken) for ct, leaf in zip(found, leaves, strict=True)]

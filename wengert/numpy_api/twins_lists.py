@@ -72,6 +72,8 @@ def _stacking(original: Any) -> Callable[..., Any]:
         for a in args:
             kind = type(a)
             if kind in HANDLES:
+                if len(args) == 1:
+                    return implementation(a, **kwargs)
                 return implementation(*map(stacked, args), **kwargs)
             if kind is list or kind is tuple:
                 args = tuple(map(stacked, args))
@@ -87,7 +89,9 @@ def _stacking(original: Any) -> Callable[..., Any]:
 def stacked(value: Any) -> Any:
     """A list or tuple that holds handles as one handle; anything else as it is."""
     kind = type(value)
-    return nested(value) if (kind is list or kind is tuple) and holds_handle(value) else value
+    if kind is not list and kind is not tuple:
+        return value
+    return nested(value) if holds_handle(value) else value
 
 
 __all__ = ["list_twins", "stacked"]
