@@ -137,8 +137,9 @@ def sweep_back(
     if outer_watching():
         inner, outer = sweep.dependence(order, root_nodes, frame.start)
         lifted = bool(outer) or any(map(is_handle, cotangents))
-    if not keep:
-        keep = any(node.op.zeroes for node in order)  # (no loop: its variable would hold the last node)
+    # (No loop here: its variable would hold the last node.)
+    again = any(node.op.zeroes for node in order) and not _calm(order, outputs, roots)
+    keep = keep or again
     release = release and not keep and not lifted
     if release:
         nodes.clear()
@@ -155,11 +156,41 @@ def sweep_back(
         careful=False,
         release=release,
     )
-    if keep and not all(map(_finite, found)):
+    if again and not all(map(_finite, found)):
         found = _run(
             order, outputs, cotangents, root_nodes, inner, outer, frame, lifted=lifted, keep=True, careful=True
         )
     return found
+
+
+_CALM = frozenset(
+    {"add", "subtract", "multiply", "negative", "positive", "square", "sum", "mean", "get", "update", "add_at"}
+    | {"dot", "matmul", "einsum", "stack", "concatenate", "sin", "cos", "exp"}
+)
+
+
+def _calm(order: list[Node], outputs: Sequence[Any], roots: Sequence[Any]) -> bool:
+    """Whether a sweep to a large input cannot end non-finite: no partial can be infinite, and the output is finite.
+
+    Then nothing has to be kept for a second sweep, and the memory let go on the way is used again while it is still in
+    the cache.
+    """
+    if len(outputs) != 1 or not any(type(r.value) is np.ndarray and r.value.size >= 65536 for r in roots):
+        return False
+    for node in order:
+        name = node.op.name
+        if name not in _CALM and not (name == "power" and _whole_power(node)):
+            return False
+    value = outputs[0].value if is_handle(outputs[0]) else None
+    return (type(value) is float or type(value) is np.float64) and isfinite(value)
+
+
+def _whole_power(node: Node) -> bool:
+    """A power with a constant exponent of at least 1: its partial is finite wherever it is."""
+    if node.inputs[1] is not None:
+        return False
+    exponent = node.saved[[need.name for need in node.op.needs].index("b")]
+    return type(exponent) in (int, float) and exponent >= 1
 
 
 def _finite(ct: Any) -> bool:

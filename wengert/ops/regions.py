@@ -205,11 +205,9 @@ def _pull_get(node: Node, ct: Any, sweep: Any) -> None:
         if kind == "index" and (type(index) is slice or is_basic(index)):
             buf = sweep.cts.get(parent)
             if buf is None:
-                # Filling is faster than np.zeros, whose pages are mapped one by one when first touched.
                 buf = sweep.cts[parent] = np.empty(shape)
-                buf.fill(0.0)
                 sweep.owned.add(parent)
-                buf[index] = ct if getattr(ct, "dtype", dtype) is dtype else real_part(ct)
+                _only_region(buf, index, ct if getattr(ct, "dtype", dtype) is dtype else real_part(ct))
                 return
             if parent not in sweep.owned or type(buf) is not np.ndarray:
                 buf = sweep.cts[parent] = private(buf, parent, sweep, shape, dtype)
@@ -228,6 +226,22 @@ def _pull_get(node: Node, ct: Any, sweep: Any) -> None:
         buf = private(buf, parent, sweep, shape, dtype)
         sweep.owned.add(parent)
     cts[parent] = add_region(buf, path, ct)
+
+
+def _only_region(buf: Any, index: Any, ct: Any) -> None:
+    """Set a region of fresh memory, and zero the rest.
+
+    Filling is faster than ``np.zeros``, whose pages are mapped one by one when first touched.
+    """
+    if type(index) is slice:
+        start, stop, step = index.indices(buf.shape[0])
+        if step == 1:
+            buf[:start] = 0.0
+            buf[max(start, stop) :] = 0.0
+            buf[index] = ct
+            return
+    buf.fill(0.0)
+    buf[index] = ct
 
 
 def real_part(ct: Any) -> Any:
