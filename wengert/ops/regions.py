@@ -16,6 +16,7 @@ from wengert.core.handle import TracedArray, buffer, is_handle
 from wengert.core.node import Node
 from wengert.core.op import LINEAR, OWNED, Op
 from wengert.core.types import FLOAT64, ArrayType, dtype_of, shape_of
+from wengert.ops.fitting import fit, real_part
 from wengert.ops.paths import READ_ONLY, Path, Step, apply, fill, is_basic, may_repeat, winners
 
 
@@ -244,15 +245,6 @@ def _only_region(buf: Any, index: Any, ct: Any) -> None:
     buf[index] = ct
 
 
-def real_part(ct: Any) -> Any:
-    """The part of a cotangent that a real value can feel: its real part."""
-    value = ct.value if is_handle(ct) else ct
-    dtype = getattr(value, "dtype", None)
-    if (dtype is not None and dtype.kind == "c") or type(value) is complex:
-        return ct.real
-    return ct
-
-
 def _pull_write(node: Node, ct: Any, sweep: Any, *, add: bool) -> None:
     old, v_node = node.inputs[0], node.inputs[1]
     path, _region, shape, dtype, (v_shape, v_dtype) = node.params
@@ -299,27 +291,6 @@ def _hand_over(node: Node, old: Node, ct: Any, sweep: Any) -> None:
     sweep.add(old, ct)
     if fresh and node in sweep.owned:
         sweep.owned.add(old)
-
-
-def fit(ct: Any, shape: tuple[int, ...], dtype: Any) -> Any:
-    """Sum a cotangent over the axes along which its value was broadcast, and drop what a real value cannot feel."""
-    if type(ct) is np.ndarray and ct.dtype is FLOAT64 and ct.ndim == len(shape) + 1 and ct.shape[1:] == shape:
-        return ct.sum(axis=0)  # a row added to every row
-    if dtype is None or dtype.kind != "c":
-        ct = real_part(ct)
-    have = shape_of(ct.value if is_handle(ct) else ct)
-    if have != shape:
-        lead = len(have) - len(shape)
-        axes = tuple(range(lead)) + tuple(
-            lead + k for k, size in enumerate(shape) if size == 1 and have[lead + k] != 1
-        )
-        if lead < 0:  # a value of shape (1, n) written into a region of shape (n,)
-            return ct.reshape(shape)
-        if axes:
-            ct = ct.sum(axis=axes)
-        if shape_of(ct.value if is_handle(ct) else ct) != shape:
-            ct = ct.reshape(shape)
-    return ct
 
 
 # ---------------------------------------------------------------- forward

@@ -1,0 +1,43 @@
+"""Fitting a cotangent to the value it belongs to: its shape, and the real part that a real value can feel.
+
+Imports core. Invariant: what was broadcast is summed; nothing else is changed.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from wengert.core.handle import is_handle
+from wengert.core.types import FLOAT64, shape_of
+
+
+def real_part(ct: Any) -> Any:
+    """The part of a cotangent that a real value can feel: its real part."""
+    value = ct.value if is_handle(ct) else ct
+    dtype = getattr(value, "dtype", None)
+    if (dtype is not None and dtype.kind == "c") or type(value) is complex:
+        return ct.real
+    return ct
+
+
+def fit(ct: Any, shape: tuple[int, ...], dtype: Any) -> Any:
+    """Sum a cotangent over the axes along which its value was broadcast, and drop what a real value cannot feel."""
+    if type(ct) is np.ndarray and ct.dtype is FLOAT64 and ct.ndim == len(shape) + 1 and ct.shape[1:] == shape:
+        return ct.sum(axis=0)  # a row added to every row
+    if dtype is None or dtype.kind != "c":
+        ct = real_part(ct)
+    have = shape_of(ct.value if is_handle(ct) else ct)
+    if have != shape:
+        lead = len(have) - len(shape)
+        axes = tuple(range(lead)) + tuple(
+            lead + k for k, size in enumerate(shape) if size == 1 and have[lead + k] != 1
+        )
+        if lead < 0:  # a value of shape (1, n) written into a region of shape (n,)
+            return ct.reshape(shape)
+        if axes:
+            ct = ct.sum(axis=axes)
+        if shape_of(ct.value if is_handle(ct) else ct) != shape:
+            ct = ct.reshape(shape)
+    return ct
