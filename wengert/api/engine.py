@@ -35,18 +35,6 @@ def settled(value: Any) -> Any:
     return value
 
 
-class Traced:
-    """One function run on handles: its flat outputs, their structure, and the roots of its inputs."""
-
-    __slots__ = ("frame", "leaves", "outputs", "roots", "structure", "token")
-
-    def __init__(self, frame: Frame) -> None:
-        self.frame = frame
-        self.outputs: list[Any] = []
-        self.structure: Structure
-        self.roots: list[Any] = []
-
-
 def call(fun: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
     """Run the user's function with the names of its modules served; errors point at the user's code first."""
     token = reach.enter(fun)
@@ -104,11 +92,6 @@ def reverse_trace(
     return frame, roots, out
 
 
-def finish(frame: Frame) -> None:
-    """End a trace whose context was left already."""
-    context.retire(frame)
-
-
 def sweep_back(
     frame: Frame,
     outputs: list[Any],
@@ -163,26 +146,30 @@ def sweep_back(
     return found
 
 
-_CALM = frozenset(
-    {"add", "subtract", "multiply", "negative", "positive", "square", "sum", "mean", "get", "update", "add_at"}
-    | {"dot", "matmul", "einsum", "stack", "concatenate", "sin", "cos", "exp"}
+# Steps whose transposes multiply by no residual, so that a zero cotangent stays zero in them.
+_CARRIES = frozenset(
+    {"add", "subtract", "negative", "positive", "get", "update", "add_at", "sum", "mean", "concatenate"}
 )
+# Steps through which an infinity or a NaN always reaches the output, and whose partials are finite at finite values.
+_SHOWS = _CARRIES | {"multiply", "square", "dot", "matmul", "einsum", "sin", "cos"}
 
 
 def _calm(order: list[Node], outputs: Sequence[Any], roots: Sequence[Any]) -> bool:
-    """Whether a sweep to a large input cannot end non-finite: no partial can be infinite, and the output is finite.
+    """Whether a sweep to a large input cannot end non-finite, so that nothing has to be kept for a second one.
 
-    Then nothing has to be kept for a second sweep, and the memory let go on the way is used again while it is still in
-    the cache.
+    Exact zeros are made by the masking steps and travel to earlier ones: those must carry them as they are. After the
+    last masking step every value reaches the output, so a finite output shows that all residuals are finite. (Memory
+    let go on the way is used again while it is still in the cache.)
     """
     if len(outputs) != 1 or not any(type(r.value) is np.ndarray and r.value.size >= 65536 for r in roots):
         return False
-    for node in order:
-        name = node.op.name
-        if name not in _CALM and not (name == "power" and _whole_power(node)):
-            return False
     value = outputs[0].value if is_handle(outputs[0]) else None
-    return (type(value) is float or type(value) is np.float64) and isfinite(value)
+    if not (type(value) is float or type(value) is np.float64) or not isfinite(value):
+        return False
+    last = max(k for k, node in enumerate(order) if node.op.zeroes)
+    return all(node.op.name in _CARRIES for node in order[: last + 1]) and all(
+        node.op.name in _SHOWS or (node.op.name == "power" and _whole_power(node)) for node in order[last + 1 :]
+    )
 
 
 def _whole_power(node: Node) -> bool:
@@ -273,7 +260,6 @@ def flat_output(out: Any) -> tuple[list[Any], Structure]:
 __all__ = [
     "FORWARD",
     "SWITCH",
-    "Traced",
     "as_gradient",
     "call",
     "flat_output",
