@@ -63,7 +63,7 @@ def record_row(fun: Callable[..., Any], rows: Sequence[Any], call: Callable[[lis
     try:
         roots = [root(row, where, rich=True) for row in rows]
         inputs = [r.node for r in roots]
-        out = call([memory.getitem(r, Ellipsis) if False else r for r in roots])
+        out = call(list(roots))
         leaves, structure = flatten(out)
         outputs: list[Any] = []
         for leaf in leaves:

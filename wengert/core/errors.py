@@ -8,7 +8,6 @@ would expect.
 from __future__ import annotations
 
 import sys
-from typing import Any
 
 from wengert.core.node import Where, blamed_frame, line_of
 
@@ -170,13 +169,6 @@ class LeakWarning(WengertWarning):
     ...     float(kept[0] * 2.0), caught[0].category.__name__
     (6.0, 'LeakWarning')
     """
-
-
-def raise_at(
-    kind: type[WengertError], what: str, *, fix: str = "", where: Where | None = None, depth: int = 2
-) -> Any:
-    """Raise ``kind`` with the user's line (from ``where``, or the calling user frame) and the fix."""
-    raise error_at(kind, what, fix=fix, where=where, depth=depth + 1)
 
 
 def error_at(

@@ -17,7 +17,7 @@ from wengert.core.handle import buffer, handle, is_handle
 from wengert.core.node import Const, Node, RichNode, describe, here
 from wengert.core.op import CONSTANT, OWNED, Op
 from wengert.core.sweep import fingerprint
-from wengert.core.types import SCALARS, ArrayType
+from wengert.core.types import ArrayType
 
 
 def live_node(node: Node | None) -> Node | None:
@@ -194,6 +194,3 @@ def keep_constant(value: Any, frame: Frame | None = None) -> Any:
     return value
 
 
-def is_scalar(value: Any) -> bool:
-    """Whether a raw value is a Python or NumPy number."""
-    return type(value) in SCALARS

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 FLOAT64 = np.dtype(np.float64)
-NDARRAY = np.ndarray
 FLOATS = frozenset({float, np.float64})
 _NUMPY_SCALARS = frozenset(
     t
@@ -116,6 +115,3 @@ def _is_one(size: Any) -> bool:
     return type(size) is int and size == 1
 
 
-def result_dtype(*values: Any) -> np.dtype[Any]:
-    """NumPy's promotion of raw values, Python scalars weak."""
-    return np.result_type(*values)

@@ -45,16 +45,6 @@ def _inplace(record: Any) -> Any:
     return operate
 
 
-def _comparison(record: Any) -> Any:
-    generated = operator(record.op)
-
-    def compared(self: Any, other: Any) -> Any:
-        return generated(self, other)
-
-    del compared
-    return generated
-
-
 def _scalar_getitem(self: Any, index: Any) -> Any:
     """What NumPy's own scalars allow: ``s[()]``, ``s[...]``, ``s[None]``."""
     if type(index) is tuple and not index:
@@ -109,7 +99,7 @@ def install() -> None:
         setattr(Traced, f"__r{name}__", operator(record.op, reflected=True))
         setattr(Traced, f"__i{name}__", _inplace(operator(record.op)))
     for name, record in _COMPARISONS.items():
-        setattr(Traced, f"__{name}__", _comparison(record))
+        setattr(Traced, f"__{name}__", operator(record.op))
     Traced.__eq__ = lookups.comparing(Traced.__eq__)  # type: ignore[method-assign]
     attached: dict[str, Any] = {
         "__neg__": operator(arithmetic.negative.op),

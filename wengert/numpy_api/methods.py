@@ -9,21 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from wengert.core.handle import TracedArray, TracedScalar, buffer, handle, is_handle
+from wengert.core.handle import TracedScalar, buffer, handle, is_handle
 from wengert.core.types import dtype_of
-from wengert.numpy_api.conversions import current_value, guard, peek
+from wengert.numpy_api.conversions import current_value, guard
 from wengert.numpy_api.table import method
 from wengert.ops import arithmetic, complexes
 from wengert.ops.memory import read
-
-
-def as_array(t: Any) -> Any:
-    """A scalar handle as a 0-d array handle, for the few methods that need one."""
-    if type(t) is TracedArray:
-        return t
-    from wengert.ops.join import stack
-
-    return read(stack([t], 0), ("reshape", ((), "C")))
 
 
 @method("reshape")
@@ -132,8 +123,3 @@ def tolist(t: Any) -> Any:
     if type(t) is TracedScalar:
         return _python(t)
     return [tolist(part) if is_handle(part) else part for part in t]
-
-
-@method("__len_hint__")
-def _hint(t: Any) -> int:
-    return int(peek(t).shape[0])

@@ -200,9 +200,4 @@ def many(op: Op) -> Any:
     return record_many
 
 
-def evaluate_raw(op: Op, values: Sequence[Any], params: Sequence[Any]) -> Any:
-    """The operation on raw values."""
-    return op.evaluate(*values, *params)
-
-
-__all__ = ["SWITCH", "CutError", "apply_with", "evaluate_raw", "foreign", "foreign_operator", "operand", "special"]
+__all__ = ["SWITCH", "CutError", "apply_with", "foreign", "foreign_operator", "operand", "special"]
