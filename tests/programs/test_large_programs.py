@@ -12,7 +12,8 @@ import wengert as wg
 
 N = 9000
 KINDS = (
-    "add sub mul sin exp tanh square neg mixed slice write sum where div max reshape cumsum inplace same product sqrt"
+    "add sub mul sin exp tanh square neg mixed slice write sum where div max reshape cumsum inplace same product sqrt "
+    "neighbours shared"
 ).split()
 
 
@@ -45,6 +46,9 @@ def step(kind, a, b, c, weights):
         r *= b
         r += a
         return r
+    if kind == "shared":  # one slice with several users
+        part = a[50:]
+        return np.concatenate([(b[50:] - part) * c - part, -a[:50]])
     if kind == "product":
         rows = a.reshape(90, 100) @ (b[:100] * 0.1)
         return (rows[:, None] * np.ones((90, 100))).reshape(-1) * 0.1
@@ -66,6 +70,7 @@ def step(kind, a, b, c, weights):
         "reshape": lambda: (a.reshape(90, 100).T @ np.full((90, 90), 0.01)).T.reshape(-1) + b,
         "cumsum": lambda: np.cumsum(a) / N,
         "same": lambda: a,
+        "neighbours": lambda: np.concatenate([a[20:] - a[:-20], b[:20] - a[:20]]),
         "sqrt": lambda: np.sqrt(1.0 + a * a),
     }[kind]()
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from wengert.core import context, handle, node, record, types
 from wengert.core.op import CONSTANT, ELEMENTWISE, LINEAR, OPS, Op
-from wengert.ops import apply, memory, products, residuals, visit
+from wengert.ops import apply, memory, products, regions, residuals, visit
 from wengert.ops.residuals import Rule
 
 NAMESPACE: dict[str, Any] = {
@@ -125,9 +125,12 @@ def source(op: Op, name: str, variant: str) -> str:
     foreign = "FOREIGN" if variant in {"call", "twin"} else "FOREIGN_OPERATOR"
     out = [f"def {name}({', '.join([*arguments, *params])}):"]
     line = out.append
-    line(f" if S.special: return SPECIAL(OP_{safe}, {ops}, {par}{other})" if foreign == "FOREIGN" else
-         f" if S.special and all((type(a) in CONST or type(a) is TA or type(a) is TS) for a in {ops}): "
-         f"return SPECIAL(OP_{safe}, {ops}, {par})")
+    line(
+        f" if S.special: return SPECIAL(OP_{safe}, {ops}, {par}{other})"
+        if foreign == "FOREIGN"
+        else f" if S.special and all((type(a) in CONST or type(a) is TA or type(a) is TS) for a in {ops}): "
+        f"return SPECIAL(OP_{safe}, {ops}, {par})"
+    )
     for k in range(count):
         line(f" t = type(a{k})")
         line(" if t is TA or t is TS:")
@@ -166,8 +169,10 @@ def source(op: Op, name: str, variant: str) -> str:
         line("  m = None; H = TA if type(y) is ND else TS")
     else:
         line(" if False: pass")
-    line(f" elif type(y) is TS or type(y) is TA or (type(y) is ND and y.dtype.kind == 'O'): "
-         f"return OBJECTS(OP_{safe}, {ops}, {par})")
+    line(
+        f" elif type(y) is TS or type(y) is TA or (type(y) is ND and y.dtype.kind == 'O'): "
+        f"return OBJECTS(OP_{safe}, {ops}, {par})"
+    )
     line(f" else: m = META(OP_{safe}, ({values},), {nodes}, y); H = TA if type(y) is ND else TS")
     saved = ", ".join([*(_saved(op, need) for need in op.needs), "m"])
     line(" f = FRAME(1); c = f.f_code")
@@ -200,7 +205,7 @@ def _saved(op: Op, need: Any) -> str:
     return f"({value} if {condition} else None)"
 
 
-NAMESPACE.update(INTO=products.multiply_into, OWN=products.own, TIMES=products.multiply_owned)
+NAMESPACE.update(INTO=products.multiply_into, OWN=products.own, TIMES=products.multiply_owned, MINUS=regions.minus)
 
 
 def pull_function(op: Op) -> Callable[..., None]:
@@ -237,7 +242,8 @@ def _contribution(op: Op, k: int, rule: Any, where: dict[str, str], safe: str) -
     if rule is None:
         return [f"c = NO_RULE(OP_{safe}, {k}, n)"]
     if isinstance(rule, int):
-        return [{1: "c = ct", -1: "c = -ct"}.get(rule, f"c = ct * {rule}")]
+        negative = f"c = -ct if type(ct) is not ND or ct.size < 8192 else MINUS(sw, a{k}, ct)"
+        return [{1: "c = ct", -1: negative}.get(rule, f"c = ct * {rule}")]
     arguments = ", ".join("ct" if w == "ct" else f"p_{w}" if w in op.params else where[w] for w in rule.wants)
     call = f"R_{safe}_{k}({arguments})"
     if op.kind == LINEAR:
