@@ -85,6 +85,12 @@ class Tensor:
                     f"grad is set to a Tensor of shape {value.shape}, this one has {self.shape}",
                     fix="give a Tensor of equal shape",
                 )
+            if value is self or np.shares_memory(value.value, self.value):
+                raise error_at(
+                    WengertValueError,
+                    "grad is set to a Tensor that shares the memory of this one: accumulating in it would overwrite both",
+                    fix="give a copy (value.clone())",
+                )
         self._grad = value
 
     @property
