@@ -79,11 +79,12 @@ def test_a_tensor_cannot_be_its_own_gradient(make):
 def test_a_hook_that_holds_its_own_tensor_does_not_keep_it_alive():
     x = wg.tensor(np.ones(1000), requires_grad=True)
     y = x * 2
-    y.register_hook(lambda g: g * y.detach()[0])
+    holder = [y]
+    y.register_hook(lambda g: g * holder[0].detach()[0])
     y.sum().backward()
     assert np.array_equal(x.grad.numpy(), np.full(1000, 4.0))
     watch = weakref.ref(y)
-    del y
+    del y, holder
     gc.collect()
     assert watch() is None
 

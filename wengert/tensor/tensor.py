@@ -88,7 +88,7 @@ class Tensor:
             if value is self or np.shares_memory(value.value, self.value):
                 raise error_at(
                     WengertValueError,
-                    "grad is set to a Tensor that shares the memory of this one: accumulating in it would overwrite both",
+                    "grad is set to a Tensor that shares the memory of this one; accumulating would overwrite both",
                     fix="give a copy (value.clone())",
                 )
         self._grad = value
