@@ -76,15 +76,18 @@ def test_a_tensor_cannot_be_its_own_gradient(make):
     assert np.array_equal(x.numpy() if not x.requires_grad else x.detach().numpy(), [1.0, 2.0])
 
 
+def scale_by_itself(t):
+    t.register_hook(lambda g: g * t.detach()[0])  # t -> hook -> t
+
+
 def test_a_hook_that_holds_its_own_tensor_does_not_keep_it_alive():
     x = wg.tensor(np.ones(1000), requires_grad=True)
     y = x * 2
-    holder = [y]
-    y.register_hook(lambda g: g * holder[0].detach()[0])
+    scale_by_itself(y)
     y.sum().backward()
     assert np.array_equal(x.grad.numpy(), np.full(1000, 4.0))
     watch = weakref.ref(y)
-    del y, holder
+    del y
     gc.collect()
     assert watch() is None
 
