@@ -131,7 +131,8 @@ def closed_form(
     """The derivative, in closed form, of a NumPy function by one of its arguments.
 
     ``shapes`` names the dimensions of every argument. The function is recorded at three sets of pairwise different
-    sizes; what depends on them is found again as a polynomial in the names.
+    sizes; what depends on them is found again as a polynomial in the names. Arrays that the function reads from
+    outside become variables C1, C2, ... of the form, to which they are bound.
 
     >>> import numpy as np
     >>> import wengert as wg
@@ -148,12 +149,14 @@ def closed_form(
     if not callable(fun):
         raise WengertTypeError("closed_form takes a function; for a formula use wengert.D")
     free: Any = declared(shapes)
-    term = _recorded(fun, free)
-    return _derived(term, free, wrt, order, layout, check)
+    term, captured = _recorded(fun, free)
+    found = _derived(term, free, wrt, order, layout, check)
+    found.bound.update(captured)
+    return found
 
 
-def _recorded(fun: Callable[..., Any], free: dict[str, Var]) -> Term:
-    """The term of a function, recorded at three sets of sizes."""
+def _recorded(fun: Callable[..., Any], free: dict[str, Var]) -> tuple[Term, dict[str, Any]]:
+    """The term of a function, recorded at three sets of sizes, and the arrays that it reads from outside."""
     import inspect
 
     from wengert.api.tracing import trace
@@ -179,7 +182,9 @@ def _recorded(fun: Callable[..., Any], free: dict[str, Var]) -> Term:
         rng = np.random.default_rng(100 + k)
         values = {n: sample(free[n], row, rng, 1) for n in given}
         graphs.append(trace(fun)(**values))
-    return Recordings(graphs, [free[n] for n in given], sizes).term()
+    recordings = Recordings(graphs, [free[n] for n in given], sizes)
+    term = recordings.term()
+    return term, recordings.captured
 
 
 def _derived(term: Term, free: dict[str, Var], wrt: Any, order: int, layout: str, check: bool) -> Derivative:

@@ -7,11 +7,14 @@ give the tree of outputs of trees of inputs.
 from __future__ import annotations
 
 import functools
+import math
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from wengert.api import engine
 from wengert.api.arguments import Selection, name_of, require_function
+from wengert.api.closed_derivatives import WORTHWHILE, Forms
 from wengert.api.gradients import grad, jvp, vjp
 from wengert.api.jacobian_blocks import Flat, chunks_of, forward, pull_all, raw, reverse, size_of
 from wengert.api.verify import verified, verified_call
@@ -23,7 +26,7 @@ Argnums = int | Sequence[int]
 Argnames = str | Sequence[str] | None
 
 
-_MODES = ("auto", "fwd", "rev")
+_MODES = ("auto", "fwd", "rev", "closed")
 
 
 def jacobian(
@@ -38,8 +41,10 @@ def jacobian(
 ) -> Callable[..., Any]:
     """Return the Jacobian function: shape ``out.shape + in.shape``, for containers a tree of trees.
 
-    ``mode``: "fwd" (one batched tangent per input element), "rev" (one cotangent per output element) or "auto" (the
-    fewer). ``chunk_size`` bounds how many go in one batch, and so the memory. ``verify`` as for ``value_and_grad``.
+    ``mode``: "fwd" (one batched tangent per input element), "rev" (one cotangent per output element), "closed" (the
+    textbook form, found once for each program and evaluated; an error where there is none) or "auto" (the fewer; when
+    that takes long, the closed form if it is cheaper, and the function's ``explain()`` says so). ``chunk_size`` bounds
+    how many go in one batch, and so the memory. ``verify`` as for ``value_and_grad``.
     Raises WengertTypeError for outputs that are no numbers.
 
     >>> import numpy as np
@@ -60,8 +65,8 @@ def jacobian(
             lambda f: jacobian(f, argnums, argnames=argnames, mode=mode, has_aux=has_aux, chunk_size=chunk_size), fun
         )
 
-    @functools.wraps(fun)
-    def jacobian_at(*args: Any, **kwargs: Any) -> Any:
+
+    def accumulated(*args: Any, **kwargs: Any) -> Any:
         flat = Flat(fun, args, kwargs, argnums, argnames, has_aux)
         if mode == "fwd":
             return forward(flat, chunk_size)
@@ -75,6 +80,44 @@ def jacobian(
             return pull_all(flat, result[0], result[1], result[2] if has_aux else None, chunk_size)
         return forward(flat, chunk_size)
 
+    if mode == "closed" and has_aux:
+        raise error_at(WengertValueError, 'mode="closed" has no place for aux', fix="another mode, or no has_aux")
+    return _with_forms(fun, accumulated, mode if chunk_size is None and not has_aux else "", 1, argnums, argnames)
+
+
+def _with_forms(
+    fun: Callable[..., Any],
+    accumulated: Callable[..., Any],
+    mode: str,
+    order: int,
+    argnums: Argnums,
+    argnames: Argnames,
+) -> Callable[..., Any]:
+    """The derivative function that takes closed forms where asked to, or where they are cheaper."""
+    forms: list[Forms] = []
+    spent = math.inf if mode == "closed" else 0.0
+
+    @functools.wraps(fun)
+    def jacobian_at(*args: Any, **kwargs: Any) -> Any:
+        nonlocal spent
+        if spent > WORTHWHILE:
+            if not forms:
+                forms.append(Forms(fun, order))
+            picked = Selection(fun, args, kwargs, argnums, argnames)
+            if mode == "closed":
+                return picked.arrange([forms[0].value(picked)])
+            return forms[0].choose(picked, lambda: accumulated(*args, **kwargs))
+        begin = time.perf_counter()
+        found = accumulated(*args, **kwargs)
+        if mode == "auto":
+            spent += time.perf_counter() - begin
+        return found
+
+    def explain() -> str:
+        """Which way the derivative is computed, and why."""
+        return forms[0].explain() if forms else "accumulated"
+
+    jacobian_at.explain = explain  # type: ignore[attr-defined]
     return jacobian_at
 
 
@@ -111,19 +154,25 @@ def hessian(
 ) -> Callable[..., Any]:
     """Return the Hessian function of a function with one real output: ``in.shape + in.shape``, forward over reverse.
 
+    ``mode="closed"`` finds the textbook form of each program and evaluates that (an error where there is none);
+    "auto" takes it where accumulating takes long and the form is cheaper, and the function's ``explain()`` says so.
+
     >>> import numpy as np
     >>> hessian(lambda x: x[0] ** 2 * x[1])(np.array([1.0, 2.0]))
     array([[4., 2.],
            [2., 0.]])
     """
     require_function(fun, "hessian")
-    if mode not in ("auto", "fwd-rev"):
-        raise error_at(WengertValueError, f"mode={mode!r} is not a way to make a Hessian", fix="'auto' or 'fwd-rev'")
+    if mode not in ("auto", "fwd-rev", "closed"):
+        raise error_at(
+            WengertValueError, f"mode={mode!r} is not a way to make a Hessian", fix="'auto', 'fwd-rev' or 'closed'"
+        )
     if verify:
         return verified(lambda f: hessian(f, argnums, argnames=argnames, mode=mode, chunk_size=chunk_size), fun)
-    return jacobian(
+    accumulated = jacobian(
         grad(fun, argnums, argnames=argnames), argnums, argnames=argnames, mode="fwd", chunk_size=chunk_size
     )
+    return _with_forms(fun, accumulated, mode if chunk_size is None else "", 2, argnums, argnames)
 
 
 def hvp(

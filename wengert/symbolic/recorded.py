@@ -39,9 +39,19 @@ def sizes_for(variables: Mapping[str, Var]) -> list[dict[str, int]]:
 class Recordings:
     """Several recordings of one function, and the term they stand for."""
 
-    def __init__(self, graphs: Sequence[Graph], inputs: Sequence[Var], sizes: Sequence[Mapping[str, int]]) -> None:
+    def __init__(
+        self,
+        graphs: Sequence[Graph],
+        inputs: Sequence[Var],
+        sizes: Sequence[Mapping[str, int]],
+        names: Mapping[str, Any] | None = None,
+    ) -> None:
         self.graphs = graphs
         self.sizes = sizes
+        self.captured: dict[str, Any] = {}
+        """Arrays that the program reads from outside, by the names of the variables that stand for them."""
+        self._names = {v.name for v in inputs}
+        self._called = names or {}
         self.known: dict[Any, Any] = {}
         for k, variable in enumerate(inputs):
             self.known[graphs[0].inputs[k]] = variable
@@ -118,12 +128,22 @@ class Recordings:
         if all(v.ndim == 2 and v.shape[0] == v.shape[1] and np.array_equal(v, np.eye(len(v)) * v[0, 0]) for v in found):
             return arrays.times(self.scalar([v[0, 0].item() for v in found]), eye(shape[0]))
         if all(isinstance(d, int) for d in shape) and all(np.array_equal(v, found[0]) for v in found):
-            from wengert.symbolic.expression import constant
-
-            return constant(found[0].astype(float))
+            return self.capture(values[0], shape)
         raise WengertValueError(
             "an array made inside the function is neither uniform nor a unit matrix: pass it as an argument"
         )
+
+    def capture(self, value: Any, shape: tuple[int, ...]) -> Term:
+        """A variable that stands for an array from outside, the same one for every use of it."""
+        from wengert.symbolic.expression import variable
+
+        name = next((n for n, known in self.captured.items() if same_array(known, value)), None)
+        if name is None:
+            wanted = [n for n, known in self._called.items() if same_array(known, value)]
+            free = itertools.chain(wanted, (f"C{k}" for k in itertools.count(1)))
+            name = next(n for n in free if n not in self.captured and n not in self._names)
+            self.captured[name] = value
+        return variable(name, shape).term
 
     def scalar(self, values: Sequence[Any]) -> Term:
         """A number, or a simple function of the sizes."""
@@ -192,6 +212,14 @@ class Recordings:
         if isinstance(first, (tuple, list)):
             return tuple(self.parameter([v[k] for v in values]) for k in range(len(first)))
         return first
+
+
+def same_array(a: Any, b: Any) -> bool:
+    """Whether two constants of a recording are one array: recordings hold copies of small ones."""
+    if a is b:
+        return True
+    small = type(a) is type(b) is np.ndarray and a.shape == b.shape and a.dtype == b.dtype and a.nbytes <= 1 << 16
+    return small and a.tobytes() == b.tobytes()
 
 
 Rule = Callable[..., Any]

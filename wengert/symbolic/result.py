@@ -32,7 +32,7 @@ class Derivative:
     """A derivative in closed form; ``str`` prints it, ``shape`` has the names of its dimensions.
 
     ``term`` is the form in index notation with the output's axes first, whatever the layout; ``given`` what was
-    differentiated.
+    differentiated; ``bound`` has the arrays that were read from outside.
     """
 
     def __init__(self, given: Term, x: Var, term: Term, order: int, layout: str, free: Mapping[str, Var]) -> None:
@@ -41,7 +41,9 @@ class Derivative:
         self.order = order
         self.layout = layout
         self.term = simplified(term)
-        self.free = dict(free)
+        self.free = {**free, **{n: v for n, v in variables(given).items() if n not in free}}
+        self.bound: dict[str, Any] = {}
+        """Values of variables that were read from outside the differentiated function."""
         self._seen: set[Any] = set()
         self._laid = lay_out(self.term, given.rank, x.rank, layout, order)
 
@@ -180,7 +182,7 @@ class Derivative:
         unknown = [n for n in values if n not in self.free and n not in self._missing()]
         if unknown:
             raise WengertValueError(f"the expression has no {', '.join(unknown)}; it has {', '.join(self.free)}")
-        arrays = {n: _array(n, v) for n, v in values.items()}
+        arrays = {n: _array(n, v) for n, v in {**self.bound, **values}.items()}
         if len(arrays) < len(self.free):
             arrays = self._completed(arrays)
         self._fit(arrays)
