@@ -4,6 +4,7 @@ from wengert.api.batching import vmap
 from wengert.api.checking import check_grads
 from wengert.api.checkpoint import checkpoint, checkpoint_sequential
 from wengert.api.closed_forms import D, closed_form, dims, function, parse, var
+from wengert.api.control import cond, fori_loop, scan, while_loop
 from wengert.api.custom import custom_jvp, custom_vjp, stop_gradient
 from wengert.api.gradients import grad, jvp, value_and_grad, vjp
 from wengert.api.jacobians import (
@@ -67,12 +68,14 @@ __all__ = [
     "checkpoint",
     "checkpoint_sequential",
     "closed_form",
+    "cond",
     "custom_jvp",
     "custom_vjp",
     "derivative",
     "dims",
     "elementwise_grad",
     "enable_grad",
+    "fori_loop",
     "from_dlpack",
     "function",
     "grad",
@@ -92,6 +95,7 @@ __all__ = [
     "pause",
     "record",
     "relu",
+    "scan",
     "sigmoid",
     "softplus",
     "stop_gradient",
@@ -103,5 +107,6 @@ __all__ = [
     "var",
     "vjp",
     "vmap",
+    "while_loop",
     "zeros",
 ]

@@ -1,0 +1,291 @@
+"""The operation ``scan``: a loop over time whose body is a graph of its own.
+
+Imports core and ``apply``, ``loop_body``; what differentiates and batches bodies is installed by the room that composes
+(``install``). Invariant: operands are the initial carries, the sequences (time axis first), then the invariants;
+outputs the final carries, then the stacked rows; row t belongs to time t whichever way time runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from wengert.core.context import tracing
+from wengert.core.graph import Graph
+from wengert.core.handle import is_handle
+from wengert.core.node import Node
+from wengert.core.op import CONTROL, Op
+from wengert.core.sweep import Sweep
+from wengert.core.types import ArrayType, dtype_of, shape_of
+from wengert.ops.apply import special
+from wengert.ops.fitting import fit
+from wengert.ops.loop_body import runner
+
+PARAMS = ("body", "length", "carries", "reverse", "sequences", "origin")
+"""The parameters of a scan. ``origin`` is None, or what of a simpler scan on some of the same operands this one
+computes as well (``Origin``), so that the simpler one need not run."""
+
+
+class Origin(NamedTuple):
+    """The scan that another one computes as well: its body, the positions of its operands among those of the other
+    one, and of its outputs among the other's."""
+
+    body: Graph
+    operands: tuple[int, ...]
+    outputs: tuple[int, ...]
+
+
+class Reversed(NamedTuple):
+    """How a loop is swept back: ``forward`` is the body with rows of residuals added, ``backward`` the body of the loop
+    in the other direction.
+
+    ``backward`` takes the cotangents of the carries ``moving``, the sums for the invariants ``summed``, then rows: the
+    residuals (as many as ``forward`` has more outputs than the body), the sequences ``read``, the cotangents of the
+    rows ``pulled``; then the invariants ``used``. It gives the carries' cotangents, the sums, and a row per sequence
+    ``rows``."""
+
+    forward: Graph
+    backward: Graph
+    moving: tuple[int, ...]
+    summed: tuple[int, ...]
+    read: tuple[int, ...]
+    pulled: tuple[int, ...]
+    used: tuple[int, ...]
+    rows: tuple[int, ...]
+
+
+class Moved(NamedTuple):
+    """A body that carries tangents along: ``body`` takes carries and the tangents of those in ``moving``, rows and the
+    tangents of the sequences ``rows``, invariants and the tangents of those in ``invariants``; it gives carries, their
+    tangents, rows, and the tangents of those rows that are in ``outputs``."""
+
+    body: Graph
+    moving: tuple[int, ...]
+    rows: tuple[int, ...]
+    invariants: tuple[int, ...]
+    outputs: tuple[int, ...]
+
+
+_makers: dict[str, Callable[..., Any]] = {}
+
+
+def install(reverse: Callable[..., Reversed], forward: Callable[..., Moved], batch: Callable[..., Any]) -> None:
+    """Say what differentiates bodies (``reverse(body, carries, sequences, active, wanted, careful)``, ``forward(body,
+    carries, sequences, active)``) and what batches a scan."""
+    _makers.update(reverse=reverse, forward=forward, batch=batch)
+
+
+def _made(kind: str, body: Graph, *key: Any) -> Any:
+    """A derivative of a body, made once."""
+    known = body.memory.setdefault("derivatives", {})
+    found = known.get((kind, *key))
+    if found is None:
+        found = known[kind, *key] = _makers[kind](body, *key)
+    return found
+
+
+# ---------------------------------------------------------------- evaluation
+
+
+def _evaluate(*operands: Any) -> tuple[Any, ...]:
+    *values, body, length, carries, reverse, sequences, _origin = operands
+    run, overwritten = runner(body, carries)
+    state = list(values[:carries])
+    for k in overwritten:
+        state[k] = np.array(state[k], copy=True, order="K")
+    rows_in = values[carries : carries + sequences]
+    invariants = values[carries + sequences :]
+    stacks: list[Any] = []
+    order = range(length - 1, -1, -1) if reverse else range(length)
+    with np.errstate(all="ignore"):
+        for t in order:
+            found = run(*state, *[x[t] for x in rows_in], *invariants)
+            state = list(found[:carries])
+            if len(found) > carries:
+                if not stacks:
+                    stacks = [np.empty((length, *shape_of(r)), dtype_of(r)) for r in found[carries:]]
+                for stack, row in zip(stacks, found[carries:], strict=True):
+                    stack[t] = row
+    if not stacks:
+        stacks = [np.empty((length, *k.shape), k.dtype) for k in map(_kind, body.outputs[carries:])]
+    return (*map(_own, state), *stacks)
+
+
+def _own(value: Any) -> Any:
+    return value.copy(order="K") if type(value) is np.ndarray else value
+
+
+def _kind(operand: Any) -> ArrayType:
+    kind = getattr(operand, "type", None)
+    return kind if kind is not None else ArrayType.of(operand.value)
+
+
+def _infer(types: Sequence[ArrayType], params: Sequence[Any]) -> tuple[ArrayType, ...]:
+    body, length, carries = params[:3]
+    kinds = [_kind(o) for o in body.outputs]
+    return (*kinds[:carries], *(ArrayType((length, *k.shape), k.dtype) for k in kinds[carries:]))
+
+
+# ---------------------------------------------------------------- derivatives
+
+
+def is_float(value: Any) -> bool:
+    """Whether a raw value or a handle is real or complex floating point."""
+    return dtype_of(value.value if is_handle(value) else value).kind in "fc"
+
+
+def _zero(value: Any) -> Any:
+    plain = value.value if is_handle(value) else value
+    return _zero_of(ArrayType(shape_of(plain), dtype_of(plain)))
+
+
+def _zero_of(kind: ArrayType) -> Any:
+    return np.zeros(kind.shape, kind.dtype) if kind.shape else kind.dtype.type(0)
+
+
+def _fitted(ct: Any, kind: ArrayType) -> Any:
+    """A cotangent of exactly the type that the backward body was recorded for."""
+    ct = fit(ct, kind.shape, kind.dtype)
+    if dtype_of(ct.value if is_handle(ct) else ct) != kind.dtype:
+        ct = ct.astype(kind.dtype) if hasattr(ct, "astype") else kind.dtype.type(ct)
+    return ct
+
+
+def _pull(node: Node, ct: Any, sweep: Sweep) -> None:
+    values = list(node.saved)
+    body, length, carries, reverse, sequences, _ = node.params
+    first = carries + sequences
+    active = tuple(p is not None and is_float(v) for p, v in zip(node.inputs, values, strict=True))
+    kinds = [_kind(o) for o in body.outputs]
+    wanted = tuple(c is not None and k.dtype.kind in "fc" for c, k in zip(ct, kinds, strict=True))
+    plan: Reversed = _made("reverse", body, carries, sequences, active, wanted, sweep.careful)
+    residuals: Sequence[Any] = ()
+    outputs = len(body.outputs)
+    if len(plan.forward.outputs) > outputs:
+        origin = Origin(body, tuple(range(len(values))), tuple(range(outputs)))
+        stored = scan(plan.forward, values, length, carries, sequences, reverse=reverse, origin=origin)
+        residuals = stored[outputs:]
+    seeds = [_zero_of(kinds[i]) if ct[i] is None else _fitted(ct[i], kinds[i]) for i in plan.moving]
+    sums = [_zero(values[first + k]) for k in plan.summed]
+    rows_of = [ArrayType((length, *k.shape), k.dtype) for k in kinds[carries:]]
+    rows = [*residuals, *(values[carries + k] for k in plan.read)]
+    rows.extend(_fitted(ct[carries + k], rows_of[k]) for k in plan.pulled)
+    found = scan(
+        plan.backward,
+        [*seeds, *sums, *rows, *(values[first + k] for k in plan.used)],
+        length,
+        len(seeds) + len(sums),
+        len(rows),
+        reverse=not reverse,
+    )
+    places = [*plan.moving, *(first + k for k in plan.summed), *(carries + k for k in plan.rows)]
+    for place, c in zip(places, found, strict=True):
+        if active[place]:
+            sweep.add(node.inputs[place], c)
+
+
+def _push(values: Sequence[Any], y: Any, params: Any, tangents: Sequence[Any], mask: Any) -> Any:
+    body, length, carries, reverse, sequences, _ = params
+    first = carries + sequences
+    active = tuple(t is not None and is_float(v) for t, v in zip(tangents, values, strict=True))
+    plan: Moved = _made("forward", body, carries, sequences, active)
+    kinds = [_kind(o) for o in body.outputs]
+    moved = [_zero(values[i]) if tangents[i] is None else _tangent(tangents[i], values[i]) for i in plan.moving]
+    count, many = len(moved), len(plan.rows)
+    operands = [
+        *values[:carries],
+        *moved,
+        *values[carries:first],
+        *(_tangent(tangents[carries + k], values[carries + k]) for k in plan.rows),
+        *values[first:],
+        *(_tangent(tangents[first + k], values[first + k]) for k in plan.invariants),
+    ]
+    primal = (
+        *range(carries),
+        *range(carries + count, first + count),
+        *range(first + count + many, len(values) + count + many),
+    )
+    ours = (*range(carries), *range(carries + count, len(kinds) + count))
+    origin = Origin(body, primal, ours)
+    found = scan(plan.body, operands, length, carries + count, sequences + many, reverse=reverse, origin=origin)
+    out: list[Any] = [None] * len(kinds)
+    for k, t in zip(plan.moving, found[carries:], strict=False):
+        out[k] = t
+    for k, t in zip(plan.outputs, found[len(kinds) + count :], strict=True):
+        out[carries + k] = t
+    return None if all(t is None for t in out) else tuple(out)
+
+
+def _tangent(t: Any, value: Any) -> Any:
+    """A tangent of exactly the type of its value."""
+    plain, moved = (v.value if is_handle(v) else v for v in (value, t))
+    if shape_of(moved) != shape_of(plain):
+        t = t + _zero(value)
+    if dtype_of(moved) != dtype_of(plain):
+        t = t.astype(dtype_of(plain)) if hasattr(t, "astype") else dtype_of(plain).type(t)
+    return t
+
+
+# ---------------------------------------------------------------- the operation
+
+
+@lru_cache(maxsize=256)
+def scan_op(count: int, zeroes: bool = False) -> Op:
+    """The operation for ``count`` outputs; ``zeroes``: the body has steps whose transposes make exact zeros."""
+    op = Op(
+        listed=False,
+        name="scan",
+        kind=CONTROL,
+        inputs=("*operands",),
+        params=dict.fromkeys(PARAMS),
+        rules=(),
+        needs=(),
+        evaluate=_evaluate,
+        pull=_pull,
+        push=_push,
+        infer=_infer,
+        zeroes=zeroes,
+        save=lambda values, y, params, mask: tuple(values),
+        saved_from=lambda node: tuple(range(len(node.inputs))),
+        outputs=tuple(f"out{k}" for k in range(count)),
+        batch=lambda values, mask, params: _makers["batch"](values, mask, params),
+        doc="A loop: the body runs once per row of the sequences and hands its carried values on.",
+    )
+    op.record = lambda operands, *params: special(op, operands, params)
+    return op
+
+
+def op_for(body: Graph) -> Op:
+    """The scan operation that fits a body."""
+    return scan_op(len(body.outputs), any(n.op.zeroes for n in body.nodes))
+
+
+def is_scan(node: Node) -> bool:
+    """Whether a step is a loop."""
+    return node.op.kind == CONTROL and node.op.name == "scan" and len(node.params) == len(PARAMS)
+
+
+def scan(
+    body: Graph,
+    operands: Sequence[Any],
+    length: int,
+    carries: int,
+    sequences: int,
+    *,
+    reverse: bool = False,
+    origin: Origin | None = None,
+) -> tuple[Any, ...]:
+    """Run and record a loop; returns the final carries and the stacked rows.
+
+    ``body`` takes carries, a row of each sequence, and invariants, has no guards and reads no outer handles; carries
+    keep their types."""
+    params = (body, length, carries, reverse, sequences, origin)
+    if tracing.get() is None and not any(map(is_handle, operands)):
+        return _evaluate(*operands, *params)
+    return tuple(special(op_for(body), operands, params))
+
+
+__all__ = ["Moved", "Origin", "Reversed", "install", "is_float", "is_scan", "op_for", "scan", "scan_op"]
