@@ -1,0 +1,255 @@
+"""LLVM: text to object code, object code to addresses. The only file that imports llvmlite.
+
+One engine per process, made when first asked for; all that LLVM does happens under one lock, which ``fork`` and the
+end of the process wait for. Invariant: an address is valid as long as its ``Library`` is alive, and code with an
+undefined symbol is never handed out."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import itertools
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+from wengert.backends.llvm.host import Host, host_of
+from wengert.core.errors import WengertError, error_at
+
+OLDEST = (0, 46)
+"""The first llvmlite that serves."""
+
+COLD = 20_000
+"""Instructions above which code is generated without optimisation: the register allocator is worse than linear."""
+
+
+class NativeCodeError(WengertError, RuntimeError):
+    """Native code could not be made: llvmlite is missing or too old, or LLVM refused a text."""
+
+
+class Library:
+    """Machine code in memory; ``library[name]`` is an address, valid while the library is referenced."""
+
+    __slots__ = ("__weakref__", "_addresses", "_engine", "_tracker")
+
+    def __init__(self, engine: Engine, tracker: Any, addresses: Mapping[str, int]) -> None:
+        self._engine, self._tracker, self._addresses = engine, tracker, dict(addresses)
+
+    def __getitem__(self, name: str) -> int:
+        return self._addresses[name]
+
+    def __del__(self) -> None:
+        # Not given back here: LLVM's lock may be held by a thread that compiles for seconds.
+        engine = getattr(self, "_engine", None)
+        if engine is not None:
+            engine.dead.append(self._tracker)
+
+
+class Engine:
+    """The compiler and linker of this process."""
+
+    def __init__(self, llvm: Any) -> None:
+        self.llvm = llvm
+        self.lock = threading.RLock()
+        # llvmlite's own lock, which other users of it hold too.
+        self._inner = getattr(getattr(llvm.ffi.lib, "_lock", None), "_lock", None)
+        self.closed = False
+        self.dead: list[Any] = []
+        self.version = ".".join(map(str, llvm.llvm_version_info))
+        llvm.initialize_native_target()
+        llvm.initialize_native_asmprinter()
+        self._target = llvm.Target.from_default_triple()
+        try:
+            features = dict(llvm.get_host_cpu_features())
+        except RuntimeError:  # LLVM cannot tell them on every system
+            features = {}
+        self.host: Host = host_of(self._target.triple, llvm.get_host_cpu_name(), features)
+        # JITLink puts a library into one piece of memory, so that short relative addresses always reach. It does not
+        # serve COFF well; there, addresses have 64 bits.
+        self._near = sys.platform != "win32"
+        self._machines: dict[int, Any] = {}
+        self._numbers = itertools.count()
+        machine = self._machines[2] = self._new_machine(2)
+        self._data_layout = str(machine.target_data)
+        self._jit = llvm.create_lljit_compiler(self._new_machine(2), use_jit_link=self._near, suppress_errors=True)
+
+    def _new_machine(self, optimise: int) -> Any:
+        reach = {"reloc": "pic", "codemodel": "small"} if self._near else {"codemodel": "jitdefault"}
+        return self._target.create_target_machine(cpu=self.host.cpu, features=self.host.features, opt=optimise, **reach)
+
+    @contextlib.contextmanager
+    def _at_work(self) -> Iterator[None]:
+        with self.lock:
+            if self.closed:
+                raise NativeCodeError("the interpreter is ending: nothing is compiled any more")
+            yield
+
+    def key(self) -> str:
+        """What machine code depends on besides its text."""
+        h = self.host
+        return "\n".join((self.version, h.triple, h.cpu, h.features, str(self._near)))
+
+    def compile(self, text: str, *, optimise: int | None = None) -> bytes:
+        """The object code of a module's text; ``optimise`` is the effort of code generation (2, or 0 for large cold
+        code; default: by size).
+
+        Raises NativeCodeError, with LLVM's complaint and the line, for a text that is not valid."""
+        return bytes(self._made(text, optimise, lambda machine, module: machine.emit_object(module)))
+
+    def assembler(self, text: str, *, optimise: int | None = None) -> str:
+        """The assembler text of what ``compile`` makes."""
+        return str(self._made(text, optimise, lambda machine, module: machine.emit_assembly(module)))
+
+    def optimised(self, text: str) -> str:
+        """The text of a module after the passes."""
+        return str(self._made(text, None, lambda machine, module: str(module)))
+
+    def _made(self, text: str, optimise: int | None, make: Callable[[Any, Any], Any]) -> Any:
+        llvm = self.llvm
+        if optimise is None:
+            optimise = 0 if text.count("\n") > COLD else 2
+        # What LLVM made is given back before the lock is: a process that forks in between must find nobody inside.
+        with self._at_work(), contextlib.ExitStack() as used:
+            machine = self._machines.get(optimise)
+            if machine is None:
+                machine = self._machines[optimise] = self._new_machine(optimise)
+            try:
+                module = used.enter_context(llvm.parse_assembly(text))
+                module.triple = self.host.triple
+                module.data_layout = self._data_layout
+                module.verify()
+            except RuntimeError as error:
+                raise NativeCodeError(f"LLVM refuses this text: {str(error).strip()}") from error
+            options = used.enter_context(llvm.create_pipeline_tuning_options(speed_level=2))
+            options.slp_vectorization = False
+            options.loop_vectorization = True
+            options.loop_unrolling = True
+            builder = used.enter_context(llvm.create_pass_builder(machine, options))
+            passes = used.enter_context(builder.getModulePassManager())
+            passes.run(module, builder)
+            return make(machine, module)
+
+    def missing(self, names: Iterable[str]) -> list[str]:
+        """Those of the names that this process does not define."""
+        with self._at_work():
+            return [n for n in names if not self.llvm.address_of_symbol(n)]
+
+    def link(
+        self,
+        code: bytes,
+        exports: Iterable[str],
+        *,
+        external: Iterable[str] = (),
+        symbols: Mapping[str, int] | None = None,
+    ) -> Library:
+        """Load object code; the library has the addresses of ``exports``.
+
+        ``symbols`` gives addresses to names; every other name is looked up in this process, and those in
+        ``external`` are looked up first, to be named in the error. Raises NativeCodeError when a symbol is missing
+        or the object code is damaged."""
+        exports, symbols = tuple(exports), dict(symbols or {})
+        with self._at_work():
+            while self.dead:
+                self.dead.pop().close()
+            lost = self.missing(n for n in external if n not in symbols)
+            if lost:
+                raise NativeCodeError(f"native code needs {', '.join(lost)}, which this process does not have")
+            builder = self.llvm.JITLibraryBuilder().add_object_img(code).add_current_process()
+            for name, address in symbols.items():
+                builder.import_symbol(name, address)
+            for name in exports:
+                builder.export_symbol(name)
+            try:
+                tracker = builder.link(self._jit, f"wengert.{next(self._numbers)}")
+            except RuntimeError as error:
+                said = str(error).strip()
+                reason = f"{said} (a symbol is not defined)" if "materialize" in said else said
+                raise NativeCodeError(f"object code could not be linked: {reason}") from error
+            addresses = {name: int(tracker[name]) for name in exports}
+            if not all(addresses.values()):
+                tracker.close()
+                raise NativeCodeError(f"object code lacks {', '.join(n for n, a in addresses.items() if not a)}")
+            return Library(self, tracker, addresses)
+
+    def hold(self) -> None:
+        """Wait until no thread is in LLVM, and keep all out: before a fork."""
+        self.lock.acquire()
+        if self._inner is not None:
+            self._inner.acquire()
+
+    def let_go(self) -> None:
+        """Let threads into LLVM again."""
+        if self._inner is not None:
+            self._inner.release()
+        self.lock.release()
+
+    def close(self) -> None:
+        """Wait for what is being compiled, and compile no more. LLVM's objects stay: code may still be running."""
+        with self.lock:
+            self.closed = True
+            for thing in (*self.dead, *self._machines.values(), self._jit):
+                thing.detach()
+            self.dead.clear()
+
+
+_state: dict[str, Any] = {}
+_making = threading.Lock()
+
+
+def engine() -> Engine:
+    """The engine of this process.
+
+    Raises NativeCodeError when there is no llvmlite that serves; WengertValueError for a wrong
+    WENGERT_CPU_FEATURES."""
+    found = _state.get("engine")
+    if found is None:
+        reason = why_not()
+        if reason is not None:
+            raise error_at(NativeCodeError, reason, fix="or compile with backend='numpy'")
+        with _making:
+            found = _state.get("engine")
+            if found is None:
+                found = Engine(_state["llvm"])
+                atexit.register(found.close)
+                if hasattr(os, "register_at_fork"):
+                    # A child must not inherit a lock that a thread of the parent holds.
+                    os.register_at_fork(before=found.hold, after_in_parent=found.let_go, after_in_child=found.let_go)
+                _state["engine"] = found
+    return found
+
+
+def available() -> bool:
+    """Whether native code can be made here."""
+    return why_not() is None
+
+
+def why_not() -> str | None:
+    """Why there is no native code, in one sentence; None where there is."""
+    if "reason" not in _state:
+        with _making:
+            if "reason" not in _state:
+                _state["reason"] = _look()
+    return _state["reason"]  # type: ignore[no-any-return]
+
+
+def _look() -> str | None:
+    wanted = f"llvmlite {'.'.join(map(str, OLDEST))} or newer"
+    get = "pip install 'wengert[native]'"
+    try:
+        import llvmlite
+        import llvmlite.binding as llvm
+    except ImportError:
+        return f"native code needs {wanted}, which is not installed: {get}"
+    except (OSError, RuntimeError) as error:
+        return f"native code needs {wanted}; the one installed does not load ({error}): {get}"
+    version = str(getattr(llvmlite, "__version__", "0"))
+    numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
+    if numbers < OLDEST or not hasattr(llvm, "create_lljit_compiler") or not hasattr(llvm, "create_pass_builder"):
+        return f"native code needs {wanted}, found {version}: {get}"
+    _state["llvm"] = llvm
+    return None
+
+
+__all__ = ["COLD", "OLDEST", "Engine", "Library", "NativeCodeError", "available", "engine", "why_not"]
