@@ -1,0 +1,117 @@
+"""The table of mathematical functions with a native form, and their definitions as LLVM text.
+
+Imports the ``vector_math_*`` parts. Invariant: ``definition`` depends on its arguments alone, so that a kernel's text
+is the same in every process.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from wengert.backends.llvm import vector_math_exponential as exponential
+from wengert.backends.llvm import vector_math_power as powers
+from wengert.backends.llvm import vector_math_trigonometric as trigonometric
+from wengert.backends.llvm.vector_text import MANGLED, Body, Value, vector
+
+Rule = Callable[..., Value]
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A function of floats: how many arguments, its formula, whether that holds for float32 itself (else it is
+    computed in float64), and the function of the mathematical library that stands in where the machine has no fused
+    multiply-add."""
+
+    arity: int
+    rule: Rule
+    single: bool = False
+    library: str | None = None
+
+
+FUNCTIONS: dict[str, Function] = {
+    "exp": Function(1, exponential.exp, True, "exp"),
+    "exp2": Function(1, exponential.exp2, True, "exp2"),
+    "expm1": Function(1, exponential.expm1, True, "expm1"),
+    "log": Function(1, exponential.log, True, "log"),
+    "log1p": Function(1, exponential.log1p, True, "log1p"),
+    "tanh": Function(1, exponential.tanh, True, "tanh"),
+    "sigmoid": Function(1, exponential.sigmoid, True),
+    "softplus": Function(1, exponential.softplus, True),
+    "sin": Function(1, trigonometric.sin, True, "sin"),
+    "cos": Function(1, trigonometric.cos, True, "cos"),
+    "power": Function(2, powers.power, False, "pow"),
+}
+"""The functions by NumPy's or wengert's name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """The text of one function, the symbols it needs, and the internal functions it calls."""
+
+    symbol: str
+    text: str
+    external: tuple[tuple[str, str], ...]
+    internal: tuple[tuple[str, str], ...]
+
+
+def lane_by_lane(b: Body, name: str, *args: Value) -> Value:
+    """A function of the mathematical library, once per lane, in double."""
+    operands = ", ".join("double" for _ in args)
+    b.external[name] = f"declare double @{name}({operands}) nounwind willreturn memory(none)"
+    wide = [a.to("double") for a in args]
+    if b.width == 1:
+        return b.call("double", f"@{name}", wide).to(args[0].kind)
+    kind = vector("double", b.width)
+    result = "poison"
+    for lane in range(b.width):
+        parts = []
+        for a in wide:
+            parts.append(b.fresh())
+            b.lines.append(f"{parts[-1]} = extractelement {b.typed(a)}, i32 {lane}")
+        value, grown = b.fresh(), b.fresh()
+        b.lines.append(f"{value} = call double @{name}({', '.join(f'double {p}' for p in parts)})")
+        b.lines.append(f"{grown} = insertelement {kind} {result}, double {value}, i32 {lane}")
+        result = grown
+    return Value(b, "double", result).to(args[0].kind)
+
+
+@lru_cache(maxsize=4096)
+def definition(name: str, kind: str, width: int, fma: bool) -> Definition:
+    """The definition of a function of ``kind`` (double or float) at a vector width.
+
+    >>> definition("exp", "double", 4, True).symbol
+    '@wengert.exp.v4f64'
+    """
+    function = FUNCTIONS[name]
+    counter = itertools.count()
+    b = Body(width, lambda: f"%t{next(counter)}", fma=fma)
+    args = [Value(b, kind, f"%x{k}") for k in range(function.arity)]
+    result = formula(b, name, *args)
+    lanes, symbol = vector(kind, width), f"@wengert.{name}.v{width}{MANGLED[kind]}"
+    parameters = ", ".join(f"{lanes} {a.text}" for a in args)
+    head = f"define internal {lanes} {symbol}({parameters}) alwaysinline nounwind memory(none) {{"
+    text = "\n".join([head, *b.lines, f"ret {lanes} {result.text}", "}"])
+    return Definition(symbol, text, tuple(b.external.items()), tuple(b.internal.items()))
+
+
+def formula(b: Body, name: str, *args: Value) -> Value:
+    """The function's lines in ``b``."""
+    function = FUNCTIONS[name]
+    kind = args[0].kind
+    if not b.fma_native and function.library is not None:
+        return lane_by_lane(b, function.library, *args)
+    if kind == "float" and not function.single:
+        return function.rule(b, *(a.to("double") for a in args)).to("float")
+    return function.rule(b, *args)
+
+
+def names() -> tuple[str, ...]:
+    """The functions in alphabetical order."""
+    return tuple(sorted(FUNCTIONS))
+
+
+__all__: list[Any] = ["FUNCTIONS", "Definition", "Function", "definition", "formula", "names"]
