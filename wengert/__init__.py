@@ -3,8 +3,9 @@
 from wengert.api.batching import vmap
 from wengert.api.checking import check_grads
 from wengert.api.checkpoint import checkpoint, checkpoint_sequential
-from wengert.api.closed_forms import D, closed_form, dims, function, parse, var
+from wengert.api.closed_forms import D, closed_form, dims, from_sympy, function, parse, to_sympy, var
 from wengert.api.control import cond, fori_loop, scan, while_loop
+from wengert.api.compiling import compile
 from wengert.api.custom import custom_jvp, custom_vjp, stop_gradient
 from wengert.api.gradients import grad, jvp, value_and_grad, vjp
 from wengert.api.jacobians import (
@@ -22,6 +23,7 @@ from wengert.api.tracing import Graph, linearize, trace
 from wengert.core.errors import (
     ChangedError,
     CheckError,
+    CompileWarning,
     CutError,
     KinkError,
     KinkWarning,
@@ -50,6 +52,7 @@ __version__ = "0.1.0"
 __all__ = [
     "ChangedError",
     "CheckError",
+    "CompileWarning",
     "CutError",
     "D",
     "Graph",
@@ -68,6 +71,7 @@ __all__ = [
     "checkpoint",
     "checkpoint_sequential",
     "closed_form",
+    "compile",
     "cond",
     "custom_jvp",
     "custom_vjp",
@@ -77,6 +81,7 @@ __all__ = [
     "enable_grad",
     "fori_loop",
     "from_dlpack",
+    "from_sympy",
     "function",
     "grad",
     "hessian",
@@ -101,6 +106,7 @@ __all__ = [
     "stop_gradient",
     "subgradient",
     "tensor",
+    "to_sympy",
     "trace",
     "trace_into",
     "value_and_grad",

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from wengert.symbolic.result import Derivative
     from wengert.symbolic.terms import Term, Var
 
-__all__ = ["D", "closed_form", "dims", "function", "parse", "var"]
+__all__ = ["D", "closed_form", "dims", "from_sympy", "function", "parse", "to_sympy", "var"]
 
 
 def dims(names: str) -> Any:
@@ -153,6 +153,37 @@ def closed_form(
     found = _derived(term, free, wrt, order, layout, check)
     found.bound.update(captured)
     return found
+
+
+def to_sympy(formula: Any) -> Any:
+    """A formula or a derivative as a SymPy expression; vectors become matrices of one column.
+
+    >>> import wengert as wg
+    >>> wg.to_sympy(wg.D("x**2 * sin(x)", "x"))
+    x*(x*cos(x) + 2*sin(x))
+
+    Raises NoRuleError for what SymPy has no word for (ranks above two, softmax), and where SymPy is not installed.
+    """
+    from wengert.symbolic.sympy_bridge import to_sympy as written
+
+    return written(formula)
+
+
+def from_sympy(expression: Any) -> Expression:
+    """The formula of a SymPy expression of symbols and MatrixSymbols; matrices of one column become vectors.
+
+    >>> import sympy
+    >>> import wengert as wg
+    >>> n = sympy.Symbol("n", integer=True, positive=True)
+    >>> A, x = sympy.MatrixSymbol("A", n, n), sympy.MatrixSymbol("x", n, 1)
+    >>> wg.D(wg.from_sympy(sympy.Trace(x.T * A * x)), "x")
+    (A + Aᵀ)x   shape (n,)
+
+    Raises WengertTypeError for what is no SymPy expression, NoRuleError, naming it, for a function without a formula.
+    """
+    from wengert.symbolic.sympy_bridge import from_sympy as read
+
+    return read(expression)
 
 
 def _recorded(fun: Callable[..., Any], free: dict[str, Var]) -> tuple[Term, dict[str, Any]]:
