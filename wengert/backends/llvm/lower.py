@@ -1,0 +1,167 @@
+"""From a graph to a program in index form: ``lower`` for a whole graph, ``can_lower`` for one step.
+
+Imports core and the files ``lower_*``, one per family of operations. Invariant: a step that ``can_lower`` accepts is
+lowered; both run the same rule."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from wengert.backends.llvm import lower_contract, lower_elementwise, lower_memory, lower_reduce, lower_shape
+from wengert.backends.llvm.canonical import canonical
+from wengert.backends.llvm.indexed import Program, Slot, Store, Value
+from wengert.backends.llvm.lower_builder import BOOL, FLOAT64, INT64, NATIVE, Builder, Laid, Refused
+from wengert.core.graph import QUESTIONS, Graph, Guard
+from wengert.core.handle import is_handle
+from wengert.core.node import Const, Node
+from wengert.core.types import ArrayType, dtype_of
+
+Rule = Callable[[Builder, Node, Sequence[Laid]], Laid]
+RULES: dict[str, Rule] = {
+    **dict.fromkeys(lower_elementwise.NAMES, lower_elementwise.elementwise),
+    **lower_reduce.RULES,
+    **lower_contract.RULES,
+    **lower_shape.RULES,
+    **lower_memory.RULES,
+}
+"""Operation -> how it is said in index form."""
+
+
+def lower(graph: Graph) -> Program:
+    """A graph in index form: inputs, outputs and guards in their order, then the checks of computed indices.
+
+    Raises ``Refused`` where a step, an input or a constant has no native form."""
+    b = Builder()
+    known: dict[Node, Laid] = {}
+    inputs = []
+    for k, node in enumerate(graph.inputs):
+        slot = Slot(f"x{k}", tuple(node.type.shape), np.dtype(node.type.dtype), "input")
+        inputs.append(slot)
+        _check_type(node.type)
+        known[node] = b.read(slot)
+    for node in graph.nodes:
+        known[node] = step(b, node, [_operand(b, a, known) for a in node.args])
+    stores = []
+    for k, output in enumerate(graph.outputs):
+        b.where = None
+        found = _operand(b, output, known)
+        slot = Slot(f"y{k}", found.shape, found.dtype, "output")
+        stores.append(Store(slot, found.value, found.dims))
+    guards = [(asked(b, g, known[g.node]), g) for g in graph.guards]
+    return canonical(Program(tuple(inputs), (), tuple(stores), (*guards, *b.checks)))
+
+
+def can_lower(node: Node) -> str | None:
+    """None where a step has a native form, else the reason why not, as a short phrase."""
+    b = Builder()
+    try:
+        operands = []
+        for k, arg in enumerate(node.args):
+            if isinstance(arg, Const):
+                operands.append(_constant(b, arg))
+                continue
+            _check_type(arg.type)
+            operands.append(b.read(Slot(f"x{k}", tuple(arg.type.shape), np.dtype(arg.type.dtype), "input")))
+        step(b, node, operands)
+    except Refused as refused:
+        return str(refused)
+    return None
+
+
+def can_ask(guard: Guard) -> str | None:
+    """None where a guard has a native form, else the reason why not."""
+    b = Builder()
+    try:
+        _check_type(guard.node.type)
+        asked(b, guard, b.read(Slot("x", tuple(guard.node.type.shape), np.dtype(guard.node.type.dtype), "input")))
+    except Refused as refused:
+        return str(refused)
+    return None
+
+
+def step(b: Builder, node: Node, operands: Sequence[Laid]) -> Laid:
+    """One step on operands in index form."""
+    b.where = node.where
+    _check_type(node.type)
+    rule = RULES.get(node.op.name)
+    if rule is None:
+        raise Refused(f"{node.op.name} has no native form")
+    if node.op.name not in lower_elementwise.NAMES:
+        lower_elementwise.check_function(node)
+    found = rule(b, node, operands)
+    if found.shape != tuple(node.type.shape) or found.dtype != node.type.dtype:
+        raise Refused(f"{node.op.name} of this form")
+    return found
+
+
+def _check_type(kind: Any) -> None:
+    if not isinstance(kind, ArrayType):
+        raise Refused("several results")
+    if kind.dtype not in NATIVE:
+        raise Refused(f"{kind.dtype} numbers")
+    if any(n == 0 for n in kind.shape):
+        raise Refused("an array without elements")
+
+
+def _operand(b: Builder, arg: Node | Const, known: dict[Node, Laid]) -> Laid:
+    return _constant(b, arg) if isinstance(arg, Const) else known[arg]
+
+
+def _constant(b: Builder, arg: Const) -> Laid:
+    if is_handle(arg.value):
+        raise Refused("a value of an outer trace")
+    return b.constant(arg.value)
+
+
+# ---------------------------------------------------------------- guards
+
+
+def asked(b: Builder, guard: Guard, operand: Laid) -> Value:
+    """Whether the question of a guard gets the answer that it got when the program was recorded."""
+    b.where = guard.where
+    if guard.value is not None:
+        return _all_equal(b, operand, guard.value, nan=True)
+    if guard.kind not in QUESTIONS:
+        raise Refused(f"a question ({guard.kind})")
+    if guard.kind != "cast" and operand.axes:
+        raise Refused(f"{guard.kind} of an array")
+    value, outcome = operand.value, guard.outcome
+    if guard.kind == "bool":
+        truth = b.cast(value, BOOL)
+        return truth if outcome else b.map("logical_not", BOOL, truth)
+    if guard.kind == "float":
+        return b.map("equal", BOOL, b.cast(value, FLOAT64), b.number(outcome, FLOAT64))
+    wanted = np.asarray(outcome)
+    if guard.kind == "cast" and wanted.dtype not in NATIVE:
+        raise Refused(f"{wanted.dtype} numbers")
+    if guard.kind == "int" or wanted.dtype.kind == "i":
+        if value.dtype.kind == "f":
+            if (np.abs(wanted.astype(object)) > 2**53).any():
+                raise Refused("a large integer made of a floating point number")
+            whole = b.map("trunc", FLOAT64, b.cast(value, FLOAT64))
+            return _all_equal(b, b.laid(whole, operand.dims), wanted.astype(float), nan=False)
+        return _all_equal(b, b.laid(b.cast(value, INT64), operand.dims), wanted, nan=False)
+    return _all_equal(b, b.laid(b.cast(value, wanted.dtype), operand.dims), wanted, nan=False)
+
+
+def _all_equal(b: Builder, operand: Laid, wanted: Any, *, nan: bool) -> Value:
+    """Whether all elements are those wanted (NaN equal to NaN where asked for)."""
+    if tuple(np.shape(wanted)) != operand.shape:
+        raise Refused("a question about an array of another shape")
+    common = np.result_type(operand.dtype, dtype_of(wanted))
+    if common not in NATIVE:
+        raise Refused(f"{common} numbers")
+    found = b.constant(np.asarray(wanted))
+    (x, y), _ = lower_elementwise.aligned(b, (operand, found))
+    x, y = b.cast(x, common), b.cast(y, common)
+    same = b.map("equal", BOOL, x, y)
+    if nan and common.kind == "f":
+        both = b.map("logical_and", BOOL, b.map("isnan", BOOL, x), b.map("isnan", BOOL, y))
+        same = b.map("logical_or", BOOL, same, both)
+    return b.reduce("all", same, same.axes)
+
+
+__all__ = ["RULES", "Refused", "can_ask", "can_lower", "lower", "step"]
