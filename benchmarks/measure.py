@@ -20,10 +20,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from benchmarks import ONE_THREAD
-from benchmarks.elsewhere import Call
 
 OUTPUT = Path(__file__).resolve().parent / "output"
 
@@ -79,36 +78,54 @@ def repeats_for(call: Callable[[], object], sample_seconds: float) -> int:
     return max(1, round(sample_seconds / max(seconds_of(call, 1), 1e-7)))
 
 
-def seconds_of(call: Callable[[], object], repeats: int) -> float:
-    """Processor seconds per call; a call that lives in another process is timed there."""
-    if isinstance(call, Call):
-        return call.sample(repeats)
+class Sampled(Protocol):
+    """A call that times itself: it lives in another process, or repeats inside C."""
+
+    def __call__(self) -> Any: ...
+
+    def sample(self, repeats: int) -> float:
+        """Processor seconds per call, over that many calls."""
+        ...
+
+
+def seconds_of(call: Callable[[], object] | Sampled, repeats: int) -> float:
+    """Processor seconds per call; a call that times itself is asked."""
+    sample = getattr(call, "sample", None)
+    if sample is not None:
+        return float(sample(repeats))
     started = time.process_time()
     for _ in range(repeats):
         call()
     return (time.process_time() - started) / repeats
 
 
-def interleaved(
+def samples(
     calls: Sequence[Callable[[], object]], rounds: int = 11, sample_seconds: float = 0.02
-) -> list[float]:
-    """Median processor seconds per call of each, taken in turn so that drift hits all of them
-    alike.
+) -> list[list[float]]:
+    """Processor seconds per call of each, one figure a round, taken in turn so that drift hits all
+    of them alike.
     """
     for call in calls:
         call()
     repeats = [repeats_for(call, sample_seconds) for call in calls]
-    samples: list[list[float]] = [[] for _ in calls]
+    found: list[list[float]] = [[] for _ in calls]
     gc.collect()
     for _ in range(rounds):
-        for call, repeat, sample in zip(calls, repeats, samples, strict=True):
+        for call, repeat, sample in zip(calls, repeats, found, strict=True):
             sample.append(seconds_of(call, repeat))
-    return [statistics.median(sample) for sample in samples]
+    return found
 
 
-def median_seconds(call: Callable[[], object], samples: int, repeats: int = 1) -> float:
-    """Median processor seconds per call over `samples` samples of `repeats` calls each."""
-    return statistics.median(seconds_of(call, repeats) for _ in range(samples))
+def interleaved(
+    calls: Sequence[Callable[[], object]], rounds: int = 11, sample_seconds: float = 0.02
+) -> list[float]:
+    """Median processor seconds per call of each, taken in turn."""
+    return [statistics.median(sample) for sample in samples(calls, rounds, sample_seconds)]
+
+
+def median_seconds(call: Callable[[], object], count: int, repeats: int = 1) -> float:
+    """Median processor seconds per call over `count` samples of `repeats` calls each."""
+    return statistics.median(seconds_of(call, repeats) for _ in range(count))
 
 
 def peak_bytes(call: Callable[[], object]) -> int:
@@ -146,6 +163,7 @@ def machine() -> str:
         pass
     parts = [processor, f"Python {platform.python_version()}"]
     parts += [f"{name} {version(name)}" for name in ("numpy", "scipy", "autograd")]
+    parts += [f"{name} {version(name)}" for name in ("jax", "llvmlite") if version(name) != "absent"]
     parts.append("one thread" if ONE_THREAD else "THREADS NOT LIMITED: NumPy was loaded first")
     return ", ".join(parts)
 

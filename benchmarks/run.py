@@ -26,8 +26,11 @@ NAMES = (
     "large_arrays",
     "import_time",
     "entering",
-    "recomputation", "tensors",
+    "recomputation",
+    "tensors",
     "closed_forms",
+    "native",
+    "native_adbench",
 )
 HEAD = """# Measured figures
 

@@ -1,0 +1,192 @@
+"""Compiled derivatives of the ADBench problems against JAX and hand-written C.
+
+May import wengert's public API, the `native_*` helpers and `adbench`. Invariant: the programs are those of `adbench`,
+unchanged; only the choice of what is differentiated is made here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+import wengert
+from benchmarks import measure, native_c, native_jax, native_jax_adbench
+from benchmarks.adbench import ba, gmm, hand, lstm
+from benchmarks.native_table import Goal, Peer, Workload, table_of
+
+MISSING = "The file of {} is not in `shared/data/adbench`: random numbers of its sizes."
+
+
+def jax_peers(make: Callable[..., native_jax.Formulations], *arguments: Any, read: Any = native_jax.held) -> list[Peer]:
+    """JAX's formulations as peers; none where JAX is missing.
+
+    One that cuts the data into blocks by hand, the scheduling that a compiler should do, is of a kind of its own.
+    """
+    if native_jax.jax() is None:
+        return []
+    return [
+        Peer("JAX in blocks" if "blocks" in name else "JAX", name, prepare, read)
+        for name, prepare in make(*arguments).items()
+    ]
+
+
+def c_peers(source: str, name: str, *rest: Any, read: Any = lambda found: found, kind: str = "C") -> list[Peer]:
+    """The hand-written C as a peer; none without a compiler."""
+    driver = native_c.driver(source, name, *rest)
+    return [] if driver is None else [Peer(kind, name, lambda: driver, read)]
+
+
+def mixture(name: str, times_faster: float, notes: list[str]) -> Workload:
+    """Value and gradient of a Gaussian mixture."""
+    arguments, present = gmm.inputs(name)
+    if not present:
+        notes.append(MISSING.format(f"GMM {name}"))
+    *moving, points, gamma, m = arguments
+    count, dimension = points.shape
+    freedom = dimension + m + 1
+    log_gamma = dimension * (dimension - 1) / 4 * math.log(math.pi)
+    log_gamma += sum(math.lgamma(0.5 * (freedom - j)) for j in range(dimension))
+    normaliser = freedom * dimension * math.log(gamma / math.sqrt(2.0)) - log_gamma
+    constant = -count * dimension * 0.5 * math.log(2.0 * math.pi) - len(moving[0]) * normaliser
+    prior = np.array([gamma, m, constant])
+
+    def objective(alphas: Any, means: Any, factors: Any, points: Any) -> Any:
+        return gmm.objective(alphas, means, factors, points, gamma, m)
+
+    return Workload(
+        f"GMM {name.replace('_', ' ')}",
+        objective,
+        wengert.value_and_grad(objective, (0, 1, 2)),
+        (*moving, points),
+        [
+            *jax_peers(native_jax_adbench.gmm, *arguments),
+            *c_peers(
+                "gmm",
+                "gmm_gradient",
+                (dimension, len(moving[0]), count),
+                (*moving, points, prior),
+                [(), *(value.shape for value in moving)],
+                read=lambda found: (found[0], found[1:]),
+            ),
+        ],
+        [Goal("JAX", 1 / times_faster), Goal("JAX in blocks", 1.0)],
+    )
+
+
+def bundle(notes: list[str]) -> Workload:
+    """The blocks of the sparse Jacobian of bundle adjustment."""
+    arguments, present = ba.inputs()
+    if not present:
+        notes.append(MISSING.format("bundle adjustment"))
+    *moving, features, camera_of, point_of = arguments
+    count = len(features)
+    arguments_of_c = (*moving, features, camera_of, point_of)
+
+    def residuals(cameras: Any, points: Any, weights: Any, features: Any, camera_of: Any, point_of: Any) -> Any:
+        parameters = ba.gathered(cameras, points, weights, camera_of, point_of)
+        return wengert.vmap(ba.reprojection)(parameters, features), ba.weight_error(weights)
+
+    def blocks(cameras: Any, points: Any, weights: Any, features: Any, camera_of: Any, point_of: Any) -> Any:
+        parameters = ba.gathered(cameras, points, weights, camera_of, point_of)
+        each = wengert.vmap(wengert.jacfwd(ba.reprojection))(parameters, features)
+        return each, wengert.vmap(wengert.grad(ba.weight_error))(weights)
+
+    return Workload(
+        "BA Jacobian blocks, 31843 observations",
+        residuals,
+        blocks,
+        arguments,
+        [
+            *jax_peers(native_jax_adbench.ba, *arguments, read=native_jax_adbench.ba_entries),
+            *c_peers("ba", "ba_jacobian", (count,), arguments_of_c, [(count, 2, 15), (count,)]),
+            *c_peers(
+                "ba",
+                "ba_matrix",
+                (count, len(moving[0]), len(moving[1])),
+                arguments_of_c,
+                [],
+                kind="C, sparse matrix",
+                read=lambda _: native_c.matrix_blocks(count),
+            ),
+        ],
+        [Goal("C, sparse matrix", 1 / 3), Goal("C", 1.0)],
+        is_gradient=False,
+    )
+
+
+def characters(notes: list[str]) -> Workload:
+    """Value and gradient of the character model, from a Python loop."""
+    arguments, present = lstm.inputs()
+    if not present:
+        notes.append(MISSING.format("LSTM l2 c1024"))
+    main, extra, state, sequence = arguments
+    return Workload(
+        "LSTM l2 c1024, Python loop",
+        lstm.objective,
+        wengert.value_and_grad(lstm.objective, (0, 1)),
+        arguments,
+        [
+            *jax_peers(native_jax_adbench.lstm, *arguments),
+            *c_peers(
+                "lstm",
+                "lstm_gradient",
+                (len(state) // 2, len(sequence), sequence.shape[1]),
+                arguments,
+                [(), main.shape, extra.shape],
+                read=lambda found: (found[0], found[1:]),
+            ),
+        ],
+        [Goal("seconds", 1e-3), Goal("JAX", 1.0)],
+    )
+
+
+def tracking(variant: str, notes: list[str]) -> Workload:
+    """The Jacobian of hand tracking: 26 columns, or the compressed 2 + 26 of the complicated variant."""
+    arguments, present = hand.inputs(variant)
+    if not present:
+        notes.append(MISSING.format(f"hand tracking, {variant}"))
+    barycentric, theta, model, correspondences, points = arguments if len(arguments) == 5 else (None, *arguments)
+    peers = jax_peers(native_jax_adbench.hand, variant, barycentric, theta, model, correspondences, points)
+
+    def simple(theta: Any, points: Any) -> Any:
+        return hand.simple(theta, model, correspondences, points)
+
+    def complicated(step: Any, barycentric: Any, theta: Any, points: Any) -> Any:
+        return hand.seeded(step, barycentric, theta, model, correspondences, points)
+
+    objective: Callable[..., Any] = simple if variant == "simple" else complicated
+    given = (theta, points) if variant == "simple" else (np.zeros(2 + hand.ANGLES), barycentric, theta, points)
+    return Workload(
+        f"hand tracking, {variant}",
+        objective,
+        wengert.jacfwd(objective),
+        given,
+        peers,
+        [Goal("JAX", 1 / 3)],
+        is_gradient=False,
+    )
+
+
+def measure_adbench(quick: bool) -> measure.Table:
+    """The seven rows."""
+    notes = [native_c.described()]
+    if native_jax.jax() is None:
+        notes.append("JAX is not installed (`pip install jax`): no ratios to it.")
+    works: list[Callable[[], Workload]] = [
+        partial(mixture, "1k_d10_K25", 3.0, notes),
+        partial(mixture, "1k_d20_K50", 3.0, notes),
+        partial(mixture, "10k_d10_K25", 12.0, notes),
+        partial(bundle, notes),
+        partial(characters, notes),
+        partial(tracking, "simple", notes),
+        partial(tracking, "complicated", notes),
+    ]
+    return table_of("Compiled code: ADBench", works, quick, notes)
+
+
+if __name__ == "__main__":
+    measure.main("native_adbench", measure_adbench)

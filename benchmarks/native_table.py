@@ -1,0 +1,323 @@
+"""How a program is measured for the benchmarks of compiled code: ours, its peers, the goals, one row of the table.
+
+May import wengert's public API, `measure`, `gradients` (for `disagreement`) and the standard library. Invariant: no
+time is reported before the answers of all who are timed agree.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import math
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import wengert
+from benchmarks import measure
+from benchmarks.gradients import disagreement
+
+BACKENDS = ("auto", "native", "numpy")
+DERIVATIVE_OVER_FUNCTION = 3.0
+AUTO_OVER_BETTER = 1.15
+FIRST_OVER_JAX = 1 / 3
+SCREENING = 3
+
+
+@dataclass
+class Peer:
+    """Somebody else's way to the same derivative; `prepare` traces or compiles anew and gives what is timed."""
+
+    kind: str  # JAX, C, by hand, limit
+    name: str
+    prepare: Callable[[], Callable[[], Any]]
+    read: Callable[[Any], Any] | None = lambda found: found  # the answer as ours is laid out; None: it computes less
+
+
+@dataclass
+class Goal:
+    """Our time is to be at most `bound` times that of the fastest peer of a kind, or `bound` seconds for `seconds`."""
+
+    against: str
+    bound: float
+
+
+@dataclass
+class Workload:
+    """A function, the derivative of it that is wanted, its arguments, and who else computes it."""
+
+    title: str
+    objective: Callable[..., Any]
+    derivative: Callable[..., Any]
+    arguments: tuple[Any, ...]
+    peers: list[Peer]
+    goals: list[Goal]
+    agreement: float = 1e-10
+    is_gradient: bool = True  # then it is held against three times its function
+    objective_arguments: tuple[Any, ...] | None = None
+    arrays: tuple[float, float] | None = None  # bytes of one array, and how many of them the peak may be
+
+
+@dataclass
+class Row:
+    """What was measured of one program."""
+
+    title: str
+    seconds: dict[str, float] = field(default_factory=dict)
+    ratios: dict[str, float] = field(default_factory=dict)
+    first: dict[str, float] = field(default_factory=dict)
+    peak: dict[str, float] = field(default_factory=dict)
+    names: dict[str, str] = field(default_factory=dict)
+    formulations: dict[str, float] = field(default_factory=dict)
+    difference: float = 0.0
+
+
+def ours(function: Callable[..., Any], backend: str) -> Callable[..., Any]:
+    """The function compiled by wengert; itself for the backend `uncompiled`."""
+    return function if backend == "uncompiled" else wengert.compile(function, backend=backend)
+
+
+def backends() -> tuple[str, ...]:
+    """The backends that this wengert has."""
+    return BACKENDS if hasattr(wengert, "compile") else ("uncompiled",)
+
+
+def peak_resident(call: Callable[[], object]) -> float | None:
+    """Bytes of resident memory at the highest point of a call above what was resident before it; None where the system
+    does not tell.
+    """
+    status, clear = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+    gc.collect()
+    try:
+        ctypes.CDLL(None).malloc_trim(0)  # so that memory freed before is not taken for memory at hand
+        clear.write_text("5")
+        before = _field(status, "VmRSS")
+        result = call()
+        peak = _field(status, "VmHWM")
+    except (OSError, AttributeError):
+        return None
+    del result
+    return max(peak - before, 0.0)
+
+
+def _field(status: Path, name: str) -> float:
+    line = next(line for line in status.read_text().splitlines() if line.startswith(name))
+    return float(line.split()[1]) * 1024
+
+
+def first_call(make: Callable[[], Callable[[], Any]]) -> tuple[float, Callable[[], Any], Any]:
+    """Processor seconds from nothing to the first answer; the call; the answer."""
+    gc.collect()
+    started = time.process_time()
+    call = make()
+    result = call()
+    return time.process_time() - started, call, result
+
+
+def measured(work: Workload, quick: bool) -> Row:
+    """Time one program and its peers."""
+    rounds, sample = (3, 0.005) if quick else (9, 0.03)
+    row = Row(work.title)
+    calls: dict[str, Callable[[], Any]] = {}
+    answer = None
+    given = work.arguments if work.objective_arguments is None else work.objective_arguments
+    for backend in backends():
+        make = partial(_bound, work.derivative, backend, work.arguments)
+        row.first[backend], calls[backend], result = first_call(make)
+        answer = result if answer is None else answer
+        _agree(row, work, f"wengert ({backend})", result, answer)
+    main = backends()[0]
+    row.first["function"], calls["function"], _ = first_call(partial(_bound, work.objective, main, given))
+    for call in calls.values():
+        call()
+    row.peak["wengert"] = measure.peak_bytes(calls[main])
+    resident = peak_resident(calls[main])
+    if resident is not None:
+        row.peak["wengert, resident"] = resident
+    for kind in dict.fromkeys(peer.kind for peer in work.peers):
+        best = _fastest(row, work, kind, answer, sample)
+        if best is not None:
+            calls[kind] = best
+    found = dict(zip(calls, measure.samples(list(calls.values()), rounds, sample), strict=True))
+    row.seconds = {name: statistics.median(times) for name, times in found.items()}
+    for name, times in found.items():
+        row.ratios[name] = statistics.median(a / b for a, b in zip(times, found[main], strict=True))
+    if "native" in found:
+        row.ratios["auto over better"] = statistics.median(
+            a / min(b, c) for a, b, c in zip(found["auto"], found["native"], found["numpy"], strict=True)
+        )
+    return row
+
+
+def _bound(function: Callable[..., Any], backend: str, arguments: tuple[Any, ...]) -> Callable[[], Any]:
+    return partial(ours(function, backend), *arguments)
+
+
+def _fastest(row: Row, work: Workload, kind: str, answer: Any, sample: float) -> Callable[[], Any] | None:
+    """The fastest peer of a kind, after a short race; the row gets every formulation's time, the least first call."""
+    best, least = None, math.inf
+    for peer in work.peers:
+        if peer.kind != kind:
+            continue
+        first, call, result = first_call(peer.prepare)
+        if peer.read is not None:
+            _agree(row, work, f"{kind}, {peer.name}", peer.read(result), answer)
+        del result
+        call()
+        repeats = measure.repeats_for(call, sample / 2)
+        seconds = measure.median_seconds(call, SCREENING, repeats)
+        row.formulations[f"{kind}: {peer.name}"] = seconds
+        row.first[f"{kind}: {peer.name}"] = first
+        if seconds < least:
+            best, least = call, seconds
+            row.names[kind] = peer.name
+        row.first[kind] = min(first, row.first.get(kind, math.inf))
+    if hasattr(best, "peak_bytes"):
+        row.peak[kind] = best.peak_bytes()
+    return best
+
+
+def _agree(row: Row, work: Workload, who: str, theirs: Any, answer: Any) -> None:
+    difference = disagreement(answer, theirs)
+    row.difference = max(row.difference, difference)
+    if not difference <= work.agreement:
+        raise SystemExit(
+            f"{work.title}: wengert and {who} differ by {difference:.3g} (relative to the largest entry), more than "
+            f"{work.agreement:g}: no time is reported for a wrong answer."
+        )
+
+
+SHOWN = ("function", "JAX", "C")
+COLUMNS = [
+    "program",
+    "wengert us",
+    "native us",
+    "NumPy plan us",
+    "function us",
+    "derivative / function",
+    "JAX us",
+    "JAX / wengert",
+    "C us",
+    "C / wengert",
+    "others us",
+    "first call ms (JAX)",
+    "peak MB (JAX)",
+    "worst difference",
+]
+
+
+def cells(row: Row) -> list[str]:
+    """One printed row; what is absent is a dash."""
+
+    def seconds(name: str) -> str:
+        return measure.microseconds(row.seconds[name]) if name in row.seconds else "-"
+
+    def ratio(name: str) -> str:
+        return f"{row.ratios[name]:.2f}" if name in row.ratios else "-"
+
+    main = backends()[0]
+    others = ", ".join(
+        f"{name}: {seconds(name)} ({ratio(name)})" for name in row.seconds if name not in (*SHOWN, *backends())
+    )
+    first = f"{1e3 * row.first[main]:.0f}" + (f" ({1e3 * row.first['JAX']:.0f})" if "JAX" in row.first else "")
+    peak = f"{row.peak['wengert'] / 1e6:.2f}" + (f" ({row.peak['JAX'] / 1e6:.2f})" if "JAX" in row.peak else "")
+    jax = seconds("JAX") + (f" ({row.names['JAX']})" if "JAX" in row.names else "")
+    return [
+        row.title,
+        seconds(main),
+        seconds("native"),
+        seconds("numpy"),
+        seconds("function"),
+        f"{1 / row.ratios['function']:.2f}",
+        jax,
+        ratio("JAX"),
+        seconds("C"),
+        ratio("C"),
+        others or "-",
+        first,
+        peak,
+        f"{row.difference:.0e}",
+    ]
+
+
+def limits(work: Workload, row: Row) -> list[measure.Limit]:
+    """The goals of one program as limits."""
+    found = []
+    for goal in work.goals:
+        if goal.against == "seconds":
+            name, value = f"{work.title}: microseconds", row.seconds["auto"] * 1e6
+            found.append(measure.Limit(name, value, goal.bound * 1e6))
+        elif goal.against in row.ratios:
+            name = f"{work.title}: time over {goal.against}"
+            found.append(measure.Limit(name, 1 / row.ratios[goal.against], goal.bound))
+    if work.is_gradient:
+        over = 1 / row.ratios["function"]
+        found.append(measure.Limit(f"{work.title}: derivative over function", over, DERIVATIVE_OVER_FUNCTION))
+    if "JAX" in row.first:
+        over = row.first["auto"] / row.first["JAX"]
+        found.append(measure.Limit(f"{work.title}: first call over JAX's", over, 1.0))
+    over = row.ratios["auto over better"]
+    found.append(measure.Limit(f"{work.title}: auto over the better backend", over, AUTO_OVER_BETTER))
+    if work.arrays is not None:
+        size, most = work.arrays
+        peak = max(row.peak["wengert"], row.peak.get("wengert, resident", 0.0))
+        found.append(measure.Limit(f"{work.title}: peak in arrays", peak / size, most))
+    return found
+
+
+def table_of(title: str, works: list[Callable[[], Workload]], quick: bool, notes: list[str]) -> measure.Table:
+    """Measure the programs one after the other."""
+    table = measure.Table(title, COLUMNS, notes=notes)
+    empty = tempfile.TemporaryDirectory(prefix="wengert-benchmarks-")
+    os.environ["WENGERT_CACHE_DIR"] = empty.name
+    compiled = "native" in backends()
+    if compiled:
+        _backends_warm()
+    else:
+        table.notes.append(
+            "This wengert has no `compile`: its figures are those of uncompiled functions, without goals."
+        )
+    firsts: list[float] = []
+    rows: list[Row] = []
+    for make in works:
+        work = make()
+        row = measured(work, quick)
+        rows.append(row)
+        table.data.append(vars(row))
+        table.rows.append(cells(row))
+        print("  " + "  ".join(table.rows[-1]), flush=True)
+        if compiled:
+            table.limits += limits(work, row)
+            if "JAX" in row.first:
+                firsts.append(row.first["auto"] / row.first["JAX"])
+    table.notes += ["\n".join(_formulations(row) for row in rows), READING]
+    if firsts:
+        mean = math.exp(statistics.mean(math.log(value) for value in firsts))
+        table.limits.append(measure.Limit("first call over JAX's, geometric mean", mean, FIRST_OVER_JAX))
+    return table
+
+
+READING = (
+    "wengert: `compile(...)`, backend `auto`. JAX: the fastest of the formulations listed above, arrays on its side. "
+    "In brackets after other peers: their time over ours. Peaks: tracemalloc for wengert, the compiler's own account "
+    "for JAX. First calls trace, differentiate and compile with an empty cache; the least of JAX's counts; "
+    "the engines of both tools are loaded before."
+)
+
+
+def _formulations(row: Row) -> str:
+    """One line with the time of every formulation of every peer."""
+    each = "; ".join(f"{name} {measure.microseconds(seconds)}" for name, seconds in row.formulations.items())
+    return f"- {row.title}, us: {each}."
+
+
+def _backends_warm() -> None:
+    """Load the engine of every backend, as `native_jax.jax` loads JAX's: no first call pays for an import."""
+    for backend in BACKENDS:
+        wengert.compile(lambda x: x * 2.0, backend=backend)(1.0)
