@@ -60,6 +60,7 @@ def record_row(fun: Callable[..., Any], rows: Sequence[Any], call: Callable[[lis
     """Run ``call(handles)`` once on a row, recording everything."""
     where = here(3)
     frame, token = context.enter(context.FULL)
+    frame.asks = True
     try:
         roots = [root(row, where, rich=True) for row in rows]
         inputs = [r.node for r in roots]

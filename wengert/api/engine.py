@@ -23,7 +23,9 @@ from wengert.core.tree import Structure, flatten
 from wengert.core.types import dtype_of, shape_of
 from wengert.numpy_api import reach
 from wengert.numpy_api.boundary import explain
+from wengert.ops.compare import isfinite as isfinite_of
 from wengert.ops.memory import sync
+from wengert.ops.questions import all as every
 
 
 def settled(value: Any) -> Any:
@@ -121,8 +123,14 @@ def sweep_back(
         inner, outer = sweep.dependence(order, root_nodes, frame.start)
         lifted = bool(outer) or any(map(is_handle, cotangents))
     # (No loop here: its variable would hold the last node.)
-    again = any(node.op.zeroes for node in order) and not _calm(order, outputs, roots)
+    masked = any(node.op.zeroes for node in order)
+    asks = masked and lifted and (full := _full()) is not None and full.asks
+    large = any(type(r.value) is np.ndarray and r.value.size >= 65536 for r in roots)
+    calm = masked and (large or asks) and _calm(order, outputs)
+    again = masked and not (calm and large)
     keep = keep or again
+    if asks and calm:
+        _ask_finite(outputs)
     release = release and not keep and not lifted
     if release:
         nodes.clear()
@@ -143,7 +151,24 @@ def sweep_back(
         found = _run(
             order, outputs, cotangents, root_nodes, inner, outer, frame, lifted=lifted, keep=True, careful=True
         )
+    elif asks and not calm:
+        _ask_finite(found)
     return found
+
+
+def _full() -> Frame | None:
+    """The innermost full recording that is watching."""
+    frame = tracing.get()
+    return frame.full if frame is not None else None
+
+
+def _ask_finite(values: Sequence[Any]) -> None:
+    """Record that all these values are finite: the sweep was not run again because of it, but at other values it
+    would be."""
+    for value in values:
+        if is_handle(value) and value.node is not None:
+            t = isfinite_of(value)
+            bool(every(t, None, False) if shape_of(t.value if is_handle(t) else t) else t)
 
 
 # Steps whose transposes multiply by no residual, so that a zero cotangent stays zero in them.
@@ -154,14 +179,14 @@ _CARRIES = frozenset(
 _SHOWS = _CARRIES | {"multiply", "square", "dot", "matmul", "einsum", "sin", "cos"}
 
 
-def _calm(order: list[Node], outputs: Sequence[Any], roots: Sequence[Any]) -> bool:
-    """Whether a sweep to a large input cannot end non-finite, so that nothing has to be kept for a second one.
+def _calm(order: list[Node], outputs: Sequence[Any]) -> bool:
+    """Whether a sweep cannot end non-finite, so that nothing has to be kept for a second one.
 
     Exact zeros are made by the masking steps and travel to earlier ones: those must carry them as they are. After the
     last masking step every value reaches the output, so a finite output shows that all residuals are finite. (Memory
     let go on the way is used again while it is still in the cache.)
     """
-    if len(outputs) != 1 or not any(type(r.value) is np.ndarray and r.value.size >= 65536 for r in roots):
+    if len(outputs) != 1:
         return False
     value = outputs[0].value if is_handle(outputs[0]) else None
     if not (type(value) is float or type(value) is np.float64) or not isfinite(value):

@@ -26,7 +26,8 @@ class Frame:
     """One running trace; ``parent`` is the trace it runs inside of, or None."""
 
     __slots__ = (
-        "alive", "forwards", "full", "guards", "keeper", "kind", "kinks", "note", "parent", "start", "watched",
+        "alive", "asks", "forwards", "full", "guards", "keeper", "kind", "kinks", "met", "note", "parent", "start",
+        "watched",
     )
 
     def __init__(self, kind: str, parent: Frame | None) -> None:
@@ -42,6 +43,8 @@ class Frame:
         self.watched: dict[int, tuple[Any, Any, Any]] = {}
         self.kinks: Any = parent.kinks if parent is not None else None
         self.note: Any = None
+        self.asks = False  # of a full one: what a sweep decides on values is a guard too (the graph runs at others)
+        self.met: Any = parent.met if parent is not None else None  # is told of the constants met
         self.keeper: Any = None  # keeps chosen results in place of residuals (``ops/keeping``)
 
     def chain(self) -> Iterator[Frame]:

@@ -171,6 +171,20 @@ class LeakWarning(WengertWarning):
     """
 
 
+class CompileWarning(WengertWarning):
+    """A compiled function, or some calls of it, run uncompiled; the text says why.
+
+    >>> import warnings
+    >>> import numpy as np
+    >>> import wengert
+    >>> noisy = wengert.compile(lambda x: x + np.random.normal(), backend="numpy")
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     noisy(1.0) == noisy(1.0), caught[0].category.__name__
+    (False, 'CompileWarning')
+    """
+
+
 def error_at(
     kind: type[WengertError], what: str, *, fix: str = "", where: Where | None = None, depth: int = 2
 ) -> WengertError:

@@ -93,6 +93,8 @@ def make_node(
             )
             node.type = _type(op, y, type_of_y)
     elif full is not None:
+        if full.met is not None:
+            full.met(values, nodes)
         node.args = tuple(
             n if n is not None and n.seq >= full.start else _leaf(v, n)
             for v, n in zip(values, nodes, strict=True)

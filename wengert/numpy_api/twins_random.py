@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from wengert.core.context import tracing
 from wengert.core.errors import NoRuleError, error_at
 from wengert.core.handle import TracedArray, is_handle
 from wengert.numpy_api.conversions import current_value
@@ -253,6 +254,9 @@ def provide() -> list[tuple[Any, Any]]:
     ]
 
     def default_rng(seed: Any = None) -> Any:
+        frame = tracing.get()
+        if seed is None and frame is not None and frame.met is not None:
+            frame.met.unseeded = True
         made = np.random.default_rng(seed)
         return made if type(made) is generator_class else generator_class(made.bit_generator)
 

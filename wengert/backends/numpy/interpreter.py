@@ -90,8 +90,8 @@ def _execute(step: Step, operands: list[Any]) -> Any:
         and node.op is not UPDATE
         and node.op is not ADD_AT
     ):
-        return _own(y, operands)
-    return tuple(_own(part, operands) for part in y) if type(y) is tuple else y
+        return own(y, operands)
+    return tuple(own(part, operands) for part in y) if type(y) is tuple else y
 
 
 def _same_layout(operands: list[Any], target: Any) -> bool:
@@ -104,7 +104,7 @@ def _same_layout(operands: list[Any], target: Any) -> bool:
     )
 
 
-def _own(y: Any, operands: list[Any]) -> Any:
+def own(y: Any, operands: Sequence[Any]) -> Any:
     """A result in memory of its own: the plan counts on it."""
     if type(y) is not np.ndarray or (y.base is None and not any(y is x for x in operands)):
         return y
@@ -133,4 +133,4 @@ def _plain(value: Any) -> Any:
     return value.value
 
 
-__all__ = ["evaluate", "plan_of", "run"]
+__all__ = ["evaluate", "own", "plan_of", "run"]

@@ -1,0 +1,257 @@
+"""The calls of one compiled function: which path fits, when a new one is recorded, when the function itself runs.
+
+Imports ``compiling_path`` and ``compiling_record``. Invariant: every call is answered by a path whose guards and
+facts hold, by the run that records a new path, or by the function itself."""
+
+from __future__ import annotations
+
+import threading
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from enum import Enum
+from typing import Any
+
+import numpy as np
+
+from wengert.api.arguments import name_of
+from wengert.api.compiling_path import Path, asks_for_errors, native_plan
+from wengert.api.compiling_reads import digest
+from wengert.api.compiling_record import Refused, record, why_untraceable
+from wengert.api.tracing import is_input
+from wengert.backends.guards import MISS
+from wengert.core.context import tracing
+from wengert.core.errors import CompileWarning, WengertError
+from wengert.core.handle import HANDLES
+from wengert.core.node import describe
+from wengert.core.tree import STANDINS, Structure, flatten
+
+PATHS = 12
+"""Paths kept for one set of types; a function that needs more runs uncompiled for these types."""
+KINDS = 64
+"""Sets of types and fixed values kept."""
+_IN_VAIN = 16
+"""So many recordings in a row without a single replay: the function runs uncompiled from then on."""
+
+_HASHED = (int, bool, str, bytes, Enum, range, frozenset, np.dtype)
+_SCALAR_SHAPE: tuple[Any, ...] = ()
+_UNTRACEABLE = (TypeError, AttributeError, NotImplementedError, BufferError, SystemError)
+
+
+class Kind:
+    """The paths for one set of types and fixed values; ``reason`` says why there are none any more."""
+
+    def __init__(self, leaves: Sequence[Any], structure: Structure) -> None:
+        self.leaves = [None if is_input(v) else v for v in leaves]  # which keeps what the key names by its id
+        self.structure = structure
+        self.taken = tuple(map(is_input, leaves))
+        self.paths: list[Path] = []
+        self.recorded = 0
+        self.reason = ""
+
+
+def mark(leaf: Any) -> Any:
+    """What of a leaf a path is made for; None when no path is made for such a leaf."""
+    kind = type(leaf)
+    if kind is np.ndarray:
+        code = leaf.dtype.kind
+        if code in "fc":
+            return leaf.dtype, leaf.shape
+        if leaf.dtype.hasobject:
+            return None
+        return leaf.dtype, leaf.shape, leaf.tobytes() if leaf.nbytes <= 64 else digest(leaf)
+    if kind is float or kind is complex:
+        return kind
+    if issubclass(kind, np.generic):
+        return kind if issubclass(kind, np.inexact) else (kind, leaf.dtype, leaf.tobytes())
+    if kind in HANDLES or kind in STANDINS or issubclass(kind, np.ndarray):
+        return None
+    if issubclass(kind, (float, complex)):
+        return None
+    if issubclass(kind, _HASHED):
+        try:
+            return kind, hash(leaf) and leaf
+        except TypeError:
+            return kind, id(leaf)
+    if kind is slice:
+        return slice, repr(leaf)
+    return kind, id(leaf)
+
+
+class Calls:
+    """All that one compiled function remembers."""
+
+    def __init__(self, fun: Callable[..., Any], *, backend: str, threads: int, wait: bool, check: str) -> None:
+        self.fun = fun
+        self.backend, self.threads, self.wait, self.check = backend, threads, wait, check
+        self.name = name_of(fun)
+        self.hot: Callable[[tuple[Any, ...]], Any] = no_path
+        self.kinds: dict[Any, Kind] = {}
+        self.reason = ""
+        self.notes: list[str] = []
+        self._in_vain = 0
+        self._lock = threading.RLock()
+
+    def clear(self) -> None:
+        """Forget all paths and reasons."""
+        with self._lock:
+            self.hot = no_path
+            self.kinds.clear()
+            self.reason = ""
+            self.notes.clear()
+            self._in_vain = 0
+
+    @property
+    def paths(self) -> list[Path]:
+        """All paths."""
+        return [path for kind in list(self.kinds.values()) for path in list(kind.paths)]
+
+    # ------------------------------------------------------------ one call
+
+    def __call__(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Answer a call that the hot path does not."""
+        if self.reason or tracing.get() is not None:
+            return self.fun(*args, **kwargs)
+        leaves, structure = flatten((args, kwargs))
+        marks = tuple(map(mark, leaves))
+        if None in marks or asks_for_errors():
+            return self.fun(*args, **kwargs)
+        key = structure, marks
+        kind = self.kinds.get(key)
+        if kind is None:
+            kind = self._new_kind(key, leaves, structure)
+        if kind.reason:
+            return self.fun(*args, **kwargs)
+        for path in tuple(kind.paths):
+            try:
+                out = path.attempt(leaves)
+            except Exception as problem:  # noqa: BLE001 the function itself says what is wrong, at the user's line
+                return self._after_failure(path, problem, args, kwargs)
+            if out is not MISS:
+                self._succeeded(kind, path)
+                return out
+        return self._record(kind, args, kwargs, leaves)
+
+    def _new_kind(self, key: Any, leaves: Sequence[Any], structure: Structure) -> Kind:
+        with self._lock:
+            while len(self.kinds) >= KINDS:
+                del self.kinds[next(iter(self.kinds))]
+            return self.kinds.setdefault(key, Kind(leaves, structure))
+
+    def _succeeded(self, kind: Kind, path: Path) -> None:
+        with self._lock:
+            self._in_vain = 0
+            path.uses += 1
+            if kind.paths and kind.paths[0] is not path and path in kind.paths:
+                kind.paths.remove(path)
+                kind.paths.insert(0, path)
+            self.hot = path.hot() or no_path
+
+    def _after_failure(self, path: Path, problem: Exception, args: Any, kwargs: Any) -> Any:
+        """A replay raised: the function itself raises the same where the user wrote it; if it does not, say so."""
+        out = self.fun(*args, **kwargs)
+        path.failed = problem
+        self.note(f"a replay raised {type(problem).__name__} ({problem}) where the function does not")
+        return out
+
+    # ------------------------------------------------------------ new paths
+
+    def _record(self, kind: Kind, args: Any, kwargs: Any, leaves: list[Any]) -> Any:
+        reason = self._too_many(kind)
+        if reason:
+            kind.reason = reason
+            self.note(reason)
+            return self.fun(*args, **kwargs)
+        start = time.perf_counter()
+        try:
+            recording, out = record(self.fun, leaves, kind.structure, kind.taken, self.check)
+        except Refused as refused:
+            kind.reason = refused.reason
+            self.note(refused.reason)
+            return self.fun(*args, **kwargs) if refused.rerun else refused.result
+        except (WengertError, *_UNTRACEABLE) as problem:
+            # Code that cannot be recorded may well run; what it raises by itself passes through.
+            out = self.fun(*args, **kwargs)
+            kind.reason = why_untraceable(problem)
+            self.note(kind.reason)
+            return out
+        path = Path(recording, leaves, kind.structure, kind.taken, backend=self.backend, threads=self.threads)
+        path.seconds["recording"] = time.perf_counter() - start
+        self._prepare(path)
+        with self._lock:
+            kind.recorded += 1
+            self._in_vain += 1
+            kind.paths.insert(0, path)
+            if len(kind.paths) > PATHS:
+                kind.paths.pop()
+        return out
+
+    def _too_many(self, kind: Kind) -> str:
+        """Why no further path is recorded; empty when one may be."""
+        with self._lock:
+            if self._in_vain >= _IN_VAIN:
+                changed = kind.paths[0].recording.outside.differs() if kind.paths else None
+                why = f"{changed.label} changes from call to call" if changed else "no recorded path was met again"
+                self.reason = f"{_IN_VAIN} calls in a row had to be recorded anew: {why}"
+                return self.reason
+            if len(kind.paths) < PATHS or kind.recorded * 4 < sum(p.uses for p in kind.paths):
+                return ""
+            stale = [p for p in kind.paths if p.recording.outside.differs() is not None]
+            if stale and kind.recorded < 4 * PATHS:
+                return ""
+            guards = kind.paths[0].graph.guards
+            where = f", decided at {describe(guards[0].where)} and elsewhere" if guards else ""
+            return f"it takes more than {PATHS} different paths{where}"
+
+    def _prepare(self, path: Path) -> None:
+        """Compile a new path natively, now or beside the running program."""
+        if self.backend == "numpy":
+            return
+        if self.backend == "auto" and native_plan() is None:
+            say_how_to_get_native()
+            return
+        if self.wait:
+            path.make_native()
+            return
+
+        def make() -> None:
+            if not threading.main_thread().is_alive():
+                return
+            path.make_native()
+            if path.native_problem:
+                self.note(f"native code could not be made ({path.native_problem})")
+            path.chosen = None  # the next call chooses
+            self.hot = no_path
+
+        # Not a daemon: the interpreter waits for the compiler, which could not be stopped half-way.
+        threading.Thread(target=make, name=f"wengert compiles {self.name}").start()
+
+    def note(self, reason: str) -> None:
+        """Say once why calls run uncompiled."""
+        if reason in self.notes:
+            return
+        self.notes.append(reason)
+        warnings.warn(f"compile({self.name}): {reason}; such calls run uncompiled", CompileWarning, stacklevel=5)
+
+
+def no_path(args: tuple[Any, ...]) -> Any:
+    """The hot path when there is none."""
+    return MISS
+
+
+_said: list[bool] = []
+
+
+def say_how_to_get_native() -> None:
+    """Say once that there is no native code here, and how to get it."""
+    if not _said:
+        _said.append(True)
+        warnings.warn(
+            "wengert.compile uses NumPy only: native code needs llvmlite (pip install wengert[native]), or say "
+            'backend="numpy"',
+            CompileWarning,
+            stacklevel=6,
+        )
+
+
+__all__ = ["KINDS", "PATHS", "Calls", "no_path"]

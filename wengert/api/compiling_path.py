@@ -1,0 +1,370 @@
+"""A path made ready to run: its graph improved and planned, and the generated function that checks a call and runs it.
+
+Imports the plans, the rewriting passes and ``compiling_record``. Invariant: a path answers MISS, or what the
+function itself would return, in fresh memory."""
+
+from __future__ import annotations
+
+import importlib
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from wengert.api.compiling_outside import check_text
+from wengert.api.compiling_reads import SCALARS
+from wengert.api.compiling_record import Recording, shares
+from wengert.backends.guards import GUARD, MISS
+from wengert.backends.numpy.compiled import FLOATS, PythonPlan
+from wengert.core.graph import Graph
+from wengert.core.tree import LEAF, Structure
+from wengert.core.types import dtype_of, shape_of
+from wengert.rewrite.clean import clean, simplify
+
+_SIMPLIFIED = 50_000
+"""Steps above which a graph is only cleaned."""
+_TRIALS = 3
+_DEFAULT_FLOATS = FLOATS[0].get() if FLOATS is not None else None
+
+
+def optional(module: str, name: str) -> Any:
+    """A function of another room that may not be there."""
+    try:
+        return getattr(importlib.import_module(module), name, None)
+    except ImportError:
+        return None
+
+
+def improved(graph: Graph) -> Graph:
+    """A recorded graph with its loops folded, cleaned and rewritten."""
+    fold = optional("wengert.rewrite.loops", "fold")
+    if fold is not None:
+        graph = fold(graph)
+    graph = simplify(graph) if len(graph) <= _SIMPLIFIED else clean(graph)
+    improve = optional("wengert.rewrite.passes", "improve")
+    return improve(graph) if improve is not None and len(graph) <= _SIMPLIFIED else graph
+
+
+def native_plan() -> Any:
+    """The class of native plans, or None without llvmlite."""
+    try:
+        import llvmlite  # noqa: F401
+    except ImportError:
+        return None
+    return optional("wengert.backends.llvm.program", "NativePlan")
+
+
+def asks_for_errors() -> bool:
+    """Whether the caller wants floating point errors raised or reported, which a replay does not do."""
+    if FLOATS is not None and FLOATS[0].get() is _DEFAULT_FLOATS:
+        return False
+    return any(how in ("raise", "call", "log", "print") for how in np.geterr().values())
+
+
+class Path:
+    """One way through the function. ``failed`` is what a replay raised last, ``uses`` counts the slow calls."""
+
+    def __init__(
+        self,
+        recording: Recording,
+        leaves: Sequence[Any],
+        structure: Structure,
+        taken: Sequence[bool],
+        *,
+        backend: str,
+        threads: int,
+    ) -> None:
+        self.recording = recording
+        self.arguments = structure
+        self.taken = tuple(taken)
+        self.leaves = tuple(None if t else v for v, t in zip(leaves, taken, strict=True))
+        self.types = tuple(
+            (type(v), shape_of(v), dtype_of(v)) if t else None for v, t in zip(leaves, taken, strict=True)
+        )
+        self.backend = backend
+        self.threads = threads
+        self.uses = 0
+        self.seconds: dict[str, float] = {}
+        self.native: Any = None
+        self.native_problem: str = ""
+        self.chosen: Any = None
+        self.failed: BaseException | None = None
+        self._graph: Graph | None = None
+        self._numpy: PythonPlan | None = None
+        self._hot: Callable[[tuple[Any, ...]], Any] | None = None
+        self._making = threading.RLock()
+
+    # ------------------------------------------------------------ plans
+
+    @property
+    def graph(self) -> Graph:
+        """The improved graph."""
+        with self._making:
+            if self._graph is None:
+                start = time.perf_counter()
+                self._graph = improved(self.recording.graph)
+                self.seconds["rewriting"] = time.perf_counter() - start
+            return self._graph
+
+    @property
+    def numpy(self) -> PythonPlan:
+        """The NumPy plan."""
+        with self._making:
+            if self._numpy is None:
+                graph = self.graph
+                start = time.perf_counter()
+                self._numpy = PythonPlan(graph)
+                self.seconds["numpy plan"] = time.perf_counter() - start
+            return self._numpy
+
+    def make_native(self) -> None:
+        """Compile natively; what stands against it is noted in ``native_problem``."""
+        plan = native_plan()
+        if plan is None:
+            self.native_problem = "llvmlite is not installed"
+            return
+        start = time.perf_counter()
+        try:
+            self.native = plan(self.graph, threads=self.threads)
+        except Exception as problem:  # noqa: BLE001 whatever the compiler does not like, NumPy runs
+            self.native_problem = f"{type(problem).__name__}: {problem}".partition("\n")[0]
+        self.seconds["native code"] = time.perf_counter() - start
+
+    def entry_of(self, plan: Any) -> Callable[..., Any]:
+        """What runs a plan on the input leaves: the outputs (one object or a tuple), MISS or GUARD."""
+        entry = getattr(plan, "entry", None)
+        return entry if entry is not None else _entry_by_run(plan)
+
+    def choose(self, inputs: Sequence[Any]) -> None:
+        """Settle on a plan, by timing both where both are there and the backend is free to choose."""
+        if self.native is None or self.backend == "numpy":
+            self.chosen = self.numpy
+        elif self.backend == "native":
+            self.chosen = self.native
+        else:
+            self.chosen = min((self.native, self.numpy), key=lambda plan: self._timed(plan, inputs))
+        self._hot = None
+
+    def _timed(self, plan: Any, inputs: Sequence[Any]) -> float:
+        entry = self.entry_of(plan)
+        best = float("inf")
+        for trial in range(_TRIALS + 1):
+            start = time.perf_counter()
+            found = entry(*inputs)
+            taken = time.perf_counter() - start
+            if found is MISS or found is GUARD:
+                return float("inf") if plan is self.native else 0.0
+            if trial or taken > 1e-3:
+                best = min(best, taken)
+            if taken > 0.05:
+                break
+        self.seconds["a call, " + ("native" if plan is self.native else "numpy")] = best
+        return best
+
+    # ------------------------------------------------------------ running
+
+    def attempt(self, leaves: Sequence[Any]) -> Any:
+        """The result for a call's leaves (of the right structure and types), or MISS."""
+        if self.recording.outside.differs() is not None:
+            return MISS
+        inputs = [v for v, t in zip(leaves, self.taken, strict=True) if t]
+        written = self.recording.written
+        if written and shares(leaves, self.recording.outside, written):
+            return MISS
+        if self.chosen is None:
+            self.choose(inputs)
+        out = self.entry_of(self.chosen)(*inputs)
+        if out is MISS:
+            out = self.numpy.entry(*inputs)
+        if out is GUARD:
+            return MISS
+        if len(self.graph.outputs) == 1:
+            out = (out,)
+        recording = self.recording
+        moving = iter(out)
+        values = [
+            fitted(next(moving), kind) if moves else v.copy() if type(v) is np.ndarray else v
+            for v, moves, kind in zip(recording.leaves, recording.dynamic, recording.kinds, strict=True)
+        ]
+        for k, content in zip(written, moving, strict=True):
+            leaves[k][...] = content
+        return recording.structure.unflatten(values)
+
+    def hot(self) -> Callable[[tuple[Any, ...]], Any] | None:
+        """A function of the tuple of positional arguments that does all of ``attempt`` and what comes before it;
+        None for calls that only the general way knows."""
+        if self._hot is None and self.chosen is not None:
+            self._hot = _Writer(self).function()
+        return self._hot
+
+
+def fitted(value: Any, kind: type) -> Any:
+    """An output as the type that the function itself returned."""
+    if type(value) is kind:
+        return value
+    if kind is np.ndarray:
+        return np.asarray(value)
+    return kind(value.item() if type(value) is np.ndarray and kind in (float, int, bool, complex) else value)
+
+
+def _entry_by_run(plan: Any) -> Callable[..., Any]:
+    from wengert.backends.guards import GuardFailed
+
+    def entry(*leaves: Any) -> Any:
+        try:
+            found = plan.run(list(leaves))
+        except GuardFailed:
+            return GUARD
+        return found[0] if len(found) == 1 else tuple(found)
+
+    return entry
+
+
+class _Writer:
+    """The text of the function that runs a path."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.space: dict[str, Any] = {"MISS": MISS, "GUARD": GUARD, "ndarray": np.ndarray, "fitted": fitted}
+        self.lines: list[str] = []
+        self.names: list[str] = []
+        self.leaves = iter(zip(path.leaves, path.types, strict=True))
+        self.fits = True
+
+    def bind(self, value: Any) -> str:
+        name = f"c{len(self.space)}"
+        self.space[name] = value
+        return name
+
+    def miss_unless(self, text: str) -> None:
+        self.lines.append(f"if not ({text}): return MISS")
+
+    def function(self) -> Callable[[tuple[Any, ...]], Any] | None:
+        """The compiled function; None where it is not made."""
+        path = self.path
+        recording = path.recording
+        positional, keywords = path.arguments.children
+        if recording.written or keywords.children or positional.container is None:
+            return None
+        checked = path.chosen is path.numpy or not hasattr(path.chosen, "entry") or path.chosen.entry is None
+        if positional.children:
+            self.unpack("args", positional)
+            types = self.lines
+        else:
+            types = ["if args: return MISS"]
+        plain = positional.flat and all(path.taken)
+        self.lines = [] if plain and not checked else types
+        if not self.fits:
+            return None
+        facts = check_text(recording.outside.reads, self.bind)
+        for start in range(0, len(facts), 8):
+            self.miss_unless(" and ".join(facts[start : start + 8]))
+        if FLOATS is not None:
+            self.space["floats"], self.space["default"] = FLOATS[0].get, _DEFAULT_FLOATS
+            self.miss_unless("floats() is default")
+        self.space["entry"] = path.entry_of(path.chosen)
+        star = plain and not checked
+        self.lines.append(f"out = entry({'*args' if star else ', '.join(self.names)})")
+        self.lines.append("if out is GUARD or out is MISS: return MISS")
+        self.lines.extend(self.result())
+        text = "\n".join(["def hot(args):", *(f"    {line}" for line in self.lines)])
+        exec(compile(text, "<wengert path>", "exec"), self.space)
+        self.space["hot"].__text__ = text
+        return self.space["hot"]  # type: ignore[no-any-return]
+
+    def unpack(self, name: str, structure: Structure) -> None:
+        """Lines that take a container apart and check every leaf."""
+        container = structure.container
+        if container is None:
+            self.leaf(name, *next(self.leaves))
+            return
+        if container.cls is type(None):
+            self.miss_unless(f"{name} is None")
+            return
+        parts = [f"{name}_{k}" for k in range(len(structure.children))]
+        if container.cls in (tuple, list):
+            if name != "args":
+                self.miss_unless(f"type({name}) is {container.cls.__name__}")
+            self.miss_unless(f"len({name}) == {len(parts)}")
+            if parts:
+                self.lines.append(f"{', '.join(parts)}, = {name}")
+        elif container.cls is dict:
+            keys = tuple(structure.extra)
+            self.miss_unless(f"type({name}) is dict and tuple({name}) == {self.bind(keys)}")
+            if parts:
+                self.lines.append(f"{', '.join(parts)}, = {name}.values()")
+        else:
+            self.fits = False
+            return
+        for part, child in zip(parts, structure.children, strict=True):
+            self.unpack(part, child)
+
+    def leaf(self, name: str, known: Any, kind: Any) -> None:
+        if kind is not None:
+            cls, shape, dtype = kind
+            self.names.append(name)
+            if cls is np.ndarray:
+                self.miss_unless(
+                    f"type({name}) is ndarray and {name}.dtype is {self.bind(dtype)} and {name}.shape == {shape!r}"
+                )
+            else:
+                self.miss_unless(f"type({name}) is {self.bind(cls)}")
+        elif isinstance(known, SCALARS) and not isinstance(known, (float, complex, np.inexact)):
+            known_name = self.bind(known)
+            self.miss_unless(
+                f"{name} is {known_name} or type({name}) is {self.bind(type(known))} and {name} == {known_name}"
+            )
+        elif type(known) is np.ndarray and known.nbytes <= 4096:
+            self.miss_unless(
+                f"type({name}) is ndarray and {name}.dtype is {self.bind(known.dtype)} and "
+                f"{name}.shape == {known.shape!r} and {name}.tobytes() == {self.bind(known.tobytes())}"
+            )
+        elif type(known) is np.ndarray:
+            self.fits = False
+        else:
+            self.miss_unless(f"{name} is {self.bind(known)}")
+
+    def result(self) -> list[str]:
+        """Lines that make the function's own result of the outputs."""
+        recording = self.path.recording
+        count = sum(recording.dynamic)
+        outs = ["out"] if count == 1 else [f"out[{k}]" for k in range(count)]
+        moving = iter(outs)
+        texts = []
+        lines = []
+        for k, (value, moves, kind) in enumerate(
+            zip(recording.leaves, recording.dynamic, recording.kinds, strict=True)
+        ):
+            if not moves:
+                held = self.bind(value)
+                texts.append(f"{held}.copy()" if type(value) is np.ndarray else held)
+                continue
+            source = next(moving)
+            name = f"r{k}"
+            lines.append(f"{name} = {source}")
+            cls = self.bind(kind)
+            lines.append(f"if type({name}) is not {cls}: {name} = fitted({name}, {cls})")
+            texts.append(name)
+        rest = iter(texts)
+        return [*lines, f"return {self.build(recording.structure, rest)}"]
+
+    def build(self, structure: Structure, texts: Any) -> str:
+        """An expression that builds a container of the outputs."""
+        if structure is LEAF or structure.container is None:
+            return str(next(texts))
+        cls = structure.container.cls
+        if cls is type(None):
+            return "None"
+        parts = [self.build(child, texts) for child in structure.children]
+        if cls is tuple:
+            return f"({', '.join(parts)}{',' if len(parts) == 1 else ''})"
+        if cls is list:
+            return f"[{', '.join(parts)}]"
+        if cls is dict:
+            return "{" + ", ".join(f"{self.bind(k)}: {p}" for k, p in zip(structure.extra, parts, strict=True)) + "}"
+        return f"{self.bind(structure.container.rebuild)}({self.bind(structure.extra)}, [{', '.join(parts)}])"
+
+
+__all__ = ["Path", "asks_for_errors", "improved", "native_plan"]

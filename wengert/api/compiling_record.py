@@ -1,0 +1,182 @@
+"""One recorded path of a compiled function: the function runs once, on handles, and its result is the call's.
+
+Imports core, numpy_api, ``engine`` and the walk over what is outside. Invariant: the frame and the names are given
+back on every way out, and neither the caller's arguments nor anything outside hold a handle afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
+from types import BuiltinFunctionType, FunctionType
+from typing import Any
+
+import numpy as np
+
+from wengert.api import engine
+from wengert.api.arguments import name_of
+from wengert.api.compiling_outside import Outside
+from wengert.api.compiling_reads import Content
+from wengert.core import context
+from wengert.core.context import FULL
+from wengert.core.graph import Graph
+from wengert.core.handle import TracedArray, handle, is_handle
+from wengert.core.node import Const, here
+from wengert.core.structure import root
+from wengert.core.trace import graph_of
+from wengert.core.tree import Structure, flatten
+
+
+class Refused(Exception):
+    """A function, or some calls of it, cannot be compiled; ``rerun`` says that the call has no result yet."""
+
+    def __init__(self, reason: str, result: Any = None, *, rerun: bool = True) -> None:
+        super().__init__(reason)
+        self.reason, self.result, self.rerun = reason, result, rerun
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """A path as recorded. The graph's outputs are the ``dynamic`` leaves of the result, then the new contents of the
+    argument leaves numbered in ``written``; ``leaves`` has the others, ``kinds`` the type of each."""
+
+    graph: Graph
+    outside: Outside
+    structure: Structure
+    leaves: tuple[Any, ...]
+    dynamic: tuple[bool, ...]
+    kinds: tuple[type, ...]
+    written: tuple[int, ...]
+
+
+def record(
+    fun: Callable[..., Any], leaves: Sequence[Any], structure: Structure, taken: Sequence[bool], check: str
+) -> tuple[Recording, Any]:
+    """Run ``fun`` on a call's leaves, those ``taken`` as inputs; gives the path and the result of the call.
+
+    Raises Refused where the run cannot be replayed, and whatever the function raises."""
+    given = [v for v, t in zip(leaves, taken, strict=True) if not t and type(v) is not np.ndarray]
+    outside = Outside(fun, given, check)
+    if outside.obstacle:
+        raise Refused(outside.obstacle)
+    try:
+        recording, result, refusal = _run(fun, leaves, structure, taken, outside)
+    except BaseException:
+        # Lists and attributes must not keep handles; the caller decides whether the function runs again.
+        if outside.changed() is not None:
+            outside.restore()
+        raise
+    changed = outside.changed()
+    if changed is not None:
+        reason = f"it changes {changed.label}"
+        if outside.restore():
+            raise Refused(reason)
+        raise Refused(reason, result, rerun=False)
+    if outside.met.unseeded:
+        raise Refused("it makes a random generator without a seed", result, rerun=bool(refusal))
+    if refusal:
+        raise Refused(refusal)
+    outside.settle()
+    return recording, result
+
+
+def _run(
+    fun: Callable[..., Any], leaves: Sequence[Any], structure: Structure, taken: Sequence[bool], outside: Outside
+) -> tuple[Any, Any, str]:
+    where = here(4)
+    private = [v.copy(order="K") if type(v) is np.ndarray else v for v in leaves]
+    frame, token = context.enter(FULL)
+    frame.asks = True
+    frame.met = outside.met
+    try:
+        roots = [root(v, where, rich=True) for v, t in zip(private, taken, strict=True) if t]
+        made = iter([handle(r.value, r.node) for r in roots])
+        filled = [next(made) if t else v for v, t in zip(private, taken, strict=True)]
+        args, kwargs = structure.unflatten(filled)
+        out = engine.call(fun, args, kwargs)
+        outputs, result = engine.flat_output(out)
+        refusal = _refusal(args, kwargs, filled, structure, leaves, private, taken, outputs)
+        origin = {
+            id(h): r.node for h, r in zip((f for f, t in zip(filled, taken, strict=True) if t), roots, strict=True)
+        }
+        written = [
+            k
+            for k, (h, t) in enumerate(zip(filled, taken, strict=True))
+            if t and type(h) is TracedArray and engine.settled(h).node is not origin[id(h)]
+        ]
+        if written and not refusal and shares(leaves, outside, written):
+            refusal = "it writes into an argument that shares memory with something else that it reads"
+        moving = [is_handle(o) and o.node is not None and o.node.seq >= frame.start for o in outputs]
+        ends = [o for o, m in zip(outputs, moving, strict=True) if m]
+        graph = graph_of(frame, roots, [*ends, *(filled[k] for k in written)], values=(), name=name_of(fun))
+        plain = [o.value if is_handle(o) else o for o in outputs]
+        ends_of: list[Any] = [filled[k] for k in written]
+        contents = [h.value for h in ends_of]
+    finally:
+        context.leave(frame, token)
+    # An output that turned out constant stays an output of the graph: only its value is known already.
+    kept = tuple((None if m else v.copy() if type(v) is np.ndarray else v) for v, m in zip(plain, moving, strict=True))
+    kinds = tuple(map(type, plain))
+    recording = Recording(replace(graph, memory={}), outside, result, kept, tuple(moving), kinds, tuple(written))
+    fresh = [v.copy(order="K") if type(v) is np.ndarray else v for v in plain]
+    if not refusal:
+        for k, content in zip(written, contents, strict=True):
+            leaves[k][...] = content
+    return recording, result.unflatten(fresh), refusal
+
+
+def shares(leaves: Sequence[Any], outside: Outside, written: Sequence[int]) -> bool:
+    """Whether an argument that is written to shares memory with another one or with an array outside."""
+    arrays = [(k, v) for k, v in enumerate(leaves) if type(v) is np.ndarray]
+    others = [read.array for read in outside.reads if isinstance(read, Content)]
+    return any(np.may_share_memory(leaves[w], v) for w in written for v in (*(v for k, v in arrays if k != w), *others))
+
+
+_PLAIN = (bool, int, float, complex, str, bytes, np.generic, Enum, type, np.dtype, BuiltinFunctionType, np.ufunc, slice)
+
+
+def _refusal(
+    args: Any,
+    kwargs: Any,
+    filled: list[Any],
+    structure: Structure,
+    leaves: Sequence[Any],
+    private: list[Any],
+    taken: Sequence[bool],
+    outputs: list[Any],
+) -> str:
+    """Why a run cannot be replayed although it went well; empty when it can."""
+    now, shape = flatten((tuple(args), kwargs))
+    if shape != structure or any(a is not b for a, b in zip(now, filled, strict=True)):
+        return "it changes a container among its arguments"
+    for v, p, t in zip(leaves, private, taken, strict=True):
+        if not t and type(v) is np.ndarray and v.dtype != object and v.tobytes() != p.tobytes():
+            return "it writes into an integer array among its arguments"
+    for o in outputs:
+        if is_handle(o) or isinstance(o, _PLAIN) or (type(o) is np.ndarray and o.dtype != object):
+            continue
+        if type(o) is FunctionType and not o.__closure__:
+            continue
+        return f"it returns a {type(o).__name__}, which may hold values of the run"
+    return ""
+
+
+def why_untraceable(problem: BaseException) -> str:
+    """The first line of an error of the recording, with its place, as a reason."""
+    text = str(problem).partition("\n")[0]
+    line = getattr(problem, "line", 0)
+    place = f" at {getattr(problem, 'file', '')}:{line}" if line else ""
+    return f"it cannot be recorded: {text}{place}"
+
+
+def constants_of(graph: Graph) -> int:
+    """The bytes of the constants of a graph."""
+    seen: dict[int, int] = {}
+    for node in graph.nodes:
+        for a in node.args:
+            if isinstance(a, Const) and type(a.value) is np.ndarray:
+                seen[id(a.value)] = a.value.nbytes
+    return sum(seen.values())
+
+
+__all__ = ["Recording", "Refused", "constants_of", "record", "shares", "why_untraceable"]
