@@ -160,7 +160,8 @@ class Sub(Value):
 @dataclass(slots=True, eq=False)
 class Reshaped(Value):
     """The elements of ``arg``, laid out in C order of ``source``, read in C order of ``target`` (axes that merge or
-    split; the axes of the value are those of ``target``, and of ``arg`` those of ``source``)."""
+    split). Other axes of ``arg`` stay as they are; along an axis of ``source`` that ``arg`` has not, it is a
+    broadcast."""
 
     arg: Value
     source: tuple[Axis, ...]
@@ -243,6 +244,11 @@ class Program:
     constants: tuple[Slot, ...]
     stores: tuple[Store, ...]
     guards: tuple[tuple[Value, Any], ...] = ()
+
+    def __str__(self) -> str:
+        from wengert.backends.llvm.program_text import text
+
+        return text(self)
 
     def values(self) -> list[Value]:
         """Every value once, arguments before users."""

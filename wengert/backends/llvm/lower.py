@@ -10,14 +10,16 @@ from typing import Any
 
 import numpy as np
 
-from wengert.backends.llvm import lower_contract, lower_elementwise, lower_memory, lower_reduce, lower_shape
+from wengert.backends.llvm import lower_contract, lower_elementwise, lower_memory, lower_reduce, lower_scan, lower_shape
 from wengert.backends.llvm.canonical import canonical
 from wengert.backends.llvm.indexed import Program, Slot, Store, Value
 from wengert.backends.llvm.lower_builder import BOOL, FLOAT64, INT64, NATIVE, Builder, Laid, Refused
 from wengert.core.graph import QUESTIONS, Graph, Guard
 from wengert.core.handle import is_handle
 from wengert.core.node import Const, Node
+from wengert.core.structure import ITEM
 from wengert.core.types import ArrayType, dtype_of
+from wengert.ops.loops import is_scan
 
 Rule = Callable[[Builder, Node, Sequence[Laid]], Laid]
 RULES: dict[str, Rule] = {
@@ -35,7 +37,7 @@ def lower(graph: Graph) -> Program:
 
     Raises ``Refused`` where a step, an input or a constant has no native form."""
     b = Builder()
-    known: dict[Node, Laid] = {}
+    known: dict[Node, Any] = {}
     inputs = []
     for k, node in enumerate(graph.inputs):
         slot = Slot(f"x{k}", tuple(node.type.shape), np.dtype(node.type.dtype), "input")
@@ -43,7 +45,11 @@ def lower(graph: Graph) -> Program:
         _check_type(node.type)
         known[node] = b.read(slot)
     for node in graph.nodes:
-        known[node] = step(b, node, [_operand(b, a, known) for a in node.args])
+        if node.op is ITEM:
+            known[node] = known[node.args[0]][node.params[0]]
+            continue
+        operands = [_operand(b, a, known) for a in node.args]
+        known[node] = _scan(b, node, operands) if is_scan(node) else step(b, node, operands)
     stores = []
     for k, output in enumerate(graph.outputs):
         b.where = None
@@ -51,13 +57,18 @@ def lower(graph: Graph) -> Program:
         slot = Slot(f"y{k}", found.shape, found.dtype, "output")
         stores.append(Store(slot, found.value, found.dims))
     guards = [(asked(b, g, known[g.node]), g) for g in graph.guards]
-    return canonical(Program(tuple(inputs), (), tuple(stores), (*guards, *b.checks)))
+    return canonical(Program(tuple(inputs), (), tuple(stores), (*guards, *b.checked())))
 
 
 def can_lower(node: Node) -> str | None:
     """None where a step has a native form, else the reason why not, as a short phrase."""
     b = Builder()
     try:
+        if node.op is ITEM:
+            if isinstance(node.args[0], Const) or not is_scan(node.args[0]):
+                raise Refused("one of several results")
+            _check_type(node.type)
+            return can_lower(node.args[0])
         operands = []
         for k, arg in enumerate(node.args):
             if isinstance(arg, Const):
@@ -65,7 +76,7 @@ def can_lower(node: Node) -> str | None:
                 continue
             _check_type(arg.type)
             operands.append(b.read(Slot(f"x{k}", tuple(arg.type.shape), np.dtype(arg.type.dtype), "input")))
-        step(b, node, operands)
+        _scan(b, node, operands) if is_scan(node) else step(b, node, operands)
     except Refused as refused:
         return str(refused)
     return None
@@ -86,6 +97,9 @@ def step(b: Builder, node: Node, operands: Sequence[Laid]) -> Laid:
     """One step on operands in index form."""
     b.where = node.where
     _check_type(node.type)
+    loop = lower_scan.RULES.get(node.op.name)
+    if loop is not None:
+        return loop(b, node, operands, lower)
     rule = RULES.get(node.op.name)
     if rule is None:
         raise Refused(f"{node.op.name} has no native form")
@@ -97,6 +111,11 @@ def step(b: Builder, node: Node, operands: Sequence[Laid]) -> Laid:
     return found
 
 
+def _scan(b: Builder, node: Node, operands: Sequence[Laid]) -> list[Laid]:
+    b.where = node.where
+    return lower_scan.scan(b, node, operands, lower)
+
+
 def _check_type(kind: Any) -> None:
     if not isinstance(kind, ArrayType):
         raise Refused("several results")
@@ -106,8 +125,13 @@ def _check_type(kind: Any) -> None:
         raise Refused("an array without elements")
 
 
-def _operand(b: Builder, arg: Node | Const, known: dict[Node, Laid]) -> Laid:
-    return _constant(b, arg) if isinstance(arg, Const) else known[arg]
+def _operand(b: Builder, arg: Node | Const, known: dict[Node, Any]) -> Laid:
+    if isinstance(arg, Const):
+        return _constant(b, arg)
+    found = known[arg]
+    if not isinstance(found, Laid):
+        raise Refused("several results as one value")
+    return found
 
 
 def _constant(b: Builder, arg: Const) -> Laid:

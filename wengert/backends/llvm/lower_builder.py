@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from wengert.backends.llvm.indexed import Affine, Axis, Constant, Index, Map, Read, Reduce, Reshaped, Slot, Sub, Value
 from wengert.backends.llvm.lower_affine import Dim, Guards, along, bounds, compose, normal, renaming, same_number
+from wengert.backends.llvm.lower_constants import uniform, wider
+from wengert.backends.llvm.scalar_ops import supports
 from wengert.core.types import SCALARS
 
 BOOL, INT64, FLOAT64 = np.dtype(np.bool_), np.dtype(np.int64), np.dtype(np.float64)
@@ -62,7 +65,7 @@ class Builder:
 
     def __init__(self) -> None:
         self.where: Any = None
-        self.checks: list[tuple[Value, Any]] = []
+        self.checks: list[tuple[Value, str]] = []
         self._apart: dict[Axis, set[Axis]] = {}
         self._slots: dict[Any, Slot] = {}
         self._kept: list[Any] = []
@@ -171,12 +174,12 @@ class Builder:
         else:
             if not isinstance(value, (np.ndarray, np.generic)):
                 raise Refused(f"a constant of type {type(value).__name__}")
-            dtype = _wider(value.dtype)
+            dtype = wider(value.dtype)
         if dtype not in NATIVE:
             raise Refused(f"{dtype} numbers")
         plain = np.asarray(value)
         dims = self.axes(plain.shape)
-        first = _uniform(plain)
+        first = uniform(plain)
         if first is not None:
             self.keep_apart(d for d in dims if isinstance(d, Axis))
             return Laid(self.number(first, dtype), dims, value)
@@ -210,6 +213,9 @@ class Builder:
             return args[1] if args[0].value else args[2]
         if function == "select" and args[1] is args[2]:
             return args[1]
+        literals = tuple(v.value if isinstance(v, Constant) else None for v in args)
+        if not _has_native_form(function, tuple(v.dtype for v in args), np.dtype(dtype), literals):
+            raise Refused(f"{function} of {', '.join(str(v.dtype) for v in args)}")
         axes = tuple(dict.fromkeys(a.find() for v in args for a in v.axes))
         self.keep_apart(axes)
         return Map(axes, np.dtype(dtype), function, tuple(args), where=self.where)
@@ -372,24 +378,19 @@ class Builder:
         """Ask, when the program runs, that all elements of a Boolean value are true."""
         self.checks.append((self.reduce("all", value, value.axes), what))
 
+    def checked(self) -> tuple[tuple[Value, str], ...]:
+        """All checks as one guard, with what it stands for."""
+        if not self.checks:
+            return ()
+        together = self.checks[0][0]
+        for value, _ in self.checks[1:]:
+            together = self.map("logical_and", BOOL, together, value)
+        return ((together, "; ".join(dict.fromkeys(what for _, what in self.checks))),)
 
-def _wider(dtype: np.dtype[Any]) -> np.dtype[Any]:
-    """Small integers are held as int64, half precision as float32: both hold every number of them."""
-    if dtype.kind in "iu" and dtype.itemsize < 8 and dtype != np.dtype(np.int32):
-        return INT64
-    return np.dtype(np.float32) if dtype == np.dtype(np.float16) else dtype.newbyteorder("=")
 
-
-def _uniform(array: np.ndarray[Any, Any]) -> Any:
-    """The element that all are to the bit, or None."""
-    first = array.reshape(-1)[0] if array.ndim else array[()]
-    if array.size == 1 or not any(s for s, n in zip(array.strides, array.shape, strict=True) if n > 1):
-        return first
-    if array.dtype.kind == "f":
-        if not (array == first).all() and not (first != first and np.isnan(array).all()):  # noqa: PLR0124 NaN
-            return None
-        return first if (np.signbit(array) == np.signbit(first)).all() else None
-    return first if (array == first).all() else None
+@lru_cache(maxsize=4096)
+def _has_native_form(function: str, args: tuple[Any, ...], dtype: Any, literals: tuple[Any, ...]) -> bool:
+    return supports(function, args, dtype, literals)
 
 
 __all__ = ["BOOL", "FLOAT64", "INT64", "NATIVE", "NOTHING", "Builder", "Dim", "Guards", "Laid", "Refused", "along"]

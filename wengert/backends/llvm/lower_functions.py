@@ -109,30 +109,9 @@ def _sigmoid(b: Builder, node: Node, operands: Sequence[Laid], values: list[Valu
     return b.map("divide", dtype, b.map("select", dtype, right, one, small), b.map("add", dtype, one, small))
 
 
-@_made("deg2rad", "rad2deg")
-def _degrees(b: Builder, node: Node, operands: Sequence[Laid], values: list[Value]) -> Value:
-    dtype = _float(node)
-    factor = np.pi / 180.0 if node.op.name == "deg2rad" else 180.0 / np.pi
-    return computed(b, "multiply", dtype, [values[0], b.number(factor, dtype)])
-
-
-@_made("heaviside")
-def _heaviside(b: Builder, node: Node, operands: Sequence[Laid], values: list[Value]) -> Value:
-    dtype = _float(node)
-    x, at_zero = (b.cast(v, dtype) for v in values)
-    zero = b.number(0.0, dtype)
-    out = b.map("select", dtype, b.map("less", BOOL, x, zero), zero, b.number(1.0, dtype))
-    out = b.map("select", dtype, b.map("equal", BOOL, x, zero), at_zero, out)
-    return b.map("select", dtype, b.map("isnan", BOOL, x), x, out)
-
-
-@_made("fraction")
-def _fraction(b: Builder, node: Node, operands: Sequence[Laid], values: list[Value]) -> Value:
-    dtype = _float(node)
-    x = b.cast(values[0], dtype)
-    rest = b.map("subtract", dtype, x, b.map("trunc", dtype, x))
-    rest = b.map("select", dtype, b.map("isinf", BOOL, x), b.number(0.0, dtype), rest)
-    return b.map("copysign", dtype, rest, x)
+@_made("deg2rad", "rad2deg", "heaviside", "fraction", "ulp", "angle_of_real")
+def _named(b: Builder, node: Node, operands: Sequence[Laid], values: list[Value]) -> Value:
+    return computed(b, node.op.name, _float(node), values)
 
 
 @_made("round")
@@ -148,12 +127,6 @@ def _round(b: Builder, node: Node, operands: Sequence[Laid], values: list[Value]
     scale = b.number(10.0 ** abs(decimals), dtype)
     there, back = ("multiply", "divide") if decimals > 0 else ("divide", "multiply")
     return b.map(back, dtype, b.map("rint", dtype, b.map(there, dtype, x, scale)), scale)
-
-
-@_made("angle_of_real")
-def _angle_of_real(b: Builder, node: Node, operands: Sequence[Laid], values: list[Value]) -> Value:
-    dtype = _float(node)
-    return b.map("arctan2", dtype, b.number(0.0, dtype), b.cast(values[0], dtype))
 
 
 @_made("isclose")
