@@ -12,7 +12,7 @@ import numpy as np
 
 from wengert.backends.llvm import lower_contract, lower_elementwise, lower_memory, lower_reduce, lower_scan, lower_shape
 from wengert.backends.llvm.canonical import canonical
-from wengert.backends.llvm.indexed import Program, Slot, Store, Value
+from wengert.backends.llvm.indexed import Axis, Program, Slot, Store, Value
 from wengert.backends.llvm.lower_builder import BOOL, FLOAT64, INT64, NATIVE, Builder, Laid, Refused
 from wengert.core.graph import QUESTIONS, Graph, Guard
 from wengert.core.handle import is_handle
@@ -56,8 +56,24 @@ def lower(graph: Graph) -> Program:
         found = _operand(b, output, known)
         slot = Slot(f"y{k}", found.shape, found.dtype, "output")
         stores.append(Store(slot, found.value, found.dims))
+    _share_axes(b, [known[n] for n in graph.inputs], stores)
     guards = [(asked(b, g, known[g.node]), g) for g in graph.guards]
     return canonical(Program(tuple(inputs), (), tuple(stores), (*guards, *b.checked())))
+
+
+def _share_axes(b: Builder, inputs: Sequence[Laid], stores: Sequence[Store]) -> None:
+    """Let an output run over the axes of an input of its shape, where the program does not keep them apart: a
+    gradient and its point are then one loop."""
+    for store in stores:
+        for x in inputs:
+            pairs = [
+                (a, d) for a, d in zip(x.dims, store.dims, strict=False) if isinstance(a, Axis) and isinstance(d, Axis)
+            ]
+            if x.dims and x.shape == store.slot.shape and all(b.may_unify(a, d) for a, d in pairs):
+                for a, d in pairs:
+                    if b.may_unify(a, d):
+                        b.unify(a, d)
+                break
 
 
 def can_lower(node: Node) -> str | None:
@@ -163,7 +179,7 @@ def asked(b: Builder, guard: Guard, operand: Laid) -> Value:
         raise Refused(f"{wanted.dtype} numbers")
     if guard.kind == "int" or wanted.dtype.kind == "i":
         if value.dtype.kind == "f":
-            if (np.abs(wanted.astype(object)) > 2**53).any():
+            if any(abs(int(n)) > 2**53 for n in wanted.flat):
                 raise Refused("a large integer made of a floating point number")
             whole = b.map("trunc", FLOAT64, b.cast(value, FLOAT64))
             return _all_equal(b, b.laid(whole, operand.dims), wanted.astype(float), nan=False)

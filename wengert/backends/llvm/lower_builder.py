@@ -337,7 +337,7 @@ class Builder:
         ):
             return self.substitute(value.arg, {s: Affine(((t, 1),)) for s, t in zip(value.source, target, strict=True)})
         made = (*(a for a in axes if a not in source), *target)
-        self.keep_apart(made)
+        self.keep_apart((*made, *source))
         return Reshaped(made, value.dtype, value, source, target, where=self.where)
 
     # ------------------------------------------------------------ arrays

@@ -5,6 +5,7 @@ Imports NumPy, ``lower_builder``, ``lower_functions``. Invariant: a step whose f
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Sequence
 from typing import Any
@@ -100,8 +101,58 @@ _OPERATORS = frozenset(
 _SAME_NAME = {"degrees": "rad2deg", "radians": "deg2rad", "conjugate": "conjugate", "true_divide": "divide"}
 
 
+_MATH = {
+    "sin": "sin",
+    "cos": "cos",
+    "tan": "tan",
+    "asin": "arcsin",
+    "acos": "arccos",
+    "atan": "arctan",
+    "sinh": "sinh",
+    "cosh": "cosh",
+    "tanh": "tanh",
+    "asinh": "arcsinh",
+    "acosh": "arccosh",
+    "atanh": "arctanh",
+    "exp": "exp",
+    "exp2": "exp2",
+    "expm1": "expm1",
+    "log": "log",
+    "log2": "log2",
+    "log10": "log10",
+    "log1p": "log1p",
+    "sqrt": "sqrt",
+    "cbrt": "cbrt",
+    "degrees": "rad2deg",
+    "radians": "deg2rad",
+    "fabs": "fabs",
+    "erf": "erf",
+    "erfc": "erfc",
+    "gamma": "gamma",
+    "lgamma": "lgamma",
+    "pow": "power",
+    "atan2": "arctan2",
+    "copysign": "copysign",
+    "fmod": "fmod",
+    "hypot": "hypot",
+}
+_TOTAL = frozenset(
+    {"arctan", "tanh", "arcsinh", "cbrt", "rad2deg", "deg2rad", "fabs", "erf", "erfc", "arctan2", "copysign", "hypot"}
+)
+"""Functions of ``math`` that raise for no number."""
+
+
+def is_math(node: Node) -> bool:
+    """Whether a step was computed by a function of ``math``, which raises where NumPy gives NaN or infinity."""
+    evaluate = node.evaluate
+    name = getattr(evaluate, "__name__", "")
+    return evaluate is getattr(math, name, None) and _MATH.get(name) == node.op.name
+
+
 def check_function(node: Node) -> None:
-    """Refuse a step that was computed by another function than the operation's own or NumPy's."""
+    """Refuse a step that was computed by another function than the operation's own, NumPy's, or that of ``math``."""
+    if is_math(node) and node.type.dtype == FLOAT64:
+        return
     evaluate = node.evaluate
     if evaluate is None or evaluate is node.op.evaluate or evaluate in _OPERATORS:
         return
@@ -148,7 +199,15 @@ def elementwise(b: Builder, node: Node, operands: Sequence[Laid]) -> Laid:
     """The step ``node`` on operands that broadcast."""
     check_function(node)
     values, dims = aligned(b, operands)
-    return b.laid(_value(b, node, operands, values), dims)
+    found = _value(b, node, operands, values)
+    if (is_math(node) and node.op.name not in _TOTAL) or node.op.name in ("gamma", "lgamma"):
+        # Where the result is not finite though no operand is NaN, it may have raised: then Python is asked.
+        fine = b.map("isfinite", BOOL, found)
+        for value in values:
+            if value.dtype.kind == "f":
+                fine = b.map("logical_or", BOOL, fine, b.map("isnan", BOOL, value))
+        b.check(fine, f"a finite {node.op.name}")
+    return b.laid(found, dims)
 
 
 def _value(b: Builder, node: Node, operands: Sequence[Laid], values: list[Value]) -> Value:

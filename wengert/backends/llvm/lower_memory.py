@@ -178,7 +178,7 @@ def _scatter(b: Builder, found: Places, part: Laid, *, add: bool) -> Laid:
         old = b.fresh(old)
     axes = old.axes
     base = None if _is_zero(old.value) else old.value
-    b.keep_apart(axes)
+    b.keep_apart((*axes, *order))
     made = Scatter(axes, old.dtype, base, source, order, tuple(place), "add" if add else "set", where=b.where)
     if not axes:
         raise Refused("a write to an array of one element at a computed place")
