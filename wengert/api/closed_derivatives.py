@@ -138,11 +138,13 @@ class Forms:
     def _found(
         self, graph: Graph, fun: Callable[..., Any], leaf: Any, names: dict[str, Any], key: Any, arrays: Sequence[Any]
     ) -> Derivative | WengertError:
+        from wengert.api.closed_forms import differentiate_named_functions
         from wengert.symbolic.derive import jacobian
         from wengert.symbolic.expression import variable
         from wengert.symbolic.recorded import Recordings, same_array
         from wengert.symbolic.result import Derivative
 
+        differentiate_named_functions()
         try:
             x: Any = variable(next((n for n, v in names.items() if v is leaf), "x"), shape_of(leaf)).term
             recordings = Recordings([graph] * 3, [x], [{}] * 3, names=names)
@@ -152,6 +154,13 @@ class Forms:
                 given, before = before, jacobian(before, x)
             form = Derivative(given, x, before, self.order, "jacobian", {x.name: x})
             form.bound.update(recordings.captured)
+            if form.named:
+                raise error_at(
+                    NoRuleError,
+                    f"no closed form is known for {form.named[0].name}",
+                    fix='use mode="auto"',
+                    where=form.named[0].where,
+                )
             named = [[n for n, v in recordings.captured.items() if same_array(v, a)] for a in arrays]
             if len(named) != len(form.bound) or not all(named):
                 raise error_at(

@@ -186,6 +186,19 @@ def from_sympy(expression: Any) -> Expression:
     return read(expression)
 
 
+def differentiate_named_functions() -> None:
+    """Let operations without a closed form be differentiated by forward mode wherever a form is evaluated."""
+    from wengert.api.jacobians import jacobian
+    from wengert.symbolic.named import install_jacobian
+
+    def by_slots(function: Callable[..., Any], slots: tuple[int, ...], values: Any) -> Any:
+        for k in slots:
+            function = jacobian(function, k, mode="fwd")
+        return function(*values)
+
+    install_jacobian(by_slots)
+
+
 def _recorded(fun: Callable[..., Any], free: dict[str, Var]) -> tuple[Term, dict[str, Any]]:
     """The term of a function, recorded at three sets of sizes, and the arrays that it reads from outside."""
     import inspect
@@ -194,6 +207,7 @@ def _recorded(fun: Callable[..., Any], free: dict[str, Var]) -> tuple[Term, dict
     from wengert.symbolic.recorded import Recordings, sizes_for
     from wengert.symbolic.verify import sample
 
+    differentiate_named_functions()
     names = list(inspect.signature(fun).parameters)
     missing = [
         n

@@ -319,7 +319,9 @@ class Code:
         return f"{FUNCTIONS[name].numpy}({inner})", ATOM
 
     def _abstract(self, form: Form) -> Text:
-        raise NoRuleError(f"no NumPy source: {form.value[0]} is an abstract function")
+        raise NoRuleError(
+            f"no NumPy source: {form.value[0]} is known by name only\n  fix: use evaluate, which differentiates it"
+        )
 
     def _einsum(self, form: Form) -> Text:
         places, rank, _sizes = form.value

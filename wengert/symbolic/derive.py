@@ -83,6 +83,8 @@ def pulled(node: Term, bar: Term, lead: int, needed: dict[int, bool]) -> Pull:
     if isinstance(node, Reduce):
         return [(node.arg, _reduction(node, bar, s))]
     if isinstance(node, Abstract):
+        if node.program is not None and node.program.is_constant:
+            return []
         return [(a, _abstract(node, k, bar, at, lead)) for k, a in enumerate(node.args) if needed[a.ident]]
     raise NoRuleError(f"no closed form: nothing is known about the derivative of {type(node).__name__}")
 
@@ -156,11 +158,12 @@ def _abstract(node: Abstract, k: int, bar: Term, at: tuple[str, ...], lead: int)
     shape = (*node.shape, *node.args[k].shape)
     made = intern(
         Abstract,
-        (node.name, tuple(a.ident for a in node.args), slots),
+        (node.name, repr(node.program), tuple(a.ident for a in node.args), slots),
         shape,
         name=node.name,
         args=node.args,
         slots=slots,
+        program=node.program,
     )
     x = tuple(f"x{j}" for j in range(node.args[k].rank))
     return contract([(bar, at), (made, (*at[lead:], *x))], (*at[:lead], *x))

@@ -12,6 +12,7 @@ import numpy as np
 
 from wengert.core.errors import NoRuleError, WengertValueError
 from wengert.symbolic.dims import Dim, sized
+from wengert.symbolic.named import evaluated
 from wengert.symbolic.terms import (
     Abstract,
     Constant,
@@ -113,7 +114,7 @@ def _value(node: Term, found: dict[int, Any], values: Mapping[str, Any], sizes: 
     if isinstance(node, Reduce):
         return REDUCTIONS[node.name](np.asarray(found[node.arg.ident]), node.axes)
     if isinstance(node, Abstract):
-        raise NoRuleError(f"{node.name} is an abstract function: it has no value")
+        return evaluated(node, [found[a.ident] for a in node.args], sizes)
     raise NoRuleError(f"no value for {type(node).__name__}")
 
 

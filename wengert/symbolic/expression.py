@@ -354,7 +354,7 @@ def function(name: str, shape: Any = (), of: Any = ()) -> Expression:
     args = [of] if isinstance(of, (Expression, str)) else list(of)
     terms = tuple(lifted(a) if isinstance(a, Expression) else var(a) for a in args)
     key = (name, tuple(t.ident for t in terms), ())
-    return Expression(intern(Abstract, key, shape_of(shape), name=name, args=terms, slots=()))
+    return Expression(intern(Abstract, key, shape_of(shape), name=name, args=terms, slots=(), program=None))
 
 
 def parse(text: str, syntax: str, shapes: dict[str, Any]) -> tuple[Term, Scope]:

@@ -8,8 +8,7 @@ and its line, and never becomes a constant.
 from __future__ import annotations
 
 import itertools
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -18,10 +17,12 @@ import numpy as np
 from wengert.core.errors import NoRuleError, WengertError, WengertValueError, error_at
 from wengert.core.graph import Graph
 from wengert.core.node import Const, Node, describe
+from wengert.core.structure import ITEM
 from wengert.symbolic import arrays, functions
 from wengert.symbolic.build import count, eye, number, scale
 from wengert.symbolic.dims import Dim, named
-from wengert.symbolic.matrices import matrix
+from wengert.symbolic.named import Named, named_term
+from wengert.symbolic.recorded_rules import RULES
 from wengert.symbolic.terms import Term, Var
 
 SIZES = ((5, 7, 11, 13, 17, 19), (8, 9, 13, 11, 23, 29), (6, 11, 7, 19, 13, 31))
@@ -85,17 +86,34 @@ class Recordings:
         node = steps[0]
         operands = [self.operand([s.args[k] for s in steps]) for k in range(len(node.args))]
         rule = RULES.get(node.op.name)
-        if rule is None:
-            raise self.refusal(node, f"no closed form is known for {node.op.name}")
         try:
             params = [self.parameter([s.params[k] for s in steps]) for k in range(len(node.params))]
-            return rule(*operands, *params)
+            if node.op is ITEM:
+                return operands[0][params[0]]
+            return self.by_name(steps, operands, params) if rule is None else rule(*operands, *params)
         except WengertError as error:
             if getattr(error, "line", 0):
                 raise
             raise self.refusal(node, str(error).split("\n")[0]) from None
         except (TypeError, AttributeError) as error:
             raise self.refusal(node, f"{node.op.name} in this spelling has no closed form ({error})") from None
+
+    def by_name(self, steps: Sequence[Node], operands: Sequence[Any], params: Sequence[Any]) -> Any:
+        """The named function of a step that has no closed form; one for each output."""
+        kinds = [s.type for s in steps]
+        if type(kinds[0]) is tuple:
+            shapes = [self.shape([t[k] for t in kinds]) for k in range(len(kinds[0]))]
+            return tuple(
+                named_term(Named(steps[0].op, tuple(params), k, steps[0].where), operands, shape)
+                for k, shape in enumerate(shapes)
+            )
+        return named_term(Named(steps[0].op, tuple(params), None, steps[0].where), operands, self.shape(kinds))
+
+    def shape(self, kinds: Sequence[Any]) -> tuple[Any, ...]:
+        """The shape of a result in all recordings, named."""
+        if kinds[0].dtype.kind not in "fiub":
+            raise WengertValueError(f"a result of dtype {kinds[0].dtype} has no closed form")
+        return tuple(self.size([t.shape[k] for t in kinds]) for k in range(len(kinds[0].shape)))
 
     def refusal(self, node: Node, why: str) -> WengertError:
         """The error that names a step."""
@@ -220,184 +238,3 @@ def same_array(a: Any, b: Any) -> bool:
         return True
     small = type(a) is type(b) is np.ndarray and a.shape == b.shape and a.dtype == b.dtype and a.nbytes <= 1 << 16
     return small and a.tobytes() == b.tobytes()
-
-
-Rule = Callable[..., Any]
-
-
-def _plain(name: str) -> Rule:
-    return lambda *args: arrays.apply(name, *args)
-
-
-def _get(x: Term, path: Any, shape: Any, dtype: Any) -> Term:
-    """A view: indexing, transposes, reshapes that keep or join nothing, diagonals."""
-    for kind, argument in path:
-        if kind == "index":
-            x = arrays.index(x, argument)
-        elif kind == "transpose":
-            x = arrays.transpose(x, argument)
-        elif kind == "diagonal" and x.rank == 2 and argument[0] == 0:
-            x = arrays.diag(x)
-        elif kind == "broadcast":
-            x = arrays.broadcast(x, tuple(argument))
-        elif kind == "reshape":
-            x = _reshape(x, argument[0] if isinstance(argument[0], tuple) else (argument[0],))
-        elif kind != "real":
-            raise NoRuleError(f"a view by {kind} has no closed form")
-    return x
-
-
-def _reshape(x: Term, shape: tuple[Any, ...]) -> Term:
-    """Axes of length one put in or taken out."""
-    from wengert.symbolic.build import contract
-
-    long = [d for d in x.shape if d != 1]
-    wanted = [d for d in shape if d != 1]
-    if len(wanted) == len(long) and all(d in (-1, e) for d, e in zip(wanted, long, strict=True)):
-        names = iter(f"i{k}" for k, d in enumerate(x.shape) if d != 1)
-        idx = [f"i{k}" for k in range(x.rank)]
-        out = [next(names) if d != 1 else f"o{k}" for k, d in enumerate(shape)]
-        return contract([(x, idx)], out, {o: 1 for o in out if o.startswith("o")})
-    if x.rank == 2 and len(shape) == 1:
-        return arrays.vec(x)
-    if x.rank == 1 and len(shape) == 2 and -1 not in shape:
-        return arrays.unvec(x, shape)
-    raise NoRuleError(f"a reshape from {x.shape} to {shape} joins or splits axes, which has no closed form")
-
-
-def _norm(x: Term, order: Any, axis: Any, keepdims: Any) -> Term:
-    every = axis is not None and len(arrays.axes_of(x, axis)) == x.rank
-    if (axis is not None and not every) or keepdims:
-        total = arrays.sum_over(functions.power(x, 2), axis, bool(keepdims))
-        if order not in (None, 2):
-            raise NoRuleError("a norm along an axis is known for order 2 only")
-        return functions.power(total, Fraction(1, 2))
-    if order in (None, 2) and x.rank != 1:
-        return arrays.norm(x, "fro")
-    return arrays.norm(x, order)
-
-
-def _matrix_norm(x: Term, order: Any, axis: Any, keepdims: Any) -> Term:
-    if order not in (None, "fro", "nuc"):
-        raise NoRuleError(f"a matrix norm of order {order} has no closed form here")
-    return arrays.norm(x, order)
-
-
-def _reduced(name: str) -> Rule:
-    return lambda x, axis, keepdims: arrays.reduction(name, x, axis, bool(keepdims))
-
-
-def _tensordot(a: Term, b: Term, axes: Any) -> Term:
-    from wengert.symbolic.build import contract
-
-    left, right = (list(range(a.rank - axes, a.rank)), list(range(axes))) if isinstance(axes, int) else axes
-    left, right = [[v] if isinstance(v, int) else list(v) for v in (left, right)]
-    one = [f"a{k}" for k in range(a.rank)]
-    two = [f"b{k}" for k in range(b.rank)]
-    for i, j in zip(left, right, strict=True):
-        two[j] = one[i]
-    return contract([(a, one), (b, two)], [x for x in one if x not in two] + [x for x in two if x not in one])
-
-
-def _einsum(*args: Any) -> Term:
-    *terms, spec, _ = args
-    if not isinstance(spec, str):
-        raise NoRuleError("einsum with index lists has no closed form here: write its subscripts")
-    return arrays.einsum(spec, *terms)
-
-
-def _clip(x: Term, low: Term, high: Term) -> Term:
-    return arrays.apply("minimum", arrays.apply("maximum", x, low), high)
-
-
-RULES: dict[str, Rule] = {
-    **{
-        n: _plain(n)
-        for n in (
-            "exp",
-            "log",
-            "sin",
-            "cos",
-            "tan",
-            "tanh",
-            "sinh",
-            "cosh",
-            "arcsin",
-            "arccos",
-            "arctan",
-            "arcsinh",
-            "arccosh",
-            "arctanh",
-            "sigmoid",
-            "softplus",
-            "erf",
-            "erfc",
-            "sign",
-            "maximum",
-            "minimum",
-            "arctan2",
-            "where",
-            "greater",
-            "greater_equal",
-            "equal",
-            "relu",
-        )
-    },
-    "absolute": _plain("abs"),
-    "fabs": _plain("abs"),
-    "lgamma": _plain("gammaln"),
-    "less": lambda a, b: arrays.apply("greater", b, a),
-    "less_equal": lambda a, b: arrays.apply("greater_equal", b, a),
-    "add": arrays.plus,
-    "subtract": lambda a, b: arrays.plus(a, b, -1),
-    "multiply": arrays.times,
-    "divide": arrays.divide,
-    "negative": lambda x: scale(Fraction(-1), x),
-    "positive": lambda x: x,
-    "power": arrays.power,
-    "float_power": arrays.power,
-    "sqrt": lambda x: functions.power(x, Fraction(1, 2)),
-    "square": lambda x: functions.power(x, 2),
-    "reciprocal": lambda x: functions.power(x, -1),
-    "cbrt": lambda x: functions.power(x, Fraction(1, 3)),
-    "expm1": lambda x: arrays.plus(functions.apply("exp", x), number(1), -1),
-    "log1p": lambda x: functions.apply("log", arrays.plus(number(1), x)),
-    "log2": lambda x: arrays.times(number(1 / math.log(2)), functions.apply("log", x)),
-    "log10": lambda x: arrays.times(number(1 / math.log(10)), functions.apply("log", x)),
-    "logaddexp": lambda a, b: arrays.plus(a, functions.apply("softplus", arrays.plus(b, a, -1))),
-    "logaddexp_reduce": _reduced("logsumexp"),
-    "max": _reduced("max"),
-    "min": _reduced("min"),
-    "sum": lambda x, axis, keepdims: arrays.sum_over(x, axis, bool(keepdims)),
-    "mean": lambda x, axis, keepdims: arrays.mean(x, axis, bool(keepdims)),
-    "var": lambda x, axis, keepdims, ddof: arrays.variance(x, axis, bool(keepdims), int(ddof)),
-    "std": lambda x, axis, keepdims, ddof: functions.power(
-        arrays.variance(x, axis, bool(keepdims), int(ddof)), Fraction(1, 2)
-    ),
-    "matmul": arrays.matmul,
-    "dot": arrays.dot,
-    "vdot": lambda a, b: arrays.sum_over(arrays.times(a, b)),
-    "outer": arrays.outer,
-    "inner": lambda a, b: arrays.dot(a, arrays.transpose(b)),
-    "matvec": arrays.matmul,
-    "vecmat": arrays.matmul,
-    "vecdot": lambda a, b: arrays.sum_over(arrays.times(a, b), -1),
-    "tensordot": _tensordot,
-    "einsum": _einsum,
-    "get": _get,
-    "inv": lambda x: matrix("inv", x),
-    "det": lambda x: matrix("det", x),
-    "solve": arrays.solve,
-    "clip": _clip,
-    "slogdet": lambda x: (functions.apply("sign", matrix("det", x)), matrix("logdet", x)),
-    "item": lambda parts, k: parts[k],
-    "vector_norm": _norm,
-    "frobenius": lambda x, axis, keepdims: _norm(x, None, axis if x.rank > 2 else None, keepdims),
-    "matrix_norm": _matrix_norm,
-    "length": lambda x: arrays.norm(x, "fro" if x.rank != 1 else 2),
-    "stack": lambda *a: arrays.stack(a[:-1], a[-1]),
-    "concatenate": lambda *a: arrays.concatenate(a[:-1], a[-1]),
-    "astype": lambda x, dtype: x,
-    "conjugate": lambda x: x,
-    "input": lambda x: x,
-}

@@ -16,15 +16,16 @@ from wengert.core.errors import WengertTypeError, WengertValueError
 from wengert.symbolic import dense
 from wengert.symbolic.code import Code
 from wengert.symbolic.dims import Dim, sized
-from wengert.symbolic.evaluate import sizes_of
+from wengert.symbolic.evaluate import evaluate, sizes_of
 from wengert.symbolic.indexed import legend, letters_for
 from wengert.symbolic.layouts import lay_out
+from wengert.symbolic.named import Named
 from wengert.symbolic.names import shared, worth_a_line, worth_a_word
 from wengert.symbolic.notation import Form
 from wengert.symbolic.notation import size as node_count
 from wengert.symbolic.recover import form_of
 from wengert.symbolic.simplify import expanded, simplified
-from wengert.symbolic.terms import Term, Var, ordered, variables
+from wengert.symbolic.terms import Abstract, Term, Var, ordered, variables
 from wengert.symbolic.writer import Writer
 
 
@@ -168,6 +169,11 @@ class Derivative:
         return f"{head}\n\ndef {name}({', '.join([*self.free, *self._missing()])}):\n{body}\n"
 
     @cached_property
+    def named(self) -> tuple[Named, ...]:
+        """The operations that have no closed form and are known by name."""
+        return tuple(t.program for t in ordered(self.term) if isinstance(t, Abstract) and t.program is not None)
+
+    @cached_property
     def _function(self) -> Callable[..., Any]:
         space: dict[str, Any] = {}
         exec(compile(self.numpy_source(), "<wengert closed form>", "exec"), space)
@@ -186,7 +192,13 @@ class Derivative:
         if len(arrays) < len(self.free):
             arrays = self._completed(arrays)
         self._fit(arrays)
-        found = self._function(**arrays)
+        if self.named:
+            sizes = sizes_of(self.given, {**dict.fromkeys(self.free, 0.0), **arrays})
+            found = np.reshape(
+                evaluate(self._laid.term, arrays, sizes), tuple(sized(d, sizes) for d in self._laid.shape)
+            )[()]
+        else:
+            found = self._function(**arrays)
         return np.asarray(found, dtype=float) if self._laid.shape else found
 
     def _fit(self, arrays: dict[str, Any]) -> None:
@@ -213,6 +225,8 @@ class Derivative:
 
     def of_points(self, values: Mapping[str, Any], sizes: Mapping[str, int]) -> Any:
         """The printed program at checking points, in the axes of the index form."""
+        if self.named:  # there is no printed program
+            return evaluate(self.term, values, sizes)
         arrays = {n: values[n] for n in self.free}
         found = np.asarray(self._function(**arrays, **{n: sizes[n] for n in self._missing()}))
         wanted = tuple(sized(d, sizes) for d in self._laid.shape)

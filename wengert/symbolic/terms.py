@@ -168,16 +168,17 @@ class Reduce(Term):
 
 
 class Abstract(Term):
-    """A function nobody wrote down, known by name: ``u`` of ``args``, and its derivative ∂u/∂(argument).
+    """A function known by name: ``u`` of ``args``, and its derivative ∂u/∂(argument), once for each of ``slots``.
 
-    ``slots`` times.
+    ``program`` is the operation it stands for (``named.Named``), None for a function nobody wrote down.
     """
 
-    __slots__ = ("args", "name", "slots")
+    __slots__ = ("args", "name", "program", "slots")
 
     name: str
     args: tuple[Term, ...]
     slots: tuple[int, ...]
+    program: Any
 
     @property
     def children(self) -> tuple[Term, ...]:

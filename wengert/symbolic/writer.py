@@ -347,7 +347,7 @@ class Writer:
             for k in slots
         )
         order = {1: "", 2: "²", 3: "³"}.get(len(slots), f"^{len(slots)}")
-        return self.fraction((f"∂{order}{self.name(name)}", ATOM), (below, ATOM))[0], ATOM
+        return self.fraction((f"∂{order}{self.name(name)}", ATOM), (below, ATOM))[0], POWER
 
     def _select(self, form: Form) -> Text:
         (count, dim), start, step = form.value
