@@ -1,5 +1,5 @@
 """Smooth gates: the logistic function and softplus, written so that neither overflows nor loses
-digits far out.
+digits far out; and the shift of exponentials that are summed.
 
 Imports the makers. Invariant: derivatives of every order stay within this file's functions, hence
 accurate in both tails.
@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from wengert.ops.kinds import elementwise
+from wengert.ops.kinds import constant, elementwise
 
 
 def _logistic(x: Any) -> Any:
@@ -41,5 +41,13 @@ softplus = elementwise(
 
     >>> float(softplus(1000.0))
     1000.0
+    """,
+)
+shift = constant(
+    "shift",
+    lambda x, gate: x,
+    params={"gate": ""},
+    doc="""What exponentials are shifted by inside a `gate` (softmax, log-sum-exp): the derivative of
+    the whole does not depend on it, so it is kept from being differentiated.
     """,
 )

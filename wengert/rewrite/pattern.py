@@ -173,6 +173,8 @@ def is_number(value: Any, wanted: float) -> bool:
         return False
     if isinstance(value, np.ndarray) and (value.dtype.kind not in "fciu" or value.size == 0):
         return False
+    if isinstance(value, np.ndarray) and value.item(0) != wanted:
+        return False  # before looking at all of a large array
     same = bool(np.all(value == wanted))
     return same and (
         wanted != 0
