@@ -22,7 +22,9 @@ OLDEST = (0, 46)
 """The first llvmlite that serves."""
 
 COLD = 20_000
-"""Instructions above which code is generated without optimisation: the register allocator is worse than linear."""
+"""Lines of text above which code is generated without optimisation: the register allocator is worse than linear."""
+
+_OPTIONS = f"O2 without SLP, code generation 2, or 0 above {COLD} lines"
 
 
 class NativeCodeError(WengertError, RuntimeError):
@@ -89,7 +91,7 @@ class Engine:
     def key(self) -> str:
         """What machine code depends on besides its text."""
         h = self.host
-        return "\n".join((self.version, h.triple, h.cpu, h.features, str(self._near)))
+        return "\n".join((_OPTIONS, self.version, h.triple, h.cpu, h.features, str(self._near)))
 
     def compile(self, text: str, *, optimise: int | None = None) -> bytes:
         """The object code of a module's text; ``optimise`` is the effort of code generation (2, or 0 for large cold

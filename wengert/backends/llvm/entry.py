@@ -89,4 +89,15 @@ def exact(value: Any, slot: Slot) -> np.ndarray[Any, Any]:
     return found if type(found) is np.ndarray and found.dtype is dtype else np.array(found, dtype, order="C")
 
 
-__all__ = ["GUARD", "MISS", "describe_slots", "exact", "make_entry", "python_entry", "run_kernel", "why_no_c_entry"]
+__all__ = [
+    "GUARD",
+    "MISS",
+    "constant_memory",
+    "describe_slots",
+    "exact",
+    "make_entry",
+    "of_kind",
+    "python_entry",
+    "run_kernel",
+    "why_no_c_entry",
+]

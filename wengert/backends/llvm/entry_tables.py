@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from wengert.backends.guards import GUARD, MISS
 from wengert.backends.llvm import entry_text as words
 from wengert.backends.llvm.indexed import Slot
 
@@ -22,23 +23,6 @@ class Descriptor(ctypes.Structure):
     code: Any
     keep: Any
     _fields_ = (("words", ctypes.c_int64 * words.WORDS),)
-
-
-class Miss:
-    """The answer to leaves that a native entry does not take as they are."""
-
-    def __repr__(self) -> str:
-        return "MISS"
-
-
-class GuardAnswer:
-    """The answer when a guard of the program does not hold."""
-
-    def __repr__(self) -> str:
-        return "GUARD"
-
-
-MISS, GUARD = Miss(), GuardAnswer()
 
 
 def of_kind(slots: Sequence[Slot], kind: str) -> list[Slot]:
