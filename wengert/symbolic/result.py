@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -27,6 +27,9 @@ from wengert.symbolic.recover import form_of
 from wengert.symbolic.simplify import expanded, simplified
 from wengert.symbolic.terms import Abstract, Term, Var, ordered, variables
 from wengert.symbolic.writer import Writer
+
+if TYPE_CHECKING:
+    from wengert.symbolic.compressed import CompressedHessian
 
 
 class Derivative:
@@ -200,6 +203,34 @@ class Derivative:
         else:
             found = self._function(**arrays)
         return np.asarray(found, dtype=float) if self._laid.shape else found
+
+    def operator(self, **values: Any) -> CompressedHessian:
+        """The Hessian of a scalar at given values as an operator: ``matvec``, ``solve`` (a Newton step), ``dense``.
+
+        Where deltas make it block diagonal only the blocks are formed.
+
+        >>> import numpy as np
+        >>> import wengert as wg
+        >>> hessian = wg.D("sum((T - U @ V.T)**2)", "U", order=2, T=("m", "n"), U=("m", "k"), V=("n", "k"))
+        >>> U, V, T = np.ones((50, 2)), np.array([[1.0, 0.0], [0.0, 2.0], [1.0, 1.0]]), np.ones((50, 3))
+        >>> newton = hessian.operator(T=T, U=U, V=V)
+        >>> newton.shape, newton.core.shape, newton.pattern
+        ((100, 100), (50, 2, 2), (0,))
+        >>> step = newton.solve(np.ones((50, 2)))
+        >>> np.allclose(newton @ step, 1.0)
+        True
+
+        Raises WengertValueError for a derivative that is no Hessian of a scalar, and as ``evaluate`` does.
+        """
+        from wengert.symbolic.compressed import CompressedHessian
+
+        if self.given.rank or self.order != 2:
+            raise WengertValueError("operator is for the second derivative (order=2) of a scalar")
+        arrays = {n: _array(n, v) for n, v in {**self.bound, **values}.items()}
+        if len(arrays) < len(self.free):
+            arrays = self._completed(arrays)
+        self._fit(arrays)
+        return CompressedHessian(self.term, self.variable, arrays, sizes_of(self.given, arrays))
 
     def _fit(self, arrays: dict[str, Any]) -> None:
         """Raise WengertValueError unless all shapes are those declared; shapes seen before are not looked at again."""
