@@ -324,18 +324,18 @@ class Builder:
         axes = [a.find() for a in value.axes]
         if not any(a in axes for a in source):
             return value
-        if len(source) == 1:
-            step, terms = 1, []
-            for a in reversed(target):
-                terms.append((a, step))
-                step *= a.extent
-            return self.substitute(value, {source[0]: Affine(tuple(reversed(terms)))})
         if (
             isinstance(value, Reshaped)
             and tuple(a.find() for a in value.target) == source
             and [a.extent for a in value.source] == [a.extent for a in target]
         ):
             return self.substitute(value.arg, {s: Affine(((t, 1),)) for s, t in zip(value.source, target, strict=True)})
+        if len(source) == 1:
+            step, terms = 1, []
+            for a in reversed(target):
+                terms.append((a, step))
+                step *= a.extent
+            return self.substitute(value, {source[0]: Affine(tuple(reversed(terms)))})
         made = (*(a for a in axes if a not in source), *target)
         self.keep_apart((*made, *source))
         return Reshaped(made, value.dtype, value, source, target, where=self.where)

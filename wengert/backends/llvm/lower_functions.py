@@ -41,7 +41,7 @@ def _float(node: Node) -> np.dtype[Any]:
     return dtype
 
 
-@_made("positive", "conjugate", "stop_gradient")
+@_made("positive", "conjugate", "stop_gradient", "shift")
 def _itself(b: Builder, node: Node, operands: Sequence[Laid], values: list[Value]) -> Value:
     return b.cast(values[0], node.type.dtype)
 
@@ -93,23 +93,7 @@ def _relu(b: Builder, node: Node, operands: Sequence[Laid], values: list[Value])
     return computed(b, "maximum", dtype, [values[0], b.number(0.0, dtype)])
 
 
-@_made("softplus")
-def _softplus(b: Builder, node: Node, operands: Sequence[Laid], values: list[Value]) -> Value:
-    dtype = _float(node)
-    return computed(b, "logaddexp", dtype, [values[0], b.number(0.0, dtype)])
-
-
-@_made("sigmoid")
-def _sigmoid(b: Builder, node: Node, operands: Sequence[Laid], values: list[Value]) -> Value:
-    dtype = _float(node)
-    x = b.cast(values[0], dtype)
-    right = b.map("greater_equal", BOOL, x, b.number(0.0, dtype))
-    small = b.map("exp", dtype, b.map("select", dtype, right, b.map("negative", dtype, x), x))
-    one = b.number(1.0, dtype)
-    return b.map("divide", dtype, b.map("select", dtype, right, one, small), b.map("add", dtype, one, small))
-
-
-@_made("deg2rad", "rad2deg", "heaviside", "fraction", "ulp", "angle_of_real")
+@_made("sigmoid", "softplus", "deg2rad", "rad2deg", "heaviside", "fraction", "ulp", "angle_of_real")
 def _named(b: Builder, node: Node, operands: Sequence[Laid], values: list[Value]) -> Value:
     return computed(b, node.op.name, _float(node), values)
 

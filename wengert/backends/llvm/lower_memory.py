@@ -161,8 +161,13 @@ def _scatter(b: Builder, found: Places, part: Laid, *, add: bool) -> Laid:
         if isinstance(a, Axis) and isinstance(c, Axis)
     }
     order = tuple(d for d in fresh if isinstance(d, Axis))
-    b.keep_apart(order)
     (_, part), _ = b.align((Laid(b.number(0, old.dtype), fresh), part), (range(len(fresh)), range(len(part.dims))))
+    source = b.cast(part.value, old.dtype)
+    if not old.axes:
+        # An array of one element, written to as often as the region is long: the last stays, or all are added.
+        if add:
+            return b.laid(b.map("add", old.dtype, old.value, b.total(source, order)), old.dims)
+        return b.laid(b.substitute(source, {a: Affine((), a.extent - 1) for a in order}), old.dims)
     place: list[Affine | Value] = []
     for axis, where in zip(old.dims, found.place, strict=True):
         if not isinstance(axis, Axis):
@@ -173,15 +178,12 @@ def _scatter(b: Builder, found: Places, part: Laid, *, add: bool) -> Laid:
             )
         else:
             place.append(b.substitute(where, renamed))
-    source = b.cast(part.value, old.dtype)
     if {a.find() for a in order} & set(old.axes):
         old = b.fresh(old)
     axes = old.axes
     base = None if _is_zero(old.value) else old.value
     b.keep_apart((*axes, *order))
     made = Scatter(axes, old.dtype, base, source, order, tuple(place), "add" if add else "set", where=b.where)
-    if not axes:
-        raise Refused("a write to an array of one element at a computed place")
     return b.laid(made, old.dims)
 
 
