@@ -91,14 +91,19 @@ def module_text(steps, arg_dtypes, out_dtype, width, fma=None, contract=False):
     return name, text, words
 
 
+def optimised(text):
+    """The module after LLVM's passes."""
+    module = llvm.parse_assembly(text)
+    module.verify()
+    passes = llvm.create_pass_builder(host()["machine"], llvm.create_pipeline_tuning_options(speed_level=2))
+    passes.getModulePassManager().run(module, passes)
+    return module
+
+
 def compiled(steps, arg_dtypes, out_dtype, width, **options):
     """A function of arrays that runs the loop; sizes are multiples of the width."""
     name, text, _ = module_text(steps, arg_dtypes, out_dtype, width, **options)
-    state = host()
-    module = llvm.parse_assembly(text)
-    module.verify()
-    passes = llvm.create_pass_builder(state["machine"], llvm.create_pipeline_tuning_options(speed_level=2))
-    passes.getModulePassManager().run(module, passes)
+    state, module = host(), optimised(text)
     library = (
         llvm.JITLibraryBuilder().add_ir(str(module)).export_symbol(name).add_current_process().link(state["jit"], name)
     )

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from wengert.backends.llvm import scalar_rules, vector_math
-from wengert.backends.llvm.vector_text import KINDS, Body, Value, kind_of, splat, vector
+from wengert.backends.llvm.vector_text import FLOATING, KINDS, Body, Value, kind_of, splat, vector
 
 
 def supports(function: str, arg_dtypes: Sequence[Any], dtype: Any, literals: Sequence[Any] | None = None) -> bool:
@@ -29,11 +29,21 @@ def supports(function: str, arg_dtypes: Sequence[Any], dtype: Any, literals: Seq
     if any(d.name not in KINDS for d in dtypes):
         return False
     *args, result = (KINDS[d.name] for d in dtypes)
-    if function in vector_math.FUNCTIONS:
-        known = vector_math.FUNCTIONS[function]
-        if len(args) == known.arity and set(args) == {result} and result in ("double", "float"):
-            return True
+    name, chosen = _resolved(function, literals, len(args))
+    known = vector_math.FUNCTIONS.get(name)
+    if known is not None and result in FLOATING and [args[k] for k in chosen] == [result] * known.arity:
+        return True
     return scalar_rules.supports(function, args, result, literals)
+
+
+def _resolved(function: str, literals: Sequence[Any] | None, count: int) -> tuple[str, range]:
+    # The function of the table for an operation with an order among its operands, and which operands remain.
+    order = None if not literals else literals[-1] if function == "power_log" else literals[0]
+    if function == "sinc" and count == 2:
+        return ("sinc" if order == 0 else "", range(1, 2))
+    if function == "power_log" and order is not None:
+        return f"power_log_{int(order)}", range(2)
+    return function, range(count)
 
 
 class Vocabulary:
@@ -78,16 +88,12 @@ class Vocabulary:
             )
         b = Body(width, self.fresh, fma=self.fma, contract=self.contract)
         values = [Value(b, kind_of(d), text) for text, d in zip(args, arg_dtypes, strict=True)]
-        result = self._apply(b, function, values, kind_of(dtype), literals)
-        return b.lines, result.text
-
-    def _apply(self, b: Body, function: str, values: list[Value], kind: str, literals: Sequence[Any] | None) -> Value:
-        short = scalar_rules.apply(b, function, values, kind, literals)
-        if short is None:
-            short = self._call(b, function, values, kind)
+        result = scalar_rules.apply(b, function, values, kind_of(dtype), literals)
+        if result is None:
+            name, chosen = _resolved(function, literals, len(values))
+            result = self._call(b, name, [values[k] for k in chosen], kind_of(dtype))
         self._external |= b.external
-        self._definitions |= b.internal
-        return short
+        return b.lines, result.text
 
     def _call(self, b: Body, function: str, values: list[Value], kind: str) -> Value:
         known = vector_math.definition(function, kind, b.width, self.fma)

@@ -172,6 +172,34 @@ def _comparison(floating: str, integer: str) -> Simple:
     return Simple(2, EVERY, _compared(floating, integer), boolean=True)
 
 
+def _ldexp(b: Body, x: Value, n: Value) -> Value:
+    # Through m in [1, 2) and one exponent, so that the last product alone rounds.
+    bits, bias = (52, 1023) if x.kind == "double" else (23, 127)
+    integer = "i64" if x.kind == "double" else "i32"
+    n = (n > 5000).where(5000, (n < -5000).where(b.constant(n.kind, -5000), n)).to(integer)
+    small = abs(x) < 2.0 ** (1 - bias)
+    image = small.where(x * 2.0 ** (bits + 2), x).bits()
+    field = image.logical_shift(bits) & (2 * bias + 1)
+    m = (image ^ (field << bits)) | (bias << bits)
+    total = n + field - small.where(b.constant(integer, bias + bits + 2), bias)
+    bound = bias + bits + 8
+    total = (total > bound).where(bound, (total < -bound).where(b.constant(integer, -bound), total))
+    half = total >> 1
+    first = ((half + bias) << bits).as_float()
+    second = ((total - half + bias) << bits).as_float()
+    value = m.as_float() * first * second
+    return (x.equal(0.0) | ~(abs(x) < math.inf)).where(x, value)
+
+
+def _exponent(b: Body, x: Value) -> Value:
+    bits, bias = (52, 1023) if x.kind == "double" else (23, 127)
+    integer = "i64" if x.kind == "double" else "i32"
+    small = abs(x) < 2.0 ** (1 - bias)
+    field = small.where(x * 2.0 ** (bits + 2), x).bits().logical_shift(bits) & (2 * bias + 1)
+    found = field - small.where(b.constant(integer, bias + bits + 1), bias - 1)
+    return ((abs(x) > 0.0) & (abs(x) < math.inf)).where(found, 0).to("i32")
+
+
 _PLAIN = (*INTEGER, "i1")
 SIMPLE: dict[str, Simple] = {
     "add": Simple(2, EVERY, lambda b, x, y: x | y if x.kind == "i1" else x + y),
@@ -263,8 +291,8 @@ def _short_power(b: Body, x: Value, exponent: float) -> Value | None:
             inverse = 1.0 / x
             return inverse * inverse
         case 0.5:
-            # Of -0 and -inf a power is 0 and inf, a root is not.
-            return x.equal(-math.inf).where(math.inf, b.intrinsic("sqrt", x + 0.0))
+            # As NumPy has it for arrays; C's pow of -0 and -inf gives 0 and inf.
+            return b.intrinsic("sqrt", x)
     return None
 
 
@@ -275,7 +303,11 @@ def supports(function: str, args: Sequence[str], result: str, literals: Sequence
     if function == "select":
         return len(args) == 3 and args[0] == "i1" and args[1] == args[2] == result
     if function == "power" and len(args) == 2 and set(args) == {result} and result in INTEGER:
-        return literals is not None and literals[1] is not None and 0 <= literals[1] <= 64
+        return bool(literals) and literals[1] is not None and 0 <= literals[1] <= 64
+    if function == "ldexp":
+        return len(args) == 2 and args[0] == result and result in FLOATING and args[1] in INTEGER
+    if function == "exponent":
+        return len(args) == 1 and args[0] in FLOATING and result == "i32"
     known = SIMPLE.get(function)
     if known is None or len(args) != known.arity or len(set(args)) != 1 or args[0] not in known.kinds:
         return False
@@ -288,7 +320,11 @@ def apply(b: Body, function: str, args: Sequence[Value], kind: str, literals: Se
         return args[0].to(kind)
     if function == "select":
         return args[0].where(args[1], args[2])
-    if function == "power" and literals is not None and literals[1] is not None:
+    if function == "ldexp":
+        return _ldexp(b, *args)
+    if function == "exponent":
+        return _exponent(b, *args)
+    if function == "power" and bool(literals) and literals[1] is not None:
         if kind in INTEGER:
             return _whole_power(b, args[0], int(literals[1]))
         return _short_power(b, args[0], float(literals[1]))

@@ -12,7 +12,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from wengert.backends.llvm import vector_math_arcs as arcs
+from wengert.backends.llvm import vector_math_errors as errors
 from wengert.backends.llvm import vector_math_exponential as exponential
+from wengert.backends.llvm import vector_math_hyperbolic as hyperbolic
 from wengert.backends.llvm import vector_math_power as powers
 from wengert.backends.llvm import vector_math_trigonometric as trigonometric
 from wengert.backends.llvm.vector_text import MANGLED, Body, Value, vector
@@ -44,8 +47,38 @@ FUNCTIONS: dict[str, Function] = {
     "sin": Function(1, trigonometric.sin, True, "sin"),
     "cos": Function(1, trigonometric.cos, True, "cos"),
     "power": Function(2, powers.power, False, "pow"),
+    "float_power": Function(2, powers.power, False, "pow"),
+    "log2": Function(1, powers.log2, False, "log2"),
+    "log10": Function(1, powers.log10, False, "log10"),
+    "cbrt": Function(1, powers.cbrt, False, "cbrt"),
+    "hypot": Function(2, powers.hypot, False, "hypot"),
+    "sinh": Function(1, hyperbolic.sinh, True, "sinh"),
+    "cosh": Function(1, hyperbolic.cosh, True, "cosh"),
+    "arcsinh": Function(1, hyperbolic.arcsinh, False, "asinh"),
+    "arccosh": Function(1, hyperbolic.arccosh, False, "acosh"),
+    "arctanh": Function(1, hyperbolic.arctanh, False, "atanh"),
+    "logaddexp": Function(2, hyperbolic.logaddexp, True),
+    "logaddexp2": Function(2, hyperbolic.logaddexp2, True),
+    "log_sigmoid": Function(1, hyperbolic.log_sigmoid, True),
+    "tan": Function(1, trigonometric.tan, False, "tan"),
+    "sinc": Function(1, trigonometric.sinc, False),
+    "arcsin": Function(1, arcs.arcsin, False, "asin"),
+    "arccos": Function(1, arcs.arccos, False, "acos"),
+    "arctan": Function(1, arcs.arctan, False, "atan"),
+    "arctan2": Function(2, arcs.arctan2, False, "atan2"),
+    "erf": Function(1, errors.erf, False, "erf"),
+    "erfc": Function(1, errors.erfc, False, "erfc"),
 }
 """The functions by NumPy's or wengert's name."""
+MOST_LOGARITHMS = 4
+"""``power_log`` x^y (ln x)^n has a native form for n up to this."""
+
+
+def _power_log(n: int) -> Function:
+    return Function(2, lambda b, x, y: powers.power_log(b, x, y, n))
+
+
+FUNCTIONS |= {f"power_log_{n}": _power_log(n) for n in range(MOST_LOGARITHMS + 1)}
 
 
 @dataclass(frozen=True, slots=True)

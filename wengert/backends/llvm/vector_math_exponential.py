@@ -127,13 +127,15 @@ def exp_words(b: Body, x: Value) -> tuple[Value, Value]:
     return scaled(b, high, n), scaled(b, low + error, n)
 
 
-def exp_of_sum(b: Body, high: Value, low: Value) -> Value:
-    """e^(high + low), high being the rounded sum."""
+def exp_of_sum(b: Body, high: Value, low: Value) -> tuple[Value, Value]:
+    """e^(high + low), high being the rounded sum, and its rounding error."""
     f = format_of(high)
     n, r, error = reduced(b, b.most(b.least(high, f.exp_high), f.exp_low))
     r, error = b.exact_sum(r, error + low)
     tail = b.fma(r * r, b.horner(r, f.exp), error)
-    return scaled(b, (r + tail) + 1.0, n)
+    first, rest = b.total(b.constant(high.kind, 1.0), r)
+    value, last = b.total(first, rest + tail)
+    return scaled(b, value, n), scaled(b, last, n)
 
 
 def exp2(b: Body, x: Value) -> Value:
@@ -148,13 +150,14 @@ def exp2(b: Body, x: Value) -> Value:
 
 
 def expm1_words(b: Body, x: Value) -> tuple[Value, Value, Value]:
-    """Two words whose sum is ``(e^x - 1)/t``, and t: 1, or 2 where 2^n alone would overflow. For x >= -40."""
+    """Two words whose sum is ``(e^x - 1)/t``, and t: 1, or more where 2^n alone would overflow. For x >= -40."""
     f = format_of(x)
     n, r, error = reduced(b, x)
-    t = b.constant(x.kind, 1.0)
-    top = n > f.bias
-    n = top.where(f.bias, n)
-    t = top.where(2.0, t)
+    # Beyond the exponents of normal numbers the rest of the scale stays apart.
+    top = b.constant(n.kind, f.bias)
+    capped = (n > f.bias).where(top, n)
+    t = power_of_two(b, n - capped)
+    n = capped
     s = power_of_two(b, n)
     less_one = s - 1.0
     high = b.fma(s, r, less_one)

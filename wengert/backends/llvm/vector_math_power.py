@@ -54,7 +54,7 @@ def power(b: Body, x: Value, y: Value) -> Value:
     p_low = b.fma(low, bounded, p_low)
     p, p_low = b.total(p, p_low)
     far = abs(p) > 1000.0
-    value = exponential.exp_of_sum(b, p, far.where(0.0, p_low))
+    value, _ = exponential.exp_of_sum(b, p, far.where(0.0, p_low))
     # Poles and zeros of |x|: 0 and infinity, and y infinite.
     y_up = y > 0.0
     zero, endless = size.equal(0.0), size.equal(math.inf)
@@ -74,3 +74,99 @@ def power(b: Body, x: Value, y: Value) -> Value:
     limit = size.equal(1.0).where(1.0, (grows > 0.0).where(b.constant(x.kind, math.inf), 0.0))
     value = (ay.equal(math.inf) & size.equal(size)).where(limit, value)
     return (y.equal(0.0) | x.equal(1.0)).where(1.0, value)
+
+
+CUBE_ROOT = (0.4233082679532364, 1.0479258673986243, -0.8201431553040893, 0.49552071826519795, -0.17217606656956408,
+             0.02556364952178943)  # fmt: skip
+"""The cube root on [sqrt(1/2), sqrt(2)] to 19 bits."""
+
+
+def cbrt(b: Body, x: Value) -> Value:
+    """The cube root: a polynomial, one step of Halley's, and a correction by what its cube is off."""
+    k, f = exponential._positive_parts(b, abs(x))
+    third = b.intrinsic("rint", k * (1.0 / 3.0))
+    r = k - third * 3.0
+    up, down = r > 0.5, r < -0.5
+    m = f + 1.0
+    y = b.horner(m, CUBE_ROOT) * up.where(2.0 ** (1 / 3), down.where(b.constant("double", 0.5 ** (1 / 3)), 1.0))
+    m = m * up.where(2.0, down.where(b.constant("double", 0.5), 1.0))
+    cube = y * y * y
+    y = y * ((cube + m * 2.0) / (cube * 2.0 + m))
+    square, error = b.product(y, y)
+    off = b.fma(square, y, -m) + error * y
+    y = y - off / (square * 3.0)
+    scale = power_of_whole(b, third)
+    y = y * scale
+    return b.copysign((x.equal(0.0) | ~(abs(x) < math.inf)).where(x, y), x)
+
+
+def power_of_whole(b: Body, n: Value) -> Value:
+    """2^n for a whole double n that is an exponent of normal numbers."""
+    form = exponential.DOUBLE
+    return (((n + form.magic).bits() - (form.magic_bits - form.bias)) << form.mantissa).as_float()
+
+
+def hypot(b: Body, x: Value, y: Value) -> Value:
+    """sqrt(x^2 + y^2), scaled, and corrected by what its square is off."""
+    a, c = abs(x), abs(y)
+    more = c > a
+    high, low = more.where(c, a), more.where(a, c)
+    big, small = high > 2.0**500, high < 2.0**-400
+    scale = big.where(2.0**-600, small.where(b.constant("double", 2.0**600), 1.0))
+    back = big.where(2.0**600, small.where(b.constant("double", 2.0**-600), 1.0))
+    high, low = high * scale, low * scale
+    p, p_low = b.product(high, high)
+    q, q_low = b.product(low, low)
+    s, s_low = b.total(p, q)
+    root = b.intrinsic("sqrt", s)
+    off = b.fma(-root, root, s) + (s_low + (p_low + q_low))
+    value = (root + root.equal(0.0).where(0.0, off / (root * 2.0))) * back
+    value = (x.is_nan() | y.is_nan()).where(x + y, value)
+    return (a.equal(math.inf) | c.equal(math.inf)).where(math.inf, value)
+
+
+LOG10_2 = float.fromhex("0x1.34413509f79ffp-2"), float.fromhex("-0x1.9dc1da994fd21p-59")
+LOG10_E = float.fromhex("0x1.bcb7b1526e50ep-2"), float.fromhex("0x1.95355baaafad3p-57")
+LOG2_E = float.fromhex("0x1.71547652b82fep+0"), float.fromhex("0x1.777d0ffda0d24p-56")
+
+
+def _short_log_words(b: Body, f: Value) -> tuple[Value, Value]:
+    # ln(1 + f) in two words with some 56 bits: f - f^2/2 in two words, and the rest.
+    s = f / (f + 2.0)
+    z = s * s
+    h, h_low = b.product(f * 0.5, f)
+    high, low = b.total(f, -h)
+    low = low - h_low + s * b.fma(z, b.horner(z, exponential.DOUBLE.log), h)
+    return b.total(high, low)
+
+
+def _times(b: Body, high: Value, low: Value, factor: tuple[float, float]) -> tuple[Value, Value]:
+    p, p_low = b.product(high, factor[0])
+    return p, b.fma(high, factor[1], b.fma(low, factor[0], p_low))
+
+
+def log2(b: Body, x: Value) -> Value:
+    """log2 x; exact for powers of two."""
+    k, f = exponential._positive_parts(b, x)
+    p, p_low = _times(b, *_short_log_words(b, f), LOG2_E)
+    high, low = b.total(k, p)
+    return exponential.log_special(b, x, x, high + (low + p_low))
+
+
+def log10(b: Body, x: Value) -> Value:
+    """log10 x."""
+    k, f = exponential._positive_parts(b, x)
+    p, p_low = _times(b, *_short_log_words(b, f), LOG10_E)
+    whole, whole_low = b.product(k, LOG10_2[0])
+    high, low = b.total(whole, p)
+    return exponential.log_special(b, x, x, high + (low + (p_low + b.fma(k, LOG10_2[1], whole_low))))
+
+
+def power_log(b: Body, x: Value, y: Value, n: int) -> Value:
+    """x^y (ln x)^n, its limit 0 at x = 0 < y."""
+    value, factor = power(b, x, y), exponential.log(b, x)
+    powers = factor
+    for _ in range(n - 1):
+        powers = powers * factor
+    value = value * powers if n else value
+    return (x.equal(0.0) & (y > 0.0)).where(0.0, value)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 
+from wengert.backends.llvm.vector_math_exponential import quotient
 from wengert.backends.llvm.vector_text import Body, Value, vector
 
 REACH = 2.0**31
@@ -123,3 +124,30 @@ def cos(b: Body, x: Value) -> Value:
     size = abs(x)
     q, r, low = reduced(b, size)
     return redo(b, "cos", size > REACH, x, _chosen(b, q + 1, None, r, low))
+
+
+def tan(b: Body, x: Value) -> Value:
+    """tan x: the quotient of sine and cosine, both in two words."""
+    size = abs(x)
+    q, r, low = reduced(b, size)
+    z = r * r
+    half = z * 0.5
+    sine, sine_low = b.total(r, b.fma(z * r, b.horner(z, SIN["double"]), b.fma(-half, low, low)))
+    head = 1.0 - half
+    rest = b.fma(z * z, b.horner(z, COS["double"]), b.fma(-r, low, ((1.0 - head) - half) - b.fma(r, r, -z) * 0.5))
+    cosine, cosine_low = b.total(head, rest)
+    # Odd quadrants turn by pi/2: -cos/sin.
+    odd = (q & 1).differs(0)
+    high, rest = quotient(
+        b, odd.where(-cosine, sine), odd.where(-cosine_low, sine_low),
+        odd.where(sine, cosine), odd.where(sine_low, cosine_low),
+    )  # fmt: skip
+    fast = high + rest
+    fast = (fast.bits() ^ (x.bits() & (-1 << 63))).as_float()
+    return redo(b, "tan", size > REACH, x, fast)
+
+
+def sinc(b: Body, x: Value) -> Value:
+    """sin(pi x)/(pi x), the product rounded as NumPy rounds it."""
+    y = (x.equal(0.0).where(1e-20, x)) * math.pi
+    return sin(b, y) / y
