@@ -19,15 +19,19 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 import wengert
 from benchmarks import measure
 from benchmarks.gradients import disagreement
 
 BACKENDS = ("auto", "native", "numpy")
+"""Ours to time; the first is the one that is compared. `uncompiled` stands for no compilation."""
 DERIVATIVE_OVER_FUNCTION = 3.0
 AUTO_OVER_BETTER = 1.15
 FIRST_OVER_JAX = 1 / 3
 SCREENING = 3
+LARGER = 1.0 + 2.0**-10
 
 
 @dataclass
@@ -74,6 +78,7 @@ class Row:
     first: dict[str, float] = field(default_factory=dict)
     peak: dict[str, float] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)
+    runs: dict[str, str] = field(default_factory=dict)
     formulations: dict[str, float] = field(default_factory=dict)
     difference: float = 0.0
 
@@ -83,9 +88,10 @@ def ours(function: Callable[..., Any], backend: str) -> Callable[..., Any]:
     return function if backend == "uncompiled" else wengert.compile(function, backend=backend)
 
 
-def backends() -> tuple[str, ...]:
-    """The backends that this wengert has."""
-    return BACKENDS if hasattr(wengert, "compile") else ("uncompiled",)
+def runs(compiled: Any) -> str:
+    """What `explain` says about who executes the first path."""
+    text = compiled.explain() if hasattr(compiled, "explain") else ""
+    return next((line.split(":", 1)[1].strip() for line in text.splitlines() if line.strip().startswith("runs:")), "")
 
 
 def peak_resident(call: Callable[[], object]) -> float | None:
@@ -127,13 +133,15 @@ def measured(work: Workload, quick: bool) -> Row:
     calls: dict[str, Callable[[], Any]] = {}
     answer = None
     given = work.arguments if work.objective_arguments is None else work.objective_arguments
-    for backend in backends():
+    for backend in BACKENDS:
         make = partial(_bound, work.derivative, backend, work.arguments)
         row.first[backend], calls[backend], result = first_call(make)
         answer = result if answer is None else answer
-        _agree(row, work, f"wengert ({backend})", result, answer)
-    main = backends()[0]
-    row.first["function"], calls["function"], _ = first_call(partial(_bound, work.objective, main, given))
+        _equal(row, work, f"wengert ({backend})", answer, result)
+    main = BACKENDS[0]
+    row.first["function"], calls["function"], value = first_call(partial(_bound, work.objective, main, given))
+    _equal(row, work, "the compiled function", value, work.objective(*given))
+    _elsewhere(row, work, calls, given)
     for call in calls.values():
         call()
     row.peak["wengert"] = measure.peak_bytes(calls[main])
@@ -145,14 +153,36 @@ def measured(work: Workload, quick: bool) -> Row:
         if best is not None:
             calls[kind] = best
     found = dict(zip(calls, measure.samples(list(calls.values()), rounds, sample), strict=True))
+    row.runs = {name: runs(calls[name].func) for name in BACKENDS}  # type: ignore[attr-defined]
     row.seconds = {name: statistics.median(times) for name, times in found.items()}
     for name, times in found.items():
         row.ratios[name] = statistics.median(a / b for a, b in zip(times, found[main], strict=True))
-    if "native" in found:
+    if {"auto", "native", "numpy"} <= found.keys():
         row.ratios["auto over better"] = statistics.median(
             a / min(b, c) for a, b, c in zip(found["auto"], found["native"], found["numpy"], strict=True)
         )
     return row
+
+
+def _elsewhere(row: Row, work: Workload, calls: dict[str, Callable[[], Any]], given: tuple[Any, ...]) -> None:
+    """Hold what is compiled against what is not at other arguments: a constant might hide in a plan."""
+    arguments, other = moved(work.arguments), moved(given)
+    expected, value = work.derivative(*arguments), work.objective(*other)
+    for name, call in calls.items():
+        function = call.func  # type: ignore[attr-defined]
+        found = function(*other) if name == "function" else function(*arguments)
+        _equal(row, work, f"{name}, at other arguments", found, value if name == "function" else expected)
+
+
+def moved(tree: Any) -> Any:
+    """The same containers with every floating point leaf a little larger."""
+    if isinstance(tree, (tuple, list)):
+        return type(tree)(moved(branch) for branch in tree)
+    if isinstance(tree, float):
+        return tree * LARGER
+    if isinstance(tree, np.ndarray) and tree.dtype.kind == "f":
+        return tree * tree.dtype.type(LARGER)
+    return tree
 
 
 def _bound(function: Callable[..., Any], backend: str, arguments: tuple[Any, ...]) -> Callable[[], Any]:
@@ -167,7 +197,7 @@ def _fastest(row: Row, work: Workload, kind: str, answer: Any, sample: float) ->
             continue
         first, call, result = first_call(peer.prepare)
         if peer.read is not None:
-            _agree(row, work, f"{kind}, {peer.name}", peer.read(result), answer)
+            _equal(row, work, f"{kind}, {peer.name}", answer, peer.read(result))
         del result
         call()
         repeats = measure.repeats_for(call, sample / 2)
@@ -183,8 +213,8 @@ def _fastest(row: Row, work: Workload, kind: str, answer: Any, sample: float) ->
     return best
 
 
-def _agree(row: Row, work: Workload, who: str, theirs: Any, answer: Any) -> None:
-    difference = disagreement(answer, theirs)
+def _equal(row: Row, work: Workload, who: str, ours: Any, theirs: Any) -> None:
+    difference = disagreement(ours, theirs)
     row.difference = max(row.difference, difference)
     if not difference <= work.agreement:
         raise SystemExit(
@@ -221,9 +251,9 @@ def cells(row: Row) -> list[str]:
     def ratio(name: str) -> str:
         return f"{row.ratios[name]:.2f}" if name in row.ratios else "-"
 
-    main = backends()[0]
+    main = BACKENDS[0]
     others = ", ".join(
-        f"{name}: {seconds(name)} ({ratio(name)})" for name in row.seconds if name not in (*SHOWN, *backends())
+        f"{name}: {seconds(name)} ({ratio(name)})" for name in row.seconds if name not in (*SHOWN, *BACKENDS)
     )
     first = f"{1e3 * row.first[main]:.0f}" + (f" ({1e3 * row.first['JAX']:.0f})" if "JAX" in row.first else "")
     peak = f"{row.peak['wengert'] / 1e6:.2f}" + (f" ({row.peak['JAX'] / 1e6:.2f})" if "JAX" in row.peak else "")
@@ -276,13 +306,7 @@ def table_of(title: str, works: list[Callable[[], Workload]], quick: bool, notes
     table = measure.Table(title, COLUMNS, notes=notes)
     empty = tempfile.TemporaryDirectory(prefix="wengert-benchmarks-")
     os.environ["WENGERT_CACHE_DIR"] = empty.name
-    compiled = "native" in backends()
-    if compiled:
-        _backends_warm()
-    else:
-        table.notes.append(
-            "This wengert has no `compile`: its figures are those of uncompiled functions, without goals."
-        )
+    _backends_warm()
     firsts: list[float] = []
     rows: list[Row] = []
     for make in works:
@@ -292,11 +316,10 @@ def table_of(title: str, works: list[Callable[[], Workload]], quick: bool, notes
         table.data.append(vars(row))
         table.rows.append(cells(row))
         print("  " + "  ".join(table.rows[-1]), flush=True)
-        if compiled:
-            table.limits += limits(work, row)
-            if "JAX" in row.first:
-                firsts.append(row.first["auto"] / row.first["JAX"])
-    table.notes += ["\n".join(_formulations(row) for row in rows), READING]
+        table.limits += limits(work, row)
+        if "JAX" in row.first:
+            firsts.append(row.first["auto"] / row.first["JAX"])
+    table.notes += ["\n".join(_details(row) for row in rows), READING]
     if firsts:
         mean = math.exp(statistics.mean(math.log(value) for value in firsts))
         table.limits.append(measure.Limit("first call over JAX's, geometric mean", mean, FIRST_OVER_JAX))
@@ -311,10 +334,10 @@ READING = (
 )
 
 
-def _formulations(row: Row) -> str:
-    """One line with the time of every formulation of every peer."""
+def _details(row: Row) -> str:
+    """One line with the time of every formulation of every peer, and who executes ours."""
     each = "; ".join(f"{name} {measure.microseconds(seconds)}" for name, seconds in row.formulations.items())
-    return f"- {row.title}, us: {each}."
+    return f"- {row.title}, us: {each}. Native: {row.runs['native'] or '-'}; auto: {row.runs['auto'] or '-'}."
 
 
 def _backends_warm() -> None:

@@ -167,14 +167,14 @@ def work(answer, peers):
 
 
 def test_no_time_is_reported_for_a_wrong_answer(monkeypatch):
-    monkeypatch.setattr(native_table, "backends", lambda: ("uncompiled",))
+    monkeypatch.setattr(native_table, "BACKENDS", ("uncompiled",))
     wrong = native_table.Peer("C", "wrong", lambda: lambda: np.array([1.0, 2.1]))
     with pytest.raises(SystemExit, match=r"a program: wengert and C, wrong differ by 0.04"):
         native_table.measured(work(np.array([1.0, 2.0]), [wrong]), quick=True)
 
 
 def test_the_fastest_formulation_counts(monkeypatch):
-    monkeypatch.setattr(native_table, "backends", lambda: ("uncompiled",))
+    monkeypatch.setattr(native_table, "BACKENDS", ("uncompiled",))
     values = np.ones(3)
     peers = [
         native_table.Peer("JAX", "slow", lambda: lambda: np.sort(np.ones(200000))[:3]),
