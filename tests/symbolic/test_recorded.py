@@ -120,3 +120,19 @@ def test_arguments_and_shapes_must_agree():
         wg.closed_form(lambda x, y: x @ y, "x", shapes={"x": "n"})
     with pytest.raises(wg.WengertError, match="unknown z"):
         wg.closed_form(lambda x: x @ x, "x", shapes={"x": "n", "z": "n"})
+
+
+def test_ten_named_dimensions_are_told_apart():
+    def chain(A, B, C, D, x, y):
+        return np.sum(A @ B @ C @ D) * np.mean(x) + np.sum(y)
+
+    shapes = {"A": ("a", "b"), "B": ("b", "c"), "C": ("c", "d"), "D": ("d", "e"), "x": ("f", "g"), "y": ("h", "i", "j")}
+    rng = np.random.default_rng(0)
+    sizes = dict(zip("abcdefghij", (2, 3, 4, 5, 2, 3, 4, 2, 3, 2), strict=True))
+    values = {n: rng.normal(size=tuple(sizes[d] for d in s)) for n, s in shapes.items()}
+    by_b = wg.closed_form(chain, "B", shapes=shapes).evaluate(**values)
+    left, right = values["A"].sum(axis=0), (values["C"] @ values["D"]).sum(axis=1)
+    np.testing.assert_allclose(by_b, np.outer(left, right) * values["x"].mean(), rtol=1e-12)
+    by_x = wg.closed_form(chain, "x", shapes=shapes).evaluate(**values)
+    total = (values["A"] @ values["B"] @ values["C"] @ values["D"]).sum()
+    np.testing.assert_allclose(by_x, np.full((3, 4), total / 12), rtol=1e-12)

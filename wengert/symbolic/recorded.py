@@ -25,7 +25,11 @@ from wengert.symbolic.named import Named, named_term
 from wengert.symbolic.recorded_rules import RULES
 from wengert.symbolic.terms import Term, Var
 
-SIZES = ((5, 7, 11, 13, 17, 19), (8, 9, 13, 11, 23, 29), (6, 11, 7, 19, 13, 31))
+SIZES = (
+    (5, 7, 11, 13, 17, 19, 10, 9, 14, 12),
+    (8, 9, 13, 11, 23, 29, 12, 5, 10, 15),
+    (6, 11, 7, 19, 13, 31, 17, 14, 9, 5),
+)
 """Sizes of the first, second, ... name in each recording: pairwise different, and no small constants of programs."""
 
 
