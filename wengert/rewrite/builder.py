@@ -23,8 +23,22 @@ from wengert.rewrite.clean import step_key, without_dead
 from wengert.rewrite.pattern import Call, Number, Pattern, Rule, Variable, build, kind_of, kinds_of, match
 
 Local = Callable[["Builder", Node], Operand | None]
-Table = Mapping[str, Sequence[tuple[str, bool, Local]]]
-"""For each operation the local rules that may apply: name, whether it keeps every bit, function."""
+Table = Mapping[str, Sequence[tuple[str, bool, Local, frozenset[str]]]]
+"""For each operation the local rules that may apply: name, whether it keeps every bit, function, and what must stand
+among the operands: names of operations, or ``CONSTANT``."""
+
+CONSTANT = "a constant"
+
+
+def needs(*heads: str) -> Callable[[Local], Local]:
+    """Say which operations (or ``CONSTANT``) a local rule wants among the operands; it is not asked otherwise."""
+
+    def mark(rule: Local) -> Local:
+        rule.needs = frozenset(heads)  # type: ignore[attr-defined]
+        return rule
+
+    return mark
+
 
 _FOLD_UP_TO = 1 << 20
 _LARGEST = 16
@@ -130,8 +144,9 @@ class Builder:
         if rules and self._depth < _DEEPEST:
             self._depth += 1
             try:
-                for name, exact, rule in rules:
-                    if self.exact and not exact:
+                heads = {CONSTANT if isinstance(a, Const) else a.op.name for a in args}
+                for name, exact, rule, needs in rules:
+                    if (self.exact and not exact) or not needs <= heads:
                         continue
                     found = rule(self, node)
                     if found is node:
@@ -193,8 +208,8 @@ class Builder:
         for node in graph.nodes:
             args = tuple([a if isinstance(a, Const) else known[a] for a in node.args])
             self.exact = node in guarded
-            same = all(a is p for a, p in zip(args, node.args, strict=True))
-            made = known[node] = self.add(node if same else copy_step(node, args))
+            # A step whose operands are what they were is itself; tuples compare by identity first.
+            made = known[node] = self.add(node if args == node.args else copy_step(node, args))
             if not isinstance(made, Const):
                 uses[made] = uses.get(made, 0) + planned[node]
             for a in args:
@@ -286,19 +301,10 @@ def locals_of(rules: Sequence[Rule]) -> dict[str, list[tuple[str, bool, Local]]]
 def _local(rule: Rule) -> Local:
     pattern = rule.pattern
     assert isinstance(pattern, Call)
-    wanted = [_head(p) for p in pattern.args]
-    commutes = pattern.name in {"add", "multiply", "maximum", "minimum"}
+    heads = [h for h in map(_head, pattern.args) if h is not None]
 
-    def fits(args: Sequence[Operand]) -> bool:
-        for head, a in zip(wanted, args, strict=True):
-            if head is not None and head != (_CONSTANT if isinstance(a, Const) else a.op.name):
-                return False
-        return True
-
+    @needs(*heads)
     def apply(b: Builder, node: Node) -> Operand | None:
-        args = node.args
-        if len(args) != len(wanted) or not (fits(args) or (commutes and fits(args[::-1]))):
-            return None
         found: dict[str, Operand] = {}
         if not match(pattern, node, found) or (rule.when is not None and not rule.when(found, node)):
             return None
@@ -317,29 +323,28 @@ def _local(rule: Rule) -> Local:
     return apply
 
 
-_CONSTANT = "a constant"
-
-
 def _head(pattern: Pattern) -> str | None:
     if isinstance(pattern, Call):
         return pattern.name
     if isinstance(pattern, Number) or (isinstance(pattern, Variable) and pattern.constant):
-        return _CONSTANT
+        return CONSTANT
     return None
 
 
 def is_real(node: Node) -> bool:
-    """Whether a step gives real floating point numbers from such."""
-    return node.type.dtype.kind == "f" and all(kind_of(a).dtype.kind != "c" for a in node.args)
+    """Whether a step of arithmetic gives real floating point numbers, which it does from real numbers only."""
+    return bool(node.type.dtype.kind == "f")
 
 
-def joined(*tables: Mapping[str, Sequence[tuple[str, bool, Local]]]) -> dict[str, list[tuple[str, bool, Local]]]:
-    """Several tables as one; the rules of an earlier one are tried first."""
-    found: dict[str, list[tuple[str, bool, Local]]] = {}
+def joined(*tables: Mapping[str, Sequence[tuple[str, bool, Local]]]) -> Table:
+    """Several tables as one, ready for a builder; the rules of an earlier one are tried first."""
+    found: dict[str, list[tuple[str, bool, Local, frozenset[str]]]] = {}
     for table in tables:
-        for name, rules in table.items():
-            found.setdefault(name, []).extend(rules)
+        for operation, rules in table.items():
+            found.setdefault(operation, []).extend(
+                (name, exact, rule, getattr(rule, "needs", frozenset())) for name, exact, rule in rules
+            )
     return found
 
 
-__all__ = ["Builder", "Local", "Table", "is_real", "joined", "locals_of", "rebuild"]
+__all__ = ["CONSTANT", "Builder", "Local", "Table", "is_real", "joined", "locals_of", "needs", "rebuild"]

@@ -11,7 +11,7 @@ import numpy as np
 from wengert.core.graph import Operand
 from wengert.core.node import Const, Node
 from wengert.ops.einsum import parse
-from wengert.rewrite.builder import Builder, Local
+from wengert.rewrite.builder import Builder, Local, needs
 from wengert.rewrite.elements import size, view
 from wengert.rewrite.factors import parted, scaled
 from wengert.rewrite.pattern import kind_of
@@ -61,6 +61,7 @@ def lonely_letters(b: Builder, node: Node) -> Operand | None:
     return b.make("einsum", args, (f"{','.join(terms)}->{right}", optimize), node.where)
 
 
+@needs("multiply", "einsum")
 def diagonal_added(b: Builder, node: Node) -> Operand | None:
     """a_j x_j + sum_i L_ji x_i = sum_i (L + diag a)_ji x_i, where L is smaller than the result."""
     for k in (0, 1):

@@ -16,7 +16,7 @@ from wengert.core.node import Const, Node
 from wengert.core.op import ELEMENTWISE, OPS
 from wengert.core.types import broadcast_shapes
 from wengert.ops.memory import GET
-from wengert.rewrite.builder import Builder, Local, is_real
+from wengert.rewrite.builder import CONSTANT, Builder, Local, is_real, needs
 from wengert.rewrite.factors import number
 from wengert.rewrite.pattern import kind_of, kinds_of
 
@@ -93,22 +93,29 @@ def spread(b: Builder, small: Operand, shape: tuple[int, ...], where: Any) -> Op
     return view(b, small, ("broadcast", shape), where=where)
 
 
+def _smaller(b: Builder, a: Operand) -> Operand | None:
+    """An operand as it was before it was repeated along axes; None when it was not."""
+    if isinstance(a, Const):
+        number = b.uniform(a) if type(a.value) is np.ndarray and a.value.ndim else None
+        return None if number is None else Const(number)
+    if a.op is GET or (a.op.name == "multiply" and any(type(f) is Const for f in a.args)):
+        return before_broadcast(b, a)
+    return None
+
+
 def unspread(b: Builder, node: Node) -> Operand | None:
     """Operands repeated to the shape that NumPy gives them anyway are read unrepeated; what is the same along an axis
     is computed once."""
     shape = node.type.shape
     if shape == ():
         return None
+    if not any(
+        a.op is GET or a.op.name == "multiply" if type(a) is not Const else type(a.value) is np.ndarray
+        for a in node.args
+    ):
+        return None
     args = list(node.args)
-    small: list[Operand | None] = []
-    for a in args:
-        if isinstance(a, Const):
-            number = b.uniform(a) if type(a.value) is np.ndarray and a.value.ndim else None
-            small.append(None if number is None else Const(number))
-        elif a.op is GET or a.op.name == "multiply":
-            small.append(before_broadcast(b, a))
-        else:
-            small.append(None)
+    small = [_smaller(b, a) for a in args]
     if not any(s is not None for s in small):
         return None
     changed = False
@@ -134,15 +141,21 @@ def unspread(b: Builder, node: Node) -> Operand | None:
 # ---------------------------------------------------------------- neutral elements, powers
 
 
+@needs(CONSTANT)
 def neutral_factor(b: Builder, node: Node) -> Operand | None:
-    """1 x = x, x / 1 = x, for an array of ones too where the shape stays."""
+    """1 x = x, x / 1 = x, (-1) x = -x, for arrays of ones too where the shape stays."""
     for k in (0, 1) if node.op.name == "multiply" else (1,):
         a, x = node.args[k], node.args[1 - k]
-        if isinstance(a, Const) and kind_of(x) == node.type and node.type.dtype.kind == "f" and b.uniform(a) == 1:
-            return x
+        if isinstance(a, Const) and node.type.dtype.kind == "f" and kind_of(x) == node.type:
+            factor = b.uniform(a)
+            if factor == 1:
+                return x
+            if factor == -1:
+                return b.make("negative", (x,), where=node.where)
     return None
 
 
+@needs(CONSTANT)
 def small_power(b: Builder, node: Node) -> Operand | None:
     """x^2 = x x as NumPy computes it for arrays; x^3 and x^4 by products, x^-1 as a quotient, each within roundings."""
     x, n = node.args

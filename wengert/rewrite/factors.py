@@ -15,7 +15,7 @@ from wengert.core.graph import Operand, copy_step
 from wengert.core.handle import is_handle
 from wengert.core.node import Const, Node
 from wengert.ops.memory import GET
-from wengert.rewrite.builder import Builder, Local, is_real
+from wengert.rewrite.builder import Builder, Local, is_real, needs
 from wengert.rewrite.pattern import kind_of
 
 
@@ -125,6 +125,7 @@ def _same_side(p: float, q: float) -> bool:
     return (abs(p) >= 1) == (abs(q) >= 1) or abs(p) == 1 or abs(q) == 1 or abs(p * q) == 1
 
 
+@needs("divide")
 def reciprocal_factor(b: Builder, node: Node) -> Operand | None:
     """x (c / y) = (c x) / y for c = 1, -1: one rounding less."""
     if not is_real(node):
@@ -165,6 +166,7 @@ def common_divisor(b: Builder, node: Node) -> Operand | None:
     return b.make("divide", (b.make(node.op.name, tops, where=node.where), below[0]), where=node.where)
 
 
+@needs("divide")
 def known_quotient(b: Builder, node: Node) -> Operand | None:
     """(u / s) e = u (e / s) where e / s is there already."""
     for k in (0, 1):

@@ -19,7 +19,7 @@ from wengert.ops import (  # the operations that the patterns name
     transcendental,
 )
 from wengert.ops.memory import GET
-from wengert.rewrite.builder import Builder, Local, is_real
+from wengert.rewrite.builder import Builder, Local, is_real, needs
 from wengert.rewrite.elements import size, view
 from wengert.rewrite.pattern import Bindings, Rule, Variable, call, kind_of
 from wengert.rewrite.regions import in_order
@@ -42,7 +42,7 @@ def exp(argument: Any) -> Any:
 
 def sigmoid(argument: Any) -> Any:
     """A pattern."""
-    return call("sigmoid", argument)
+    return call("logistic", argument)
 
 
 def softplus(argument: Any) -> Any:
@@ -66,16 +66,25 @@ STABILITY: list[Rule] = [
     Rule("softplus by log1p", call("log1p", exp(x)), softplus(x), _SMOOTH, real, False),
     Rule("softplus by logaddexp", call("logaddexp", 0, x), softplus(x), _SMOOTH, real, False),
     Rule("softplus by logaddexp, turned", call("logaddexp", x, 0), softplus(x), _SMOOTH, real, False),
-    Rule("log of sigmoid", call("log", sigmoid(x)), -softplus(-x), "-log(1 + e^-x)", real, False),
-    Rule("log of 1 - sigmoid", call("log", 1 - sigmoid(x)), -softplus(x), "-log(1 + e^x)", real, False),
-    Rule("log1p of -sigmoid", call("log1p", -sigmoid(x)), -softplus(x), "-log(1 + e^x)", real, False),
+    *(
+        Rule(f"{text} {name}", pattern, replacement, "without overflow", real, False)
+        for name, y_of_x in (("logistic", sigmoid(x)), ("sigmoid", call("sigmoid", x)))
+        for text, pattern, replacement in (
+            ("log of", call("log", y_of_x), -softplus(-x)),
+            ("log of 1 -", call("log", 1 - y_of_x), -softplus(x)),
+            ("log1p of -", call("log1p", -y_of_x), -softplus(x)),
+        )
+    ),
     Rule("quotient by 1 + exp(-x)", y / (1 + exp(-x)), y * sigmoid(x), _LOGISTIC, real, False),
     Rule("log of exp", call("log", exp(x)), x, "inverse functions, without overflow", real, False),
     Rule("log of a quotient of exp", call("log", exp(x) / y), x - call("log", y), "log softmax", real, False),
 ]
 """Gates that are one pattern. They are never applied to what a guard depends on."""
 
-SQUARES: list[Rule] = [Rule("product with itself", x * x, call("square", x), "its derivative is one product", real)]
+SPARING: list[Rule] = [
+    Rule("product with itself", x * x, call("square", x), "its derivative is one product", real),
+    Rule("sparing sigmoid", call("sigmoid", x), sigmoid(x), "its derivative needs the output only", real),
+]
 """For programs that are going to be differentiated."""
 
 
@@ -158,6 +167,7 @@ def _again(b: Builder, operand: Operand, old: Node, new: Operand) -> Operand:
     return b.add(copy_step(operand, (_again(b, operand.args[0], old, new),)))
 
 
+@needs("exp")
 def softmax(b: Builder, node: Node) -> Operand | None:
     """e^u / sum e^u: any shift cancels, so it is made the maximum, and is not differentiated."""
     top, below = node.args
@@ -214,6 +224,7 @@ def _same_maximum(m: Operand, other: Node) -> bool:
     return normal(m.params[0], ndim) == normal(other.params[0], ndim)
 
 
+@needs("log")
 def shifted_log_sum_exp(b: Builder, node: Node) -> Operand | None:
     """m + log sum e^(x - m): the shift cancels, and is not differentiated."""
     for k in (0, 1):
@@ -282,6 +293,14 @@ def complement(b: Builder, node: Node) -> Operand | None:
     return b.make("subtract", (Const(1.0), known), where=node.where)
 
 
-COMPLEMENT: dict[str, list[tuple[str, bool, Local]]] = {"sigmoid": [("complement", False, complement)]}
+def plain_sigmoid(b: Builder, node: Node) -> Operand | None:
+    """After the derivative was taken the logistic function goes by one name."""
+    return b.make("sigmoid", node.args, where=node.where)
 
-__all__ = ["COMPLEMENT", "SHIFTS", "SQUARES", "STABILITY"]
+
+PLAIN: dict[str, list[tuple[str, bool, Local]]] = {
+    "sigmoid": [("complement", False, complement)],
+    "logistic": [("sigmoid again", True, plain_sigmoid)],
+}
+
+__all__ = ["PLAIN", "SHIFTS", "SPARING", "STABILITY"]

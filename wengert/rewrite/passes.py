@@ -21,12 +21,30 @@ from wengert.rewrite.builder import joined, locals_of, rebuild
 from wengert.rewrite.contractions import CONTRACTIONS, DIAGONALS
 from wengert.rewrite.elements import RELEASE, cleaning
 from wengert.rewrite.factors import FACTORS
-from wengert.rewrite.gates import COMPLEMENT, SHIFTS, SQUARES, STABILITY
+from wengert.rewrite.gates import PLAIN, SHIFTS, SPARING, STABILITY
 from wengert.rewrite.pattern import kind_of
 from wengert.rewrite.regions import WRITES, chains
 from wengert.rewrite.sums import SUMS
 
-_BEFORE = joined(locals_of(STABILITY), SHIFTS, DIAGONALS, locals_of(SQUARES))
+_BEFORE = joined(locals_of(STABILITY), SHIFTS, DIAGONALS, locals_of(SPARING))
+_COVERED = frozenset(
+    {  # by rules in the other tables that see more
+        "times one",
+        "over one",
+        "times minus one",
+        "over minus one",
+        "factor of factor",
+        "negative of negative",
+        "add a negative",
+        "subtract a negative",
+        "product of negatives",
+        "quotient of negatives",
+        "square of a negative",
+        "power one",
+        "power two",
+        "power two of a number",
+    }
+)
 _AFTER = joined(
     RELEASE,
     cleaning(),
@@ -35,10 +53,10 @@ _AFTER = joined(
     SUMS,
     CONTRACTIONS,
     DIAGONALS,
-    COMPLEMENT,
+    PLAIN,
     locals_of(STABILITY),
     SHIFTS,
-    locals_of(ALGEBRA),
+    locals_of([rule for rule in ALGEBRA if rule.name not in _COVERED]),
 )
 _ROUNDS = 3
 
@@ -92,7 +110,7 @@ def gates(graph: Graph) -> Graph:
     >>> import numpy as np, wengert
     >>> graph = wengert.trace(lambda x: 1 / (1 + np.exp(-x)))(0.5)
     >>> [node.op.name for node in gates(graph)]
-    ['sigmoid']
+    ['logistic']
     """
     return _inside(rebuild(graph, _BEFORE)[0], gates)
 
@@ -108,26 +126,22 @@ def improve(graph: Graph) -> Graph:
     >>> len(graph), len(improve(graph))
     (3, 1)
     """
-    before, counts = size_of(graph), Counter[str]()
-    found = gates_of(graph)
+    before, counts = graph, Counter[str]()
     for _ in range(_ROUNDS):
         graph, builder = rebuild(graph, _AFTER, chains(graph), final=True)
         if not builder.counts:
             break
         counts += builder.counts
     graph = _inside(graph, improve)
-    found = tuple(dict.fromkeys((*found, *gates_of(graph))))
-    graph.memory["improved"] = Report(before, size_of(graph), found, counts)
+    graph.memory["improved"] = before, counts
     return graph
 
 
 def report(graph: Graph) -> Report:
     """What ``improve`` did to make this graph; for any other graph simply its size and the gates in it."""
-    known: Report | None = graph.memory.get("improved")
-    if known is None:
-        size = size_of(graph)
-        known = Report(size, size, gates_of(graph))
-    return known
+    before, counts = graph.memory.get("improved", (graph, Counter()))
+    found = tuple(dict.fromkeys((*gates_of(before), *gates_of(graph))))
+    return Report(size_of(before), size_of(graph), found, counts)
 
 
 def gates_of(graph: Graph) -> tuple[tuple[str, tuple[str, int, str]], ...]:
@@ -137,14 +151,24 @@ def gates_of(graph: Graph) -> tuple[tuple[str, tuple[str, int, str]], ...]:
         name = node.op.name
         if name == "shift":
             found[node.params[0], node.where] = None
-        elif name in REVERSE:
-            found[name, node.where] = None
-    return tuple(dict.fromkeys((name, line_of(where)) for name, where in found))
+        elif name in _NAMES:
+            found[_NAMES[name], node.where] = None
+    here = [(name, line_of(where)) for name, where in found]
+    within = [gate for node in graph.nodes for body in _bodies(node) for gate in gates_of(body)]
+    return tuple(dict.fromkeys((*here, *within)))
+
+
+_NAMES = {"sigmoid": "sigmoid", "logistic": "sigmoid", "softplus": "softplus"}
+
+
+def _bodies(node: Node) -> list[Graph]:
+    """The programs that a step has as parameters."""
+    return [p for p in node.params if type(p) is Graph] if is_opaque(node) else []
 
 
 def _inside(graph: Graph, change: Any) -> Graph:
     """The graph with the programs that its steps have as parameters (bodies of loops, branches) changed too."""
-    if not any(is_opaque(n) and any(type(p) is Graph for p in n.params) for n in graph.nodes):
+    if not any(map(_bodies, graph.nodes)):
         return graph
     known: dict[Node, Node] = {}
     steps = []
@@ -170,6 +194,9 @@ def size_of(graph: Graph) -> Size:
         moved += sum(math.prod(k.shape) * k.dtype.itemsize for k in _kinds(node.args))
         moved += sum(math.prod(k.shape) * k.dtype.itemsize for k in kinds)
         flops += _flops(node, out)
+        times = node.params[1] if len(node.params) > 1 and type(node.params[1]) is int else 1
+        for body in map(size_of, _bodies(node)):
+            flops, moved = flops + times * body.flops, moved + times * body.bytes
     return Size(len(graph.nodes), flops, moved)
 
 
@@ -203,7 +230,7 @@ _FREE = frozenset({"get", "item", "shift", "stop_gradient"})
 
 def _flops(node: Node, out: int) -> int:
     name = node.op.name
-    if name in _FREE:
+    if name in _FREE or is_opaque(node):
         return 0
     if name in _SIMPLE:
         return out

@@ -169,6 +169,8 @@ def match(pattern: Pattern, operand: Operand, found: Bindings) -> bool:
 
 def is_number(value: Any, wanted: float) -> bool:
     """Whether a constant is a number, or an array filled with it, with the same sign of zero."""
+    if type(value) is float or type(value) is np.float64:
+        return bool(value == wanted) and (wanted != 0 or np.signbit(value) == np.signbit(wanted))
     if is_handle(value) or not isinstance(value, (int, float, complex, np.generic, np.ndarray)):
         return False
     if isinstance(value, np.ndarray) and (value.dtype.kind not in "fciu" or value.size == 0):

@@ -16,7 +16,7 @@ from wengert.core.node import Const, Node
 from wengert.core.types import ArrayType
 from wengert.ops.memory import ADD_AT, GET, UPDATE
 from wengert.ops.paths import Path, apply, is_basic
-from wengert.rewrite.builder import Builder, Local
+from wengert.rewrite.builder import CONSTANT, Builder, Local, needs
 from wengert.rewrite.elements import size, view
 from wengert.rewrite.pattern import kind_of
 from wengert.rewrite.views import simplified
@@ -318,6 +318,7 @@ def same_region(b: Builder, node: Node) -> Operand | None:
     return None
 
 
+@needs(CONSTANT)
 def plus_zeros(b: Builder, node: Node) -> Operand | None:
     """0 + x = x and 0 - x = -x, but for the sign of a zero."""
     add = node.op.name == "add"
