@@ -1,0 +1,22 @@
+"""Random programs as native code, against the plain meaning of the same programs (NumPy, one value after the other)."""
+
+import pytest
+
+from tests.backends.llvm.random_programs import compare
+
+pytest.importorskip("llvmlite")
+
+
+@pytest.mark.parametrize("seed", range(0, 120, 3))
+def test_a_random_program_gives_what_it_means(seed):
+    compare(seed, gradient=False, everywhere=False, bits=(512, 256, 128)[seed % 9 // 3])
+
+
+@pytest.mark.parametrize("seed", range(1, 120, 3))
+def test_a_random_gradient_gives_what_it_means(seed):
+    compare(seed, gradient=True, everywhere=False, bits=512)
+
+
+@pytest.mark.parametrize("seed", [10, 20, 31, 179, 616])
+def test_every_value_of_a_random_program_is_right_alone(seed):
+    assert compare(seed, gradient=seed % 2 == 1, everywhere=True, bits=256)

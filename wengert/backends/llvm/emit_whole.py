@@ -1,0 +1,244 @@
+"""Scans and scatters: steps that make their own loops.
+
+Imports the nest. Invariants: within one step of a scan the body reads the old carried values and writes the new ones
+elsewhere; a scatter writes in the C order of its source."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from wengert.backends.llvm.emit_loops import Nest
+from wengert.backends.llvm.emit_memory import Result
+from wengert.backends.llvm.emit_values import CannotEmit, Places
+from wengert.backends.llvm.indexed import Axis, Read, Scan, Scatter, Slot, Value
+from wengert.backends.llvm.loop_tree import Body, Loop, Node
+from wengert.backends.llvm.positions import ZERO, Position, Variable, at
+from wengert.backends.llvm.schedule import Plan
+from wengert.backends.llvm.schedule_nodes import reads_all
+from wengert.backends.llvm.storage import Storage
+from wengert.backends.llvm.writer import literal, memory_type
+
+IN_FRAME = 64
+"""The most elements of a carried value in the frame (where LLVM keeps small ones in registers)."""
+
+
+class Whole(Nest):
+    """A nest with steps of their own."""
+
+    plan: Plan
+    storage: Storage
+
+    def setup(self, plan: Plan, storage: Storage) -> None:
+        """The plan to be written."""
+        self.plan, self.storage = plan, storage
+        self.instances, self.accumulators = {}, {}
+        self.prepare(storage.buffers, storage.skipped, plan.nodes.unrolled)
+        for buffer in storage.scanned.values():
+            self.by_share.setdefault((), []).append(buffer)
+
+    # Scatters.
+
+    def scatter(self, v: Scatter) -> None:
+        """The base, then every element of the source at its place."""
+        target = self.instances[id(v)]
+
+        def begin(places: Places) -> None:
+            place = target.local(places)
+            assert place is not None
+            if v.base is None:
+                self.put(target, v.dtype, place, self.plain(literal(0, v.dtype)))
+            else:
+                self.put(target, v.dtype, place, self.evaluate(v.base, places))
+
+        def one(places: Places) -> None:
+            to = {a: self.place_of(i, a.extent, places, None) for a, i in zip(v.axes, v.place, strict=True)}
+            place = target.local(to)
+            assert place is not None
+            new = self.evaluate(v.source, places)
+            if v.mode == "add":
+                new = self.apply("add", [self.get(target, v.dtype, place, None), new], [v.dtype] * 2, v.dtype)
+            self.put(target, v.dtype, place, new)
+
+        self.loops(v.axes, begin)
+        rest = tuple(a for a in v.source.axes if a not in v.order)
+        self.loops((*v.order, *rest), one)
+        target.filled = True
+
+    def plain(self, text: str) -> Result:
+        """A literal as a result."""
+        return Result(text)
+
+    def loops(self, axes: tuple[Axis, ...], action: Callable[[Places], None]) -> None:
+        """An action at every index, in C order."""
+        if any(a.extent == 0 for a in axes):
+            return
+        self.scopes.append({})
+        self.each(tuple((a, a.extent) for a in axes), dict(self.places), action, loops=True)
+        self.scopes.pop()
+
+    # Scans.
+
+    def area_for(self, dtype: Any, size: int) -> str:
+        """Memory of some elements."""
+        if 0 < size <= IN_FRAME:
+            return self.frame(dtype, size, 1)
+        offset = self.reserve(size * dtype.itemsize)
+        return self.writer.let(f"getelementptr inbounds i8, ptr {self.area}, i64 {offset}", "w")
+
+    def whole(self, v: Value, dims: tuple[Axis | int, ...]) -> str | None:
+        """A pointer to all of a value in the C order of its dimensions, where it lies so already."""
+        order = tuple(d for d in dims if isinstance(d, Axis))
+        if isinstance(v, Read) and id(v) not in self.nodes and reads_all(v, order):
+            return self.pointers[id(v.slot)]
+        instance = self.instances.get(id(v))
+        if instance is not None and instance.filled and instance.axes == order and instance.lanes == 1:
+            return instance.pointer
+        return None
+
+    def copy_of(self, v: Value, dims: tuple[Axis | int, ...], dtype: Any, pointer: str | None = None) -> str:
+        """All of a value, written in the C order of its dimensions."""
+        order = tuple(d for d in dims if isinstance(d, Axis))
+        size = 1
+        for a in order:
+            size *= a.extent
+        base = self.area_for(dtype, size) if pointer is None else pointer
+
+        def one(places: Places) -> None:
+            self.store(base, dtype, self.linear(order, places), self.evaluate(v, places))
+
+        self.loops(order, one)
+        return base
+
+    def scan(self, node: Node, scan: Scan) -> None:
+        """Carried values in memory of their own, then the body once per step."""
+        plan = self.plan.bodies[id(scan)]
+        body = plan.program
+        carries = len(scan.initial)
+        pointers: dict[int, str] = {}
+        states, news = [], []
+        for slot, (v, dims) in zip(body.inputs, scan.initial, strict=False):
+            if v.dtype != slot.dtype:
+                raise CannotEmit("a carried value changes its type")
+            states.append(self.copy_of(v, dims, slot.dtype))
+            news.append(self.area_for(slot.dtype, size_of(slot)))
+            pointers[id(slot)] = states[-1]
+        rows: list[tuple[Slot, str]] = []
+        for slot, (v, dims) in zip(body.inputs[carries:], scan.sequences, strict=False):
+            rows.append((slot, self.whole(v, dims) or self.copy_of(v, dims, slot.dtype)))
+        for slot, (v, dims) in zip(body.inputs[carries + len(scan.sequences) :], scan.invariants, strict=True):
+            pointers[id(slot)] = self.whole(v, dims) or self.copy_of(v, dims, slot.dtype)
+        for slot in body.constants:
+            pointers[id(slot)] = self.pointers[id(slot)]
+        outputs = {v.number: v for v in reversed(self.plan.nodes.outputs[id(scan)])}
+        for k, store in enumerate(body.stores):
+            if k < carries:
+                pointers[id(store.slot)] = news[k]
+            elif k in outputs:
+                rows.append((store.slot, self.instances[id(outputs[k])].pointer))
+            else:
+                pointers[id(store.slot)] = self.area_for(store.slot.dtype, size_of(store.slot))
+        self.time(scan, plan, pointers, rows, list(zip(body.inputs, states, news, strict=False)))
+        for v in self.plan.nodes.outputs[id(scan)]:
+            target = self.instances[id(v)]
+            first = outputs[v.number]
+            source = states[v.number] if v.number < carries else self.instances[id(first)].pointer
+            if v.number < carries or v is not first:
+                self.move(source, target.pointer, body.stores[v.number].slot, v.dtype)
+            target.filled = True
+
+    def move(self, source: str, target: str, slot: Slot, dtype: Any) -> None:
+        """Copy all of an array."""
+        size = size_of(slot)
+        if size > 16:
+            self.writer.call(
+                "void",
+                "llvm.memcpy.p0.p0.i64",
+                [("ptr", target), ("ptr", source), ("i64", str(size * dtype.itemsize)), ("i1", "false")],
+            )
+            return
+        element = memory_type(dtype)
+        for k in range(size):
+            name = self.writer.let(
+                f"load {element}, ptr {self.writer.pointer(source, element, str(k))}, align {dtype.itemsize}"
+            )
+            self.writer.line(
+                f"store {element} {name}, ptr {self.writer.pointer(target, element, str(k))}, align {dtype.itemsize}"
+            )
+
+    def time(
+        self,
+        scan: Scan,
+        plan: Plan,
+        pointers: dict[int, str],
+        rows: list[tuple[Slot, str]],
+        carried: list[tuple[Slot, str, str]],
+    ) -> None:
+        """The loop over time."""
+        if scan.length == 0:
+            return
+        w = self.writer
+        name, head, latch, leave = w.fresh("time"), w.label("head"), w.label("latch"), w.label("leave")
+        w.line(f"br label %{head}")
+        previous = w.block
+        w.begin(head)
+        w.line(f"{name} = phi i64 [ 0, %{previous} ], [ {name}n, %{latch} ]")
+        step: Position = at(Variable(name, 0, scan.length - 1))
+        here = step * -1 + (scan.length - 1) if scan.reverse else step
+        self.scopes.append({})
+        for slot, base in rows:
+            place = self.scalar(here * size_of(slot)) if here != ZERO else "0"
+            pointers[id(slot)] = w.pointer(base, memory_type(slot.dtype), place)
+        inner = type(self)(w, self.vocabulary, pointers, plan.nodes.of)
+        inner.area, inner.reserve, inner.areas = self.area, self.reserve, self.areas
+        inner.steady = {id(s) for s in plan.program.constants}
+        inner.write(plan)
+        for slot, state, new in carried:
+            self.move(new, state, slot, slot.dtype)
+        self.scopes.pop()
+        w.line(f"br label %{latch}")
+        w.begin(latch)
+        w.line(f"{name}n = add nsw i64 {name}, 1")
+        more = w.let(f"icmp slt i64 {name}n, {scan.length}")
+        w.line(f"br i1 {more}, label %{head}, label %{leave}")
+        w.begin(leave)
+
+    def top(self, items: list[Loop | Body], guards: list[Value] | None) -> None:
+        """Statements of the outermost level; ``guards`` at the end of the last ones."""
+        with self.shared(()):
+            for item in items:
+                self.statement(item, ())
+            if guards is None:
+                self.writer.line("ret void")
+                return
+            code = "0"
+            for number in reversed(range(len(guards))):
+                holds = self.evaluate(guards[number], {})
+                code = self.writer.let(f"select i1 {holds.name}, i64 {code}, i64 {number + 1}")
+            self.writer.line(f"ret i64 {code}")
+
+    def write(self, plan: Plan) -> None:
+        """All of a plan, in the function that is being written."""
+        storage = Storage(plan, [0] * len(plan.tree), self.reserve)
+        storage.assign()
+        for number, slot in enumerate(slots_of(plan)):
+            self.pointers[-1 - number] = self.pointers[id(slot)]
+        self.setup(plan, storage)
+        self.children(plan.tree, ())
+
+
+def size_of(slot: Slot) -> int:
+    """The number of elements."""
+    total = 1
+    for n in slot.shape:
+        total *= n
+    return total
+
+
+def slots_of(plan: Plan) -> tuple[Slot, ...]:
+    """Inputs, constants and outputs."""
+    p = plan.program
+    return (*p.inputs, *p.constants, *(s.slot for s in p.stores))
+
+
+__all__ = ["Whole", "size_of", "slots_of"]

@@ -1,0 +1,275 @@
+"""From nodes to loops: which nodes share a loop, in which order, and which axis lies on the lanes.
+
+Typed fusion (Kennedy and McKinley 1994) as list scheduling, applied at every level of the nest. Imports the index
+form, nodes and the loop tree. Invariant: a node joins a cluster only if everything it needs is done, or is in the
+cluster, is not accumulated over the cluster's axis, and is needed at the same index of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from wengert.backends.llvm.accesses import Costs
+from wengert.backends.llvm.canonical import canonical
+from wengert.backends.llvm.indexed import Axis, Program, Reduce, Scan, Store, Value
+from wengert.backends.llvm.loop_tree import Body, Loop, Node
+from wengert.backends.llvm.schedule_nodes import Nodes, axes_of, product
+
+UNROLL = 4
+"""An axis of at most so many places is always written out."""
+UNROLL_SMALL = 16
+"""One of at most so many is, where a larger axis has the loop and the text stays short."""
+LARGEST_TEXT = 6000
+LONG = 1500.0
+"""The cost of straight-line code above which it is divided: code generation is worse than linear in a function."""
+CHAIN = 256
+"""The most numbers added to one accumulator before it is added to the total."""
+
+
+@dataclass(eq=False, slots=True)
+class Plan:
+    """A scheduled program; ``bodies`` are the plans of its scans, by identity."""
+
+    program: Program
+    nodes: Nodes
+    tree: list[Loop | Body]
+    width_bits: int
+    bodies: dict[int, Plan]
+
+
+def volume(values: list[Value], axes: frozenset[Axis]) -> int:
+    """Operations in the text when these axes are written out."""
+    total = 0
+    for v in values:
+        mine = set(v.axes) | set(v.over if isinstance(v, Reduce) else ())
+        total += product(frozenset(mine & axes))
+    return total
+
+
+def choose_unrolled(program: Program) -> frozenset[Axis]:
+    """The axes that are written out in registers."""
+    axes, values = axes_of(program), program.values()
+    found = {a for a in axes if a.extent <= UNROLL}
+    largest = max((a.extent for a in axes), default=0)
+    while found and volume(values, frozenset(found)) > LARGEST_TEXT:
+        found.discard(max(found, key=lambda a: (a.extent, -hash(a))))
+    if found != {a for a in axes if a.extent <= UNROLL}:
+        return frozenset(found)
+    small = sorted((a for a in axes if UNROLL < a.extent <= UNROLL_SMALL), key=lambda a: a.extent)
+    limit = LARGEST_TEXT if largest > UNROLL_SMALL else 300
+    for a in small:
+        beside = largest <= UNROLL_SMALL or any(
+            a in v.axes and any(b.extent >= 4 * UNROLL_SMALL for b in v.axes) for v in values
+        )
+        if beside and volume(values, frozenset({*found, a})) <= limit:
+            found.add(a)
+    return frozenset(found)
+
+
+def rank(nodes: list[Node]) -> dict[Axis, tuple[int, int, int]]:
+    """How much work each axis carries; larger is better."""
+    work: dict[Axis, float] = {}
+    first: dict[Axis, int] = {}
+    for node in nodes:
+        for a in node.space:
+            work[a] = work.get(a, 0.0) + node.work
+            first.setdefault(a, len(first))
+    return {a: (max(int(w), 1).bit_length(), a.extent, -first[a]) for a, w in work.items()}
+
+
+def fuse(nodes: list[Node], labels: dict[Node, Any], amounts: dict[Any, float]) -> list[tuple[Any, list[Node]]]:
+    """Clusters of one label each, in an order that respects what nodes need."""
+    mine = set(nodes)
+    needs = {n: [(p, moved) for p, moved in n.needs.items() if p in mine] for n in nodes}
+    users: dict[Node, list[Node]] = {n: [] for n in nodes}
+    waiting = {n: len(needs[n]) for n in nodes}
+    for n in nodes:
+        for p, _ in needs[n]:
+            users[p].append(n)
+    ready: dict[Any, list[Node]] = {}
+    for n in nodes:
+        if not waiting[n]:
+            ready.setdefault(labels[n], []).append(n)
+    done: set[Node] = set()
+    clusters: list[tuple[Any, list[Node]]] = []
+    while ready:
+        label = min(ready, key=lambda x: (amounts[x], -min(n.order for n in ready[x])))
+        work = sorted(ready.pop(label), key=lambda n: -n.order)
+        cluster: list[Node] = []
+        members: set[Node] = set()
+        alone = work[-1].alone
+        if alone and len(work) > 1:
+            ready[label] = work[:-1]
+        while work:
+            n = work.pop()
+            cluster.append(n)
+            members.add(n)
+            if alone:
+                break
+            for u in users[n]:
+                if (
+                    labels[u] == label
+                    and u not in members
+                    and all(
+                        p in done or (p in members and (label is None or (label not in p.over and label not in moved)))
+                        for p, moved in needs[u]
+                    )
+                ):
+                    work.append(u)
+                    members.add(u)
+        done.update(cluster)
+        for n in cluster:
+            for u in users[n]:
+                waiting[u] -= 1
+                if not waiting[u] and u not in done:
+                    ready.setdefault(labels[u], []).append(u)
+        clusters.append((label, sorted(cluster, key=lambda n: n.order)))
+    assert len(done) == len(nodes), "nodes need one another"
+    return clusters
+
+
+class Builder:
+    """The loop tree of one program."""
+
+    def __init__(self, found: Nodes, width_bits: int) -> None:
+        self.found, self.costs = found, Costs(found, width_bits)
+        self.ranks = rank(found.nodes)
+
+    def primary(self, node: Node, opened: frozenset[Axis]) -> Any:
+        """The axis whose loop a node asks for next; None where all are open."""
+        if node.alone:
+            return ("alone", type(node.value).__name__)
+        left = [a for a in node.space if a not in opened]
+        return max(left, key=lambda a: self.ranks[a]) if left else None
+
+    def build(self, nodes: list[Node], opened: frozenset[Axis], lanes: bool) -> list[Loop | Body]:
+        """The statements of some nodes inside open loops; ``lanes``: one of these lies on the lanes."""
+        labels = {n: self.primary(n, opened) for n in nodes}
+        amounts: dict[Any, float] = {}
+        for n in nodes:
+            amounts[labels[n]] = amounts.get(labels[n], 0.0) + n.work
+        tree: list[Loop | Body] = []
+        for label, members in fuse(nodes, labels, amounts):
+            if not isinstance(label, Axis):
+                tree.append(Body(members))
+                continue
+            width = 1
+            if not lanes:
+                chosen = self.costs.lanes(label, members, opened)
+                width = self.costs.width(label, members, opened) if chosen is label else 1
+            inner = self.build(members, opened | {label}, lanes or width > 1)
+            loop = Loop(label, width, inner)
+            tree.append(self.tiled(loop, members))
+        return tree
+
+    def tiled(self, loop: Loop, members: list[Node]) -> Loop:
+        """The loop in tiles, where a sum over it would become a long chain of additions."""
+        chains = [
+            self.inner_chain(n, loop)
+            for n in members
+            if isinstance(n.value, Reduce)
+            and n.value.kind == "sum"
+            and n.value.dtype.kind == "f"
+            and loop.axis in n.over
+        ]
+        if not chains:
+            return loop
+        chain = max(chains)
+        steps = max(1, CHAIN // chain) * loop.width
+        if loop.axis.extent < 2 * steps or (loop.width == 1 and chain == 1):
+            return loop
+        return Loop(loop.axis, steps, [loop], tile=True)
+
+    def inner_chain(self, node: Node, loop: Loop) -> int:
+        """Additions to one accumulator in one iteration."""
+        total = 1
+        for axis in node.over:
+            if axis is not loop.axis:
+                total *= axis.extent
+        for child in walk(loop.children):
+            if isinstance(child, Loop) and child.width > 1 and child.axis in node.over:
+                total = max(1, total // child.width)
+        return total
+
+
+def walk(tree: Iterable[Loop | Body]) -> Iterable[Loop | Body]:
+    """All loops and bodies, outer ones first."""
+    for item in tree:
+        yield item
+        if isinstance(item, Loop):
+            yield from walk(item.children)
+
+
+def place(tree: list[Loop | Body], path: tuple[Loop, ...]) -> None:
+    """Tell every node where it stands, and every loop which accumulations it starts."""
+    for item in tree:
+        if isinstance(item, Loop):
+            item.starts.clear()
+            item.makes = frozenset(id(n.value) for c in walk([item]) if isinstance(c, Body) for n in c.nodes)
+            place(item.children, (*path, item))
+            item.guarded = any(
+                c.guarded if isinstance(c, Loop) else any(n.guarded for n in c.nodes) for c in item.children
+            )
+        else:
+            for node in item.nodes:
+                node.path = path
+                first = next((x for x in path if x.axis in node.over), None)
+                if first is not None:
+                    first.starts.append(node)
+
+
+def schedule(program: Program, width_bits: int) -> Plan:
+    """The loop tree of a canonical program."""
+    found = Nodes(program, choose_unrolled(program))
+    found.find()
+    check(found.nodes)
+    tree = Builder(found, width_bits).build(found.nodes, frozenset(), False)
+    tree = split(tree)
+    place(tree, ())
+    scans = [n.value for n in found.nodes if isinstance(n.value, Scan)]
+    bodies = {id(s): schedule(canonical(s.body), width_bits) for s in scans}
+    return Plan(program, found, tree, width_bits, bodies)
+
+
+def split(tree: list[Loop | Body]) -> list[Loop | Body]:
+    """Long straight-line bodies in pieces, so that each can be a function of its own."""
+    pieces: list[Loop | Body] = []
+    for item in tree:
+        if isinstance(item, Loop) or sum(n.cost for n in item.nodes) <= LONG:
+            pieces.append(item)
+            continue
+        piece: list[Node] = []
+        amount = 0.0
+        for n in item.nodes:
+            if piece and amount + n.cost > LONG:
+                pieces.append(Body(piece))
+                piece, amount = [], 0.0
+            piece.append(n)
+            amount += n.cost
+        pieces.append(Body(piece))
+    return pieces
+
+
+def parts_of(tree: list[Loop | Body]) -> list[int]:
+    """The function that each statement of the outermost level goes to: some thousand operations each."""
+    parts: list[int] = []
+    part, amount = 0, 0.0
+    for item in tree:
+        size = sum(n.cost for child in walk([item]) if isinstance(child, Body) for n in child.nodes)
+        if amount and amount + size > 2 * LONG:
+            part, amount = part + 1, 0.0
+        amount += size
+        parts.append(part)
+    return parts
+
+
+def check(nodes: list[Node]) -> None:
+    """No axis twice, needs before users."""
+    for n in nodes:
+        assert len(set(n.space)) == len(n.space), "an axis twice"
+        assert all(p.order < n.order for p in n.needs), "needed later than used"
+        assert isinstance(n.value, Value | Store | Scan)
+
+
+__all__ = ["Builder", "Plan", "choose_unrolled", "parts_of", "place", "schedule", "walk"]
