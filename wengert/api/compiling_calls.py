@@ -126,7 +126,7 @@ class Calls:
             try:
                 out = path.attempt(leaves)
             except Exception as problem:  # noqa: BLE001 the function itself says what is wrong, at the user's line
-                return self._after_failure(path, problem, args, kwargs)
+                return self._after_failure(kind, path, problem, args, kwargs)
             if out is not MISS:
                 self._succeeded(kind, path)
                 return out
@@ -147,10 +147,13 @@ class Calls:
                 kind.paths.insert(0, path)
             self.hot = path.hot() or no_path
 
-    def _after_failure(self, path: Path, problem: Exception, args: Any, kwargs: Any) -> Any:
+    def _after_failure(self, kind: Kind, path: Path, problem: Exception, args: Any, kwargs: Any) -> Any:
         """A replay raised: the function itself raises the same where the user wrote it; if it does not, say so."""
         out = self.fun(*args, **kwargs)
         path.failed = problem
+        with self._lock:
+            kind.reason = f"a replay raised {type(problem).__name__}"
+            self.hot = no_path
         self.note(f"a replay raised {type(problem).__name__} ({problem}) where the function does not")
         return out
 
@@ -177,13 +180,15 @@ class Calls:
             return out
         path = Path(recording, leaves, kind.structure, kind.taken, backend=self.backend, threads=self.threads)
         path.seconds["recording"] = time.perf_counter() - start
-        self._prepare(path)
         with self._lock:
+            if any(_same_way(path, other) for other in kind.paths):
+                return out  # another thread has recorded it meanwhile
             kind.recorded += 1
             self._in_vain += 1
             kind.paths.insert(0, path)
             if len(kind.paths) > PATHS:
                 kind.paths.pop()
+        self._prepare(path)
         return out
 
     def _too_many(self, kind: Kind) -> str:
@@ -232,6 +237,19 @@ class Calls:
             return
         self.notes.append(reason)
         warnings.warn(f"compile({self.name}): {reason}; such calls run uncompiled", CompileWarning, stacklevel=5)
+
+
+def _same_way(path: Path, other: Path) -> bool:
+    """Whether two recordings took the same decisions, and both hold now."""
+    return _way(path) == _way(other) and other.recording.outside.differs() is None
+
+
+def _way(path: Path) -> list[Any]:
+    # Not the lines: while a sweep of another thread is recorded, they are those of its steps.
+    return [
+        (g.kind, g.node.op, repr(g.outcome), None if g.value is None else g.value.tobytes())
+        for g in path.recording.graph.guards
+    ]
 
 
 def no_path(args: tuple[Any, ...]) -> Any:

@@ -83,9 +83,12 @@ class Outside:
         return None
 
     def restore(self) -> bool:
-        """Undo what the run has changed; whether that was possible for all of it."""
-        done = [read.restore() for read in self.reads]
-        return all(done)
+        """Undo what the run has changed; whether that was possible for all of it (if not, all stays)."""
+        if not all(read.restorable() for read in self.reads):
+            return False
+        for read in self.reads:
+            read.restore()
+        return True
 
     def settle(self) -> None:
         """After the run: add the arrays met, let go what served for comparing before and after."""
@@ -270,8 +273,7 @@ class _Walk:
                 if held:
                     text = f"the defaults of {fun.__name__}"
                     self.reads.append(Attribute(text, fun, name, held))
-                    for part in held.values() if type(held) is dict else held:
-                        self.visit(part, text)
+                    self.visit(held, text)
         for name, cell in zip(code.co_freevars, fun.__closure__ or (), strict=False):
             self._cell(cell, name, fun, users=users)
         wrapped = fun.__dict__.get("__wrapped__")
@@ -330,13 +332,19 @@ class _Walk:
         """The attributes of an instance; of a class of the user's those that the functions met name."""
         if kind is _CachedFunction:
             self.visit(value.__wrapped__, label)
-        if kind.__module__ in ("builtins", "numpy") or kind.__module__ in sys.stdlib_module_names:
+        top = kind.__module__.partition(".")[0]
+        if top == "numpy":
             return
-        self.visit(kind, label)
+        standard = top in sys.stdlib_module_names
+        if not standard:
+            self.visit(kind, label)
         attributes = getattr(value, "__dict__", None)
         if type(attributes) is dict:
             self._attributes(
-                value, attributes, f"attribute of {kind.__name__}", every=not is_users(_module_file(kind.__module__))
+                value,
+                attributes,
+                f"attribute of {kind.__name__}",
+                every=not (standard or is_users(_module_file(kind.__module__))),
             )
         for cls in kind.__mro__:
             for name, member in cls.__dict__.items():

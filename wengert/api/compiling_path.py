@@ -37,14 +37,22 @@ def optional(module: str, name: str) -> Any:
         return None
 
 
-def improved(graph: Graph) -> Graph:
-    """A recorded graph with its loops folded, cleaned and rewritten."""
-    fold = optional("wengert.rewrite.loops", "fold")
-    if fold is not None:
-        graph = fold(graph)
-    graph = simplify(graph) if len(graph) <= _SIMPLIFIED else clean(graph)
-    improve = optional("wengert.rewrite.passes", "improve")
-    return improve(graph) if improve is not None and len(graph) <= _SIMPLIFIED else graph
+def improved(graph: Graph, left_out: list[str]) -> Graph:
+    """A recorded graph with its loops folded, cleaned and rewritten; a pass that fails is left out."""
+    small = len(graph) <= _SIMPLIFIED
+    passes = (
+        optional("wengert.rewrite.loops", "fold"),
+        simplify if small else clean,
+        optional("wengert.rewrite.passes", "improve") if small else None,
+    )
+    for step in passes:
+        if step is None:
+            continue
+        try:
+            graph = step(graph)
+        except Exception as problem:  # noqa: BLE001 the graph as it was is right as well
+            left_out.append(f"{step.__module__}.{step.__name__} ({type(problem).__name__}: {problem})")
+    return graph
 
 
 def native_plan() -> Any:
@@ -91,6 +99,7 @@ class Path:
         self.native_problem: str = ""
         self.chosen: Any = None
         self.failed: BaseException | None = None
+        self.left_out: list[str] = []  # passes that failed on this graph
         self._graph: Graph | None = None
         self._numpy: PythonPlan | None = None
         self._hot: Callable[[tuple[Any, ...]], Any] | None = None
@@ -104,7 +113,7 @@ class Path:
         with self._making:
             if self._graph is None:
                 start = time.perf_counter()
-                self._graph = improved(self.recording.graph)
+                self._graph = improved(self.recording.graph, self.left_out)
                 self.seconds["rewriting"] = time.perf_counter() - start
             return self._graph
 

@@ -25,8 +25,7 @@ _SAMPLED = 128
 
 def original(value: Any) -> Any:
     """What stands in user code, where another thread's trace has put a twin."""
-    known = reach.bindings()._table.original_of.get(id(value))
-    return known[0] if known is not None else value
+    return reach.bindings()._table.original_of.get(id(value), value)
 
 
 def same(value: Any, known: Any) -> bool:
@@ -65,9 +64,12 @@ class Read:
         """Quick text: true only if the fact holds."""
         return f"{bind(self.holds)}()"
 
-    def restore(self) -> bool:
-        """Put back what was there; whether that was possible."""
-        return False
+    def restorable(self) -> bool:
+        """Whether ``restore`` can put back what was there."""
+        return True
+
+    def restore(self) -> None:
+        """Put back what was there."""
 
 
 class Missing:
@@ -99,15 +101,18 @@ class Entry(Read):
         text = f"{bind(self.space)}[{self.key!r}] is {bind(self.known)}"
         return text if self.owner is None else f"{bind(self.owner)}.__dict__ is {bind(self.space)} and {text}"
 
-    def restore(self) -> bool:
+    def restorable(self) -> bool:
+        """Not the attributes of classes."""
+        return type(self.space) is dict or self.holds()
+
+    def restore(self) -> None:
         """Put back what was there."""
-        if type(self.space) is not dict:
-            return self.holds()
+        if self.holds():
+            return
         if self.known is MISSING:
             self.space.pop(self.key, None)
-        elif not self.holds():
+        else:
             self.space[self.key] = self.known
-        return True
 
 
 class Attribute(Read):
@@ -130,11 +135,10 @@ class Attribute(Read):
         """Quick text: true only if the fact holds."""
         return f"{bind(self.owner)}.{self.name} is {bind(self.known)}"
 
-    def restore(self) -> bool:
+    def restore(self) -> None:
         """Put back what was there."""
         if not self.holds():
             setattr(self.owner, self.name, self.known)
-        return True
 
 
 class Contents(Read):
@@ -167,8 +171,10 @@ class Contents(Read):
             )
         return f"len({value}) == {len(self.known)} and all(map({bind(operator.is_)}, {value}, {known}))"
 
-    def restore(self) -> bool:
+    def restore(self) -> None:
         """Put back what was there."""
+        if self.holds():
+            return
         if isinstance(self.value, set):
             self.value.clear()
             self.value.update(self.known)
@@ -181,7 +187,6 @@ class Contents(Read):
             self.value.extend(self.known)
         else:
             self.value[:] = self.known
-        return True
 
 
 def _entries(value: Any) -> Any:
@@ -229,14 +234,14 @@ class Content(Read):
             return digest(self.array) == self.whole
         return self.whole is None or bool(self.array.tobytes() == self.whole.tobytes())
 
-    def restore(self) -> bool:
+    def restorable(self) -> bool:
+        """Only what was kept whole."""
+        return self.kept() or (type(self.whole) is not bytes and bool(self.array.flags.writeable))
+
+    def restore(self) -> None:
         """Put back what was there."""
-        if self.kept():
-            return True
-        if type(self.whole) is bytes or not self.array.flags.writeable:
-            return False
-        self.array[...] = self.whole
-        return True
+        if not self.kept():
+            self.array[...] = self.whole
 
 
 def sampled(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
@@ -255,29 +260,36 @@ def digest(array: np.ndarray[Any, Any]) -> bytes:
 class Stream(Read):
     """The state of a random generator: a program that draws from it is no function of its arguments."""
 
-    __slots__ = ("generator", "known")
+    __slots__ = ("generator", "known", "state")
 
     def __init__(self, label: str, generator: Any) -> None:
         super().__init__(label)
         self.generator = generator
-        self.known = _state(generator)
+        self.state = _state(generator)
+        self.known = pickle.dumps(self.state)
 
     def holds(self) -> bool:
-        """Whether it is as it was."""
-        return bool(_state(self.generator) == self.known)
+        """Whether nothing was drawn."""
+        return pickle.dumps(_state(self.generator)) == self.known
 
     def expression(self, bind: Callable[[Any], str]) -> str:
-        """Quick text: true only if the fact holds."""
+        """Drawing between calls changes no path."""
         return "True"
+
+    def restore(self) -> None:
+        """Put the state back."""
+        if isinstance(self.generator, np.random.Generator):
+            self.generator.bit_generator.state = self.state
+        elif isinstance(self.generator, np.random.RandomState):
+            self.generator.set_state(self.state)
+        else:
+            self.generator.setstate(self.state)
 
 
 def _state(generator: Any) -> Any:
     if isinstance(generator, np.random.Generator):
-        return pickle.dumps(generator.bit_generator.state)
-    if isinstance(generator, np.random.RandomState):
-        kind, keys, *rest = generator.get_state()
-        return kind, np.asarray(keys).tobytes(), rest
-    return generator.getstate()
+        return generator.bit_generator.state
+    return generator.get_state() if isinstance(generator, np.random.RandomState) else generator.getstate()
 
 
 __all__ = [

@@ -76,6 +76,7 @@ def _path(path: Path) -> list[str]:
     )
     runs = {None: "not chosen yet", path.numpy: "NumPy"}.get(path.chosen, "native")
     lines.append(f"runs: {runs}" + (f" (no native code: {path.native_problem})" if path.native_problem else ""))
+    lines += [f"left out: {what}" for what in path.left_out]
     if path.native is not None:
         lines += path.native.explain().splitlines()
     lines.append("seconds: " + ", ".join(f"{what} {spent:.3g}" for what, spent in path.seconds.items()))

@@ -1,0 +1,437 @@
+"""What compiled functions read from outside, and what they do to it: every change is seen, or said not to be."""
+
+from __future__ import annotations
+
+import functools
+import random
+import sys
+import types
+import warnings
+from collections import deque
+
+import numpy as np
+import pytest
+
+import wengert as wg
+
+on_numpy = functools.partial(wg.compile, backend="numpy")
+
+SCALE = 2.0
+TABLE = np.arange(1.0, 4.0)
+LARGE = np.ones(100_000)
+NAMES = ["a", "b"]
+SETTINGS = {"power": 2, "nested": {"shift": [1.0, 2.0]}}
+MODE = "plus"
+
+
+def helper(x):
+    return x * SCALE
+
+
+def deeper(x):
+    return helper(x) + inner.OFFSET
+
+
+inner = types.SimpleNamespace(OFFSET=1.0)
+
+
+@pytest.fixture(autouse=True)
+def _no_notes():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", wg.CompileWarning)
+        yield
+
+
+@pytest.fixture
+def here(monkeypatch):
+    """Sets globals of this module, and puts them back."""
+
+    def put(name, value):
+        monkeypatch.setattr(sys.modules[__name__], name, value)
+
+    return put
+
+
+def follows(fun, *changes, x=3.0):
+    """The compiled function agrees with the function before and after each change, twice each time."""
+    g = on_numpy(fun)
+    for change in (lambda: None, *changes):
+        change()
+        for k in range(3):
+            np.testing.assert_allclose(g(x + k), fun(x + k), rtol=1e-14)
+    return g
+
+
+def test_a_global_number(here):
+    follows(lambda x: x * SCALE, lambda: here("SCALE", 3.0), lambda: here("SCALE", 2), lambda: here("SCALE", True))
+
+
+def test_signs_of_zero_and_types_count(here):
+    here("SCALE", 0.0)
+    g = on_numpy(lambda x: np.copysign(x, SCALE))
+    assert g(2.0) == 2.0
+    here("SCALE", -0.0)
+    assert g(2.0) == -2.0
+
+
+def test_a_global_function_and_what_it_reads(here):
+    follows(
+        lambda x: deeper(x),
+        lambda: here("SCALE", 5.0),
+        lambda: setattr(inner, "OFFSET", 7.0),
+        lambda: here("helper", lambda x: x - 1.0),
+        lambda: here("deeper", lambda x: x / 2),
+        lambda: setattr(inner, "OFFSET", 1.0),
+    )
+
+
+def test_functions_that_only_other_objects_hold(here):
+    class Layer:
+        bias = 1.0
+
+        def __init__(self):
+            self.weights = [np.array([2.0]), np.array([3.0])]
+            self.activation = np.tanh
+
+        def __call__(self, x):
+            return self.forward(x)
+
+        def forward(self, x):
+            return self.activation(self.weights[0] * x + self.weights[1]).sum() + self.bias + self.extra
+
+        @property
+        def extra(self):
+            return SCALE
+
+    layer = Layer()
+    net = {"layers": [layer]}
+    follows(
+        lambda x: net["layers"][0](x),
+        lambda: here("SCALE", 9.0),
+        lambda: setattr(layer, "bias", 4.0),
+        lambda: setattr(Layer, "bias", 5.0),
+        lambda: delattr(layer, "bias"),
+        lambda: setattr(layer, "activation", np.sin),
+        lambda: layer.weights.__setitem__(0, np.array([7.0])),
+        lambda: layer.weights[0].__setitem__(0, 8.0),
+        lambda: setattr(Layer, "forward", lambda self, x: x * 3),
+        lambda: net.__setitem__("layers", [np.exp]),
+    )
+
+
+def test_closures_defaults_and_partials():
+    factor = 2.0
+    power = np.array([2.0])
+
+    def f(x, shift=TABLE, *, by=1.5):
+        return (x**power).sum() * factor + shift.sum() * by
+
+    def set_factor():
+        nonlocal factor
+        factor = 3.0
+
+    def set_power():
+        nonlocal power
+        power = np.array([3.0])
+
+    follows(
+        f,
+        set_factor,
+        set_power,
+        lambda: power.__setitem__(0, 4.0),
+        lambda: setattr(f, "__defaults__", (np.ones(2),)),
+        lambda: f.__kwdefaults__.__setitem__("by", 2.5),
+    )
+
+
+def test_arrays_changed_in_place(here):
+    table = TABLE.copy()
+    here("TABLE", table)
+    follows(
+        lambda x: x * TABLE.sum() + (x * TABLE).sum(),
+        lambda: table.__setitem__(1, 10.0),
+        lambda: table.fill(1.0),
+        lambda: here("TABLE", np.ones((2, 2))),
+        lambda: here("TABLE", [1.0, 2.0] and np.float64(3.0)),
+    )
+
+
+def test_large_arrays_are_sampled_and_full_sees_all(here):
+    large = np.ones(100_000)
+    here("LARGE", large)
+    f = lambda x: x * LARGE.sum()
+    sampled, full, none = on_numpy(f), on_numpy(f, check="full"), on_numpy(f, check="none")
+    for g in (sampled, full, none):
+        assert g(2.0) == g(2.0) == 200_000.0
+    large[-1] = 3.0
+    assert sampled(2.0) == full(2.0) == 200_004.0
+    assert none(2.0) == 200_000.0
+    large[:50] += 1.0
+    assert full(2.0) == 200_104.0
+    large *= 2.0
+    assert sampled(2.0) == full(2.0) == 400_208.0
+    here("LARGE", large.copy())
+    large[:] = 0.0
+    assert sampled(2.0) == full(2.0) == 400_208.0
+
+
+def test_views_and_layouts_of_outside_arrays():
+    matrix = np.arange(40_000.0).reshape(200, 200)
+    view = matrix[::3, 1::2].T
+    g = follows(lambda x: (x * view).sum(), lambda: matrix.fill(2.0), lambda: view.__setitem__((-1, -1), 7.0))
+    assert len(g.paths) == 3
+
+
+def test_arrays_that_no_name_leads_to():
+    hidden = {"array": np.arange(3.0)}
+    find = {"it": lambda: hidden["array"]}.__getitem__  # a bound method of a dictionary
+    follows(lambda x: (x * find("it")()).sum(), lambda: hidden["array"].__setitem__(0, 5.0))
+
+
+def test_containers(here):
+    follows(
+        lambda x: x ** SETTINGS["power"] + SETTINGS["nested"]["shift"][-1] + len(NAMES),
+        lambda: here("SETTINGS", {"power": 3, "nested": {"shift": [1.0]}}),
+        lambda: SETTINGS["nested"]["shift"].append(4.0),
+        lambda: SETTINGS["nested"].__setitem__("shift", (9.0,)),
+        lambda: SETTINGS.__setitem__("power", 1),
+        lambda: here("NAMES", {"x"}),
+        lambda: NAMES.add("y"),
+        lambda: here("NAMES", deque([1, 2, 3])),
+        lambda: NAMES.append(4),
+    )
+
+
+def test_a_module_of_the_users(monkeypatch):
+    module = types.ModuleType("users_module")
+    exec("RATE = 2.0\ndef rate(x):\n    return x * RATE", module.__dict__)
+    monkeypatch.setitem(sys.modules, "users_module", module)
+    follows(
+        lambda x: module.rate(x) + module.RATE,
+        lambda: setattr(module, "RATE", 4.0),
+        lambda: setattr(module, "rate", lambda x: -x),
+    )
+
+
+def test_slots_and_dataclasses():
+    class Slotted:
+        __slots__ = ("value",)
+
+    slotted = Slotted()
+    slotted.value = 2.0
+    follows(lambda x: x * slotted.value, lambda: setattr(slotted, "value", 3.0))
+
+
+def test_alternating_values_keep_both_paths(here):
+    g = on_numpy(lambda x: x + 1.0 if MODE == "plus" else x - 1.0)
+    for mode in ("plus", "minus") * 20:
+        here("MODE", mode)
+        assert g(2.0) == (3.0 if mode == "plus" else 1.0)
+    assert len(g.paths) == 2
+
+
+def test_ever_new_arrays_outside_fall_back_and_say_which(here):
+    g = on_numpy(lambda x: x * TABLE.sum())
+    with pytest.warns(wg.CompileWarning, match="TABLE|paths"):
+        for k in range(40):
+            here("TABLE", np.full(3, float(k)))
+            assert g(2.0) == 6.0 * k
+
+
+# ---------------------------------------------------------------- what a replay would leave out
+
+
+def effect(fun, state, match, *, calls=4):
+    """Compiled and plain leave the same results and the same state."""
+    plain_state, state_of = state()
+    want = [fun(plain_state, float(k)) for k in range(calls)]
+    wanted = state_of()
+    compiled_state, state_of = state()
+    g = on_numpy(functools.partial(fun, compiled_state))
+    with pytest.warns(wg.CompileWarning, match=match) as caught:
+        got = [g(float(k)) for k in range(calls)]
+    assert len(caught) == 1
+    np.testing.assert_allclose(got, want)
+    assert repr(state_of()) == repr(wanted)
+    assert not any(wg.core.handle.is_handle(v) for v in np.ravel(np.array(state_of(), dtype=object)))
+
+
+def test_a_list_that_grows():
+    def fun(history, x):
+        history.append(x * 2)
+        return x * len(history)
+
+    def state():
+        held = []
+        return held, lambda: held
+
+    effect(fun, state, "changes")
+
+
+def test_a_counter_attribute():
+    class Box:
+        pass
+
+    def fun(box, x):
+        box.calls = getattr(box, "calls", 0) + 1
+        box.last = x
+        return x * box.calls
+
+    def state():
+        held = Box()
+        return held, lambda: (held.calls, held.last)
+
+    effect(fun, state, "changes")
+
+
+def test_a_dictionary_used_as_a_cache():
+    def fun(cache, x):
+        cache["n"] = cache.get("n", 0) + 1
+        return x + cache["n"]
+
+    def state():
+        held = {}
+        return held, lambda: held
+
+    effect(fun, state, "changes")
+
+
+@pytest.mark.parametrize("size", [10, 100_000])
+def test_an_outside_array_of_counts(size):
+    def fun(counts, x):
+        counts[3] += 1
+        return x * 2
+
+    def state():
+        held = np.zeros(size)
+        return held, lambda: held[:6].tolist()
+
+    effect(fun, state, "changes")
+
+
+def test_a_nonlocal_and_a_global():
+    calls = 0
+
+    def f(x):
+        nonlocal calls
+        global _made_by_f
+        calls += 1
+        _made_by_f = calls
+        return x * calls
+
+    g = on_numpy(f)
+    with pytest.warns(wg.CompileWarning, match="changes"):
+        assert [g(1.0) for _ in range(3)] == [1.0, 2.0, 3.0]
+    assert _made_by_f == calls == 3
+
+
+def test_random_numbers_stay_random():
+    rng = np.random.default_rng(0)
+
+    class Sampler:
+        def __init__(self):
+            self.rng = np.random.default_rng(1)
+
+        def draw(self, x):
+            return x + self.rng.normal()
+
+    for fun in (
+        lambda x: x + np.random.normal(),
+        lambda x: x + rng.uniform(),
+        lambda x: x + random.random(),
+        lambda x: x + np.random.default_rng().normal(),
+        Sampler().draw,
+        wg.grad(lambda x: x * np.random.rand()),
+    ):
+        g = on_numpy(fun)
+        with pytest.warns(wg.CompileWarning, match="random"):
+            assert len({float(g(1.0)) for _ in range(5)}) == 5
+    g = on_numpy(lambda x, rng: x + rng.normal())
+    with pytest.warns(wg.CompileWarning, match="random"):
+        assert g(1.0, np.random.default_rng(3)) == 1.0 + np.random.default_rng(3).normal()
+
+
+def test_seeded_random_numbers_are_constants():
+    f = lambda x: x * np.random.default_rng(7).normal(size=3)
+    g = on_numpy(f)
+    for x in (1.0, 2.0, 3.0):
+        np.testing.assert_array_equal(g(x), f(x))
+    assert len(g.paths) == 1
+
+
+def test_writes_into_arguments_reach_the_caller():
+    def f(x, y):
+        x[0] = y * 2
+        x += 1.0
+        return x.sum()
+
+    g = on_numpy(f)
+    for k in range(4):
+        a, b = np.arange(3.0) + k, np.arange(3.0) + k
+        assert f(a, 1.0 + k) == g(b, 1.0 + k)
+        np.testing.assert_array_equal(a, b)
+    locked = np.arange(3.0)
+    locked.flags.writeable = False
+    with pytest.raises(ValueError, match="read-only"):
+        g(locked, 1.0)
+
+
+def test_writes_into_arguments_that_overlap():
+    def f(x, y):
+        x[0] = 5.0
+        y[1] = x[0] * y[0]
+        return x.sum() + y.sum()
+
+    for overlapping in (lambda a: (a, a), lambda a: (a[:3], a[1:])):
+        g = on_numpy(f)
+        for _ in range(3):
+            separate = [np.arange(4.0), np.arange(4.0)]
+            assert g(*separate) == f(np.arange(4.0), np.arange(4.0))
+        a, b = np.arange(4.0), np.arange(4.0)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", wg.CompileWarning)
+            assert f(*overlapping(a)) == g(*overlapping(b))
+        np.testing.assert_array_equal(a, b)
+
+
+def test_writes_into_containers_and_integer_arrays():
+    def f(params, counts, x):
+        params["seen"] = x
+        counts[0] += 1
+        return x * counts[0]
+
+    g = on_numpy(f)
+    params, counts = {}, np.zeros(2, int)
+    with pytest.warns(wg.CompileWarning, match="argument|changes"):
+        assert [g({**params}, counts, 2.0) for _ in range(3)] == [2.0, 4.0, 6.0]
+        held = {}
+        g(held, counts, 3.0)
+    assert held == {"seen": 3.0}
+    assert counts[0] == 4
+
+
+def test_results_that_hold_more_than_numbers():
+    class Result:
+        def __init__(self, value):
+            self.value = value
+
+    g = on_numpy(lambda x: Result(x * 2))
+    with pytest.warns(wg.CompileWarning, match="returns a Result"):
+        assert [g(k).value for k in (1.0, 2.0)] == [2.0, 4.0]
+    h = on_numpy(lambda x: wg.vjp(np.sin, x))
+    with pytest.warns(wg.CompileWarning, match="returns a"):
+        assert [float(h(k)[1](1.0)[0]) for k in (1.0, 2.0)] == [np.cos(1.0), np.cos(2.0)]
+
+
+def test_tensors_outside_and_as_arguments():
+    w = wg.tensor([1.0, 2.0], requires_grad=True)
+    f = lambda x: (w * x).sum()
+    g = on_numpy(f)
+    with pytest.warns(wg.CompileWarning, match="Tensor"):
+        out = g(3.0)
+    out.backward()
+    np.testing.assert_array_equal(np.asarray(w.grad), [3.0, 3.0])
+    h = on_numpy(lambda x: (x * x).sum())
+    v = wg.tensor([1.0, 2.0], requires_grad=True)
+    h(v).backward()
+    np.testing.assert_array_equal(np.asarray(v.grad), [2.0, 4.0])
