@@ -161,6 +161,15 @@ def _scatter(b: Builder, found: Places, part: Laid, *, add: bool) -> Laid:
         if isinstance(a, Axis) and isinstance(c, Axis)
     }
     order = tuple(d for d in fresh if isinstance(d, Axis))
+    # The places are said in the fresh axes before these become those of the written values.
+    place: list[Affine | Value] = []
+    for axis, where in zip(old.dims, found.place, strict=True):
+        if isinstance(axis, Axis) and isinstance(where, Affine):
+            terms = tuple((_single(renamed.get(a.find(), along(a))), c) for a, c in where.terms)
+            place.append(Affine(terms, where.offset))
+        elif isinstance(axis, Axis):
+            assert isinstance(where, Value)
+            place.append(b.substitute(where, renamed))
     (_, part), _ = b.align((Laid(b.number(0, old.dtype), fresh), part), (range(len(fresh)), range(len(part.dims))))
     source = b.cast(part.value, old.dtype)
     if not old.axes:
@@ -168,16 +177,6 @@ def _scatter(b: Builder, found: Places, part: Laid, *, add: bool) -> Laid:
         if add:
             return b.laid(b.map("add", old.dtype, old.value, b.total(source, order)), old.dims)
         return b.laid(b.substitute(source, {a: Affine((), a.extent - 1) for a in order}), old.dims)
-    place: list[Affine | Value] = []
-    for axis, where in zip(old.dims, found.place, strict=True):
-        if not isinstance(axis, Axis):
-            continue
-        if isinstance(where, Affine):
-            place.append(
-                Affine(tuple((_single(renamed.get(a.find(), along(a))), c) for a, c in where.terms), where.offset)
-            )
-        else:
-            place.append(b.substitute(where, renamed))
     if {a.find() for a in order} & set(old.axes):
         old = b.fresh(old)
     axes = old.axes
