@@ -198,9 +198,12 @@ def pairs():
 
 @EXTENDED
 @pytest.mark.parametrize("name", ["power", "arctan2", "hypot", "logaddexp", "logaddexp2"])
-def test_errors_of_functions_of_two_arguments(name):
-    run = compiled([(name, [0, 1], DOUBLE)], [DOUBLE, DOUBLE], DOUBLE, 8)
+@pytest.mark.parametrize("dtype", [DOUBLE, SINGLE], ids=str)
+def test_errors_of_functions_of_two_arguments(name, dtype):
+    run = compiled([(name, [0, 1], dtype)], [dtype, dtype], dtype, 8)
     for label, (x, y) in pairs().items():
+        with np.errstate(all="ignore"):
+            x, y = x.astype(dtype), y.astype(dtype)
         if name.startswith("log"):
             # Where the sum is near 0, the error is that of its terms, as it is with NumPy.
             x, y = np.abs(x), np.abs(y)
@@ -212,7 +215,8 @@ def test_errors_of_functions_of_two_arguments(name):
 
 
 @pytest.mark.parametrize("name", ["power", "float_power", "arctan2", "hypot", "logaddexp", "logaddexp2"])
-def test_special_pairs_are_numpys(name):
+@pytest.mark.parametrize("dtype", [DOUBLE, SINGLE], ids=str)
+def test_special_pairs_are_numpys(name, dtype):
     values = [
         *SPECIAL,
         3.0,
@@ -228,10 +232,11 @@ def test_special_pairs_are_numpys(name):
     ]
     x, y = (np.array(v) for v in zip(*itertools.product(values, values), strict=True))
     with np.errstate(all="ignore"):
-        want = getattr(np, name)(x, y)
-    got = compiled([(name, [0, 1], DOUBLE)], [DOUBLE, DOUBLE], DOUBLE, 8)(x, y)
+        x, y = x.astype(dtype), y.astype(dtype)
+        want = getattr(np, name)(x, y).astype(dtype)
+    got = compiled([(name, [0, 1], dtype)], [dtype, dtype], dtype, 8)(x, y)
     with np.errstate(all="ignore"):
-        close = np.abs(got - want) <= 1e-15 * np.abs(want)
+        close = np.abs(got - want) <= 4 * np.spacing(np.abs(want))
     good = ((got == want) | close) & (np.signbit(got) == np.signbit(want)) | (np.isnan(got) & np.isnan(want))
     assert good.all(), (x[~good], y[~good], got[~good], want[~good])
 

@@ -296,6 +296,10 @@ def _short_power(b: Body, x: Value, exponent: float) -> Value | None:
     return None
 
 
+def _known_exponent(literals: Sequence[Any] | None, unknown: float) -> float:
+    return unknown if not literals or literals[1] is None else literals[1]
+
+
 def supports(function: str, args: Sequence[str], result: str, literals: Sequence[Any] | None) -> bool:
     """Whether the function of these kinds is one of instructions alone."""
     if function == "cast":
@@ -303,7 +307,7 @@ def supports(function: str, args: Sequence[str], result: str, literals: Sequence
     if function == "select":
         return len(args) == 3 and args[0] == "i1" and args[1] == args[2] == result
     if function == "power" and len(args) == 2 and set(args) == {result} and result in INTEGER:
-        return bool(literals) and literals[1] is not None and 0 <= literals[1] <= 64
+        return 0 <= _known_exponent(literals, -1) <= 64
     if function == "ldexp":
         return len(args) == 2 and args[0] == result and result in FLOATING and args[1] in INTEGER
     if function == "exponent":
@@ -324,10 +328,9 @@ def apply(b: Body, function: str, args: Sequence[Value], kind: str, literals: Se
         return _ldexp(b, *args)
     if function == "exponent":
         return _exponent(b, *args)
-    if function == "power" and bool(literals) and literals[1] is not None:
-        if kind in INTEGER:
-            return _whole_power(b, args[0], int(literals[1]))
-        return _short_power(b, args[0], float(literals[1]))
+    if function == "power":
+        exponent = _known_exponent(literals, math.nan)
+        return _whole_power(b, args[0], int(exponent)) if kind in INTEGER else _short_power(b, args[0], exponent)
     known = SIMPLE.get(function)
     return None if known is None else known.rule(b, *args)
 

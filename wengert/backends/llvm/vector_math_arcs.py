@@ -47,7 +47,7 @@ def _angle(b: Body, y: Value, x: Value, left: Value | None) -> Value:
     t, t_low = down.where(-t, t), down.where(-t_low, t_low)
     base, base_low = b.product(k, QUARTER)
     z = t * t
-    tail = b.fma(z * t, b.horner(z, ARCTAN), t_low + b.fma(k, QUARTER_TAIL, base_low))
+    tail = b.fma(z * t, b.polynomial(z, ARCTAN), t_low + b.fma(k, QUARTER_TAIL, base_low))
     head, head_low = b.total(base, t)
     return head + (head_low + tail)
 
@@ -83,7 +83,7 @@ def _arc_of_half(b: Body, x: Value) -> tuple[Value, Value, Value, Value]:
     error = b.fma(-root, root, z) / (root * 2.0)
     error = (big & (root > 0.0)).where(error, 0.0)
     s = big.where(root, size)
-    return big, s, error, b.fma(z * s, b.horner(z, ARCSIN), error)
+    return big, s, error, b.fma(z * s, b.polynomial(z, ARCSIN), error)
 
 
 def arcsin(b: Body, x: Value) -> Value:

@@ -32,7 +32,7 @@ def _far(b: Body, size: Value) -> Value:
     # erfc of 0 <= size <= 28
     d, d_low = b.exact_sum(size, b.constant(size.kind, 4.0))
     t, t_low = exponential.quotient(b, size - 4.0, 0.0, d, d_low)
-    value, value_low = b.total(b.constant(size.kind, SCALED[0]), t * b.horner(t, SCALED[1:]))
+    value, value_low = b.total(b.constant(size.kind, SCALED[0]), t * b.polynomial(t, SCALED[1:]))
     w, w_low = b.exact_sum(size * 2.0, b.constant(size.kind, 1.0))
     q, rest = exponential.quotient(b, value, b.fma(t_low, SCALED[1], value_low) + SCALED_TAIL, w, w_low)
     square, error = b.product(size, size)
@@ -43,7 +43,7 @@ def _far(b: Body, size: Value) -> Value:
 def _near(b: Body, x: Value) -> tuple[Value, Value]:
     # erf of |x| <= 1 as x and the rest
     z = x * x
-    return x, x * b.horner(z, NEAR)
+    return x, x * b.polynomial(z, NEAR)
 
 
 def erf(b: Body, x: Value) -> Value:

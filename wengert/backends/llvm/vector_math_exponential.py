@@ -114,14 +114,14 @@ def exp(b: Body, x: Value) -> Value:
     """e^x."""
     f = format_of(x)
     n, r, _ = reduced(b, b.most(b.least(x, f.exp_high), f.exp_low))
-    return scaled(b, b.fma(r * r, b.horner(r, f.exp), r) + 1.0, n)
+    return scaled(b, b.fma(r * r, b.polynomial(r, f.exp), r) + 1.0, n)
 
 
 def exp_words(b: Body, x: Value) -> tuple[Value, Value]:
     """e^x and its rounding error, as far as it is not below the least numbers."""
     f = format_of(x)
     n, r, error = reduced(b, b.most(b.least(x, f.exp_high), f.exp_low))
-    tail = b.fma(r * r, b.horner(r, f.exp), r)
+    tail = b.fma(r * r, b.polynomial(r, f.exp), r)
     one = b.constant(x.kind, 1.0)
     high, low = b.total(one, tail)
     return scaled(b, high, n), scaled(b, low + error, n)
@@ -132,7 +132,7 @@ def exp_of_sum(b: Body, high: Value, low: Value) -> tuple[Value, Value]:
     f = format_of(high)
     n, r, error = reduced(b, b.most(b.least(high, f.exp_high), f.exp_low))
     r, error = b.exact_sum(r, error + low)
-    tail = b.fma(r * r, b.horner(r, f.exp), error)
+    tail = b.fma(r * r, b.polynomial(r, f.exp), error)
     first, rest = b.total(b.constant(high.kind, 1.0), r)
     value, last = b.total(first, rest + tail)
     return scaled(b, value, n), scaled(b, last, n)
@@ -145,7 +145,7 @@ def exp2(b: Body, x: Value) -> Value:
     shifted = x + f.magic
     r = x - (shifted - f.magic)
     linear, error = b.product(r, LN_2)
-    tail = b.fma(r * r, b.horner(r, f.exp2), b.fma(r, LN_2_TAIL, error))
+    tail = b.fma(r * r, b.polynomial(r, f.exp2), b.fma(r, LN_2_TAIL, error))
     return scaled(b, (linear + tail) + 1.0, shifted.bits() - f.magic_bits)
 
 
@@ -163,7 +163,7 @@ def expm1_words(b: Body, x: Value) -> tuple[Value, Value, Value]:
     high = b.fma(s, r, less_one)
     # |s - 1| >= |s r| or s - 1 = 0: the error of the sum is exact.
     low = b.fma(s, r, less_one - high)
-    tail = b.fma(r * r, b.horner(r, f.exp), error)
+    tail = b.fma(r * r, b.polynomial(r, f.exp), error)
     return high, b.fma(s, tail, low), t
 
 
@@ -182,7 +182,7 @@ def _expm1_of_negative(b: Body, x: Value) -> tuple[Value, Value]:
     less_one = s - 1.0
     high = b.fma(s, r, less_one)
     low = b.fma(s, r, less_one - high) + (s - (less_one + 1.0))
-    low = b.fma(s, b.fma(r * r, b.horner(r, f.exp), error), low)
+    low = b.fma(s, b.fma(r * r, b.polynomial(r, f.exp), error), low)
     return b.total(high, low)
 
 
@@ -227,7 +227,7 @@ def log_of_parts(b: Body, k: Value, f: Value, error: Value | None = None) -> Val
     s = f / (f + 2.0)
     z = s * s
     h = f * f * 0.5
-    correction = s * b.fma(z, b.horner(z, form.log), h)
+    correction = s * b.fma(z, b.polynomial(z, form.log), h)
     if error is not None:
         correction = correction + error
     inner = b.fma(k, form.ln2_low, correction)

@@ -28,7 +28,7 @@ def log_words(b: Body, x: Value) -> tuple[Value, Value]:
     z, z_low = b.product(s, s)
     z_low = b.fma(s * 2.0, s_low, z_low)
     # c = 2/3 + z T(z) in two words, then s^3 c
-    t = z * b.horner(z, LOG_TAIL)
+    t = z * b.polynomial(z, LOG_TAIL)
     c, c_low = b.total(b.constant("double", TWO_THIRDS), t)
     c_low = c_low + TWO_THIRDS_TAIL
     u, u_low = b.product(z, c)
@@ -46,33 +46,42 @@ def log_words(b: Body, x: Value) -> tuple[Value, Value]:
 
 def power(b: Body, x: Value, y: Value) -> Value:
     """x^y as IEEE 754 has it."""
-    size = abs(x)
-    high, low = log_words(b, size)
-    # Beyond 2^20 in size the product is far out of range: keep its words finite.
-    bounded = b.most(b.least(y, 2.0**66), -(2.0**66))
-    p, p_low = b.product(high, bounded)
-    p_low = b.fma(low, bounded, p_low)
-    p, p_low = b.total(p, p_low)
-    far = abs(p) > 1000.0
-    value, _ = exponential.exp_of_sum(b, p, far.where(0.0, p_low))
-    # Poles and zeros of |x|: 0 and infinity, and y infinite.
-    y_up = y > 0.0
-    zero, endless = size.equal(0.0), size.equal(math.inf)
-    value = zero.where(y_up.where(b.constant(x.kind, 0.0), math.inf), value)
-    value = endless.where(y_up.where(b.constant(x.kind, math.inf), 0.0), value)
+    if x.kind == "float":
+        # In float64 the product needs no second word.
+        base, exponent = x.to("double"), y.to("double")
+        value = exponential.exp(b, exponential.log(b, abs(base)) * exponent)
+        return _completed(b, base, exponent, value).to("float")
+    high, low = log_words(b, abs(x))
+    p, p_low = b.product(high, y)
+    # Far out of range the words are not finite, nor needed.
+    p_low = (abs(p) < 1000.0).where(b.fma(low, y, p_low), 0.0)
+    p, p_low = b.total(b.most(b.least(p, 1000.0), -1000.0), p_low)
+    value, _ = exponential.exp_of_sum(b, p, p_low)
+    return _completed(b, x, y, value)
+
+
+def _completed(b: Body, x: Value, y: Value, value: Value) -> Value:
+    plain = (x > 0.0) & (x < math.inf) & (abs(y) < math.inf)
+    return b.rarely(~plain, value, lambda: _power_special(b, x, y, value))
+
+
+def _power_special(b: Body, x: Value, y: Value, value: Value) -> Value:
+    # What |x|^y becomes for arguments that are not positive or not finite.
+    size, up, ay = abs(x), y > 0.0, abs(y)
+    zero, endless = b.constant(x.kind, 0.0), b.constant(x.kind, math.inf)
+    value = size.equal(0.0).where(up.where(zero, endless), value)
+    value = size.equal(math.inf).where(up.where(endless, zero), value)
     # The sign of odd whole powers; no real power of a negative number else.
-    ay = abs(y)
     is_whole = b.intrinsic("rint", y).equal(y)
     half = y * 0.5
     odd = is_whole & b.intrinsic("rint", half).differs(half) & (ay < 2.0**53)
-    negative = x.bits() < 0
     value = ((x < 0.0) & ~is_whole & (x > -math.inf)).where(math.nan, value)
-    value = (negative & odd).where(-value, value)
+    value = ((x.bits() < 0) & odd).where(-value, value)
+    # With y infinite, all depends on whether |x| is above 1 or below.
+    grows = (size > 1.0).where(y, -y) > 0.0
+    limit = size.equal(1.0).where(1.0, grows.where(endless, zero))
+    value = ay.equal(math.inf).where(limit, value)
     value = (x.is_nan() | y.is_nan()).where(x + y, value)
-    # |x| < 1 or > 1 with y infinite
-    grows = (size > 1.0).where(y, -y)
-    limit = size.equal(1.0).where(1.0, (grows > 0.0).where(b.constant(x.kind, math.inf), 0.0))
-    value = (ay.equal(math.inf) & size.equal(size)).where(limit, value)
     return (y.equal(0.0) | x.equal(1.0)).where(1.0, value)
 
 
@@ -88,7 +97,7 @@ def cbrt(b: Body, x: Value) -> Value:
     r = k - third * 3.0
     up, down = r > 0.5, r < -0.5
     m = f + 1.0
-    y = b.horner(m, CUBE_ROOT) * up.where(2.0 ** (1 / 3), down.where(b.constant("double", 0.5 ** (1 / 3)), 1.0))
+    y = b.polynomial(m, CUBE_ROOT) * up.where(2.0 ** (1 / 3), down.where(b.constant("double", 0.5 ** (1 / 3)), 1.0))
     m = m * up.where(2.0, down.where(b.constant("double", 0.5), 1.0))
     cube = y * y * y
     y = y * ((cube + m * 2.0) / (cube * 2.0 + m))
@@ -136,7 +145,7 @@ def _short_log_words(b: Body, f: Value) -> tuple[Value, Value]:
     z = s * s
     h, h_low = b.product(f * 0.5, f)
     high, low = b.total(f, -h)
-    low = low - h_low + s * b.fma(z, b.horner(z, exponential.DOUBLE.log), h)
+    low = low - h_low + s * b.fma(z, b.polynomial(z, exponential.DOUBLE.log), h)
     return b.total(high, low)
 
 

@@ -59,17 +59,7 @@ def redo(b: Body, name: str, bad: Value, x: Value, fast: Value) -> Value:
             "end:", f"ret {xs} %kept", "}",
         ]  # fmt: skip
     b.internal[symbol] = "\n".join(line for line in lines if line)
-    hit = bad.text
-    if w > 1:
-        hit = b.fresh()
-        b.lines.append(f"{hit} = call i1 @llvm.vector.reduce.or.v{w}i1({b.typed(bad)})")
-    rare = b.fresh()
-    b.lines.append(f"{rare} = call i1 @llvm.expect.i1(i1 {hit}, i1 false)")
-    here, there, after = (b.fresh()[1:] for _ in range(3))
-    b.lines += [f"br label %{here}", f"{here}:", f"br i1 {rare}, label %{there}, label %{after}", f"{there}:"]
-    slow = b.line(kind, f"call {xs} {symbol}({b.typed(x)}, {b.typed(fast)}, {b.typed(bad)})")
-    b.lines += [f"br label %{after}", f"{after}:"]
-    return b.line(kind, f"phi {xs} [{fast.text}, %{here}], [{slow.text}, %{there}]")
+    return b.rarely(bad, fast, lambda: b.call(kind, symbol, [x, fast, bad]))
 
 
 def reduced(b: Body, x: Value) -> tuple[Value, Value, Value]:
@@ -91,7 +81,7 @@ def reduced(b: Body, x: Value) -> tuple[Value, Value, Value]:
 def _sine(b: Body, r: Value, low: Value) -> Value:
     # sin(r + low) = r + (r^3 S(r^2) + low (1 - r^2/2))
     z = r * r
-    return r + b.fma(z * r, b.horner(z, SIN[r.kind]), b.fma(z * -0.5, low, low) if r.kind == "double" else low)
+    return r + b.fma(z * r, b.polynomial(z, SIN[r.kind]), b.fma(z * -0.5, low, low) if r.kind == "double" else low)
 
 
 def _cosine(b: Body, r: Value, low: Value) -> Value:
@@ -99,7 +89,7 @@ def _cosine(b: Body, r: Value, low: Value) -> Value:
     z = r * r
     half = z * 0.5
     head = 1.0 - half
-    return head + b.fma(z * z, b.horner(z, COS[r.kind]), b.fma(-r, low, (1.0 - head) - half))
+    return head + b.fma(z * z, b.polynomial(z, COS[r.kind]), b.fma(-r, low, (1.0 - head) - half))
 
 
 def _chosen(b: Body, quadrant: Value, sign: Value | None, r: Value, low: Value) -> Value:
@@ -132,9 +122,9 @@ def tan(b: Body, x: Value) -> Value:
     q, r, low = reduced(b, size)
     z = r * r
     half = z * 0.5
-    sine, sine_low = b.total(r, b.fma(z * r, b.horner(z, SIN["double"]), b.fma(-half, low, low)))
+    sine, sine_low = b.total(r, b.fma(z * r, b.polynomial(z, SIN["double"]), b.fma(-half, low, low)))
     head = 1.0 - half
-    rest = b.fma(z * z, b.horner(z, COS["double"]), b.fma(-r, low, ((1.0 - head) - half) - b.fma(r, r, -z) * 0.5))
+    rest = b.fma(z * z, b.polynomial(z, COS["double"]), b.fma(-r, low, ((1.0 - head) - half) - b.fma(r, r, -z) * 0.5))
     cosine, cosine_low = b.total(head, rest)
     # Odd quadrants turn by pi/2: -cos/sin.
     odd = (q & 1).differs(0)

@@ -292,12 +292,39 @@ class Body:
         part = s - a
         return s, (a - (s - part)) + (b - part)
 
-    def horner(self, x: Value, coefficients: Sequence[float]) -> Value:
+    def polynomial(self, x: Value, coefficients: Sequence[float]) -> Value:
         """The polynomial with these coefficients, the constant one first."""
-        result = self.constant(x.kind, coefficients[-1])
-        for c in reversed(coefficients[:-1]):
-            result = self.fma(result, x, c)
-        return result
+        # Neighbours are joined and the rest is done in x^2, twice where there are many (Estrin): with as many
+        # instructions as Horner's rule, they wait for each other for a quarter to half of the time.
+        terms: list[Value | float] = list(coefficients)
+        while len(terms) > 4:
+            pairs = [self.fma(high, x, low) for low, high in zip(terms[::2], terms[1::2], strict=False)]
+            terms = [*pairs, terms[-1]] if len(terms) % 2 else [*pairs]
+            x = x * x
+        result = terms[-1]
+        for term in reversed(terms[:-1]):
+            result = self.fma(result, x, term)
+        return self.lift(x.kind, result)
+
+    def rarely(self, bad: Value, fast: Value, slow: Callable[[], Value]) -> Value:
+        """``slow()`` where any lane is ``bad``, else ``fast``: the block that computes it is jumped over."""
+        hit = bad.text
+        if self.width > 1:
+            hit = self.fresh()
+            self.lines.append(f"{hit} = call i1 @llvm.vector.reduce.or.v{self.width}i1({self.typed(bad)})")
+        rare, *labels = (self.fresh() for _ in range(4))
+        here, there, after = (label[1:] for label in labels)
+        self.lines += [
+            f"{rare} = call i1 @llvm.expect.i1(i1 {hit}, i1 false)",
+            f"br label %{here}",
+            f"{here}:",
+            f"br i1 {rare}, label %{there}, label %{after}",
+            f"{there}:",
+        ]
+        other = slow()
+        self.lines += [f"br label %{after}", f"{after}:"]
+        lanes = vector(fast.kind, self.width)
+        return self.line(fast.kind, f"phi {lanes} [{fast.text}, %{here}], [{other.text}, %{there}]")
 
     def least(self, x: Value, bound: float) -> Value:
         """``x``, at most ``bound``; NaN stays."""
