@@ -18,6 +18,7 @@ from wengert.core.types import ArrayType
 from wengert.rewrite.algebra import ALGEBRA, EXACT
 from wengert.rewrite.clean import without_dead
 from wengert.rewrite.engine import rewrite
+from wengert.rewrite.gates import SPARING, STABILITY
 from wengert.rewrite.pattern import Bindings, Call, Computed, Pattern, Rule, Variable, build, call
 
 SPECIAL = np.array(
@@ -80,9 +81,7 @@ def samples(names: list[str], kind: ArrayType) -> Any:
     """Every pair of special values, and random ones."""
     rng = np.random.default_rng(0)
     left, right = (m.ravel() for m in np.meshgrid(SPECIAL, SPECIAL))
-    random = np.concatenate(
-        [rng.normal(size=200), np.exp(rng.uniform(-700, 700, 200)) * rng.choice([-1, 1], 200)]
-    )
+    random = np.concatenate([rng.normal(size=200), np.exp(rng.uniform(-700, 700, 200)) * rng.choice([-1, 1], 200)])
     columns = {
         "x": np.concatenate([left, random]),
         "y": np.concatenate([right, rng.permutation(random)]),
@@ -106,11 +105,7 @@ def same_bits(left: np.ndarray, right: np.ndarray) -> None:
     assert left.shape == right.shape
     both = np.isnan(left) & np.isnan(right)
     np.testing.assert_array_equal(left, right)
-    parts = (
-        [(left.real, right.real), (left.imag, right.imag)]
-        if left.dtype.kind == "c"
-        else [(left, right)]
-    )
+    parts = [(left.real, right.real), (left.imag, right.imag)] if left.dtype.kind == "c" else [(left, right)]
     for a, b in parts:
         np.testing.assert_array_equal(np.signbit(a)[~both], np.signbit(b)[~both])
 
@@ -118,7 +113,7 @@ def same_bits(left: np.ndarray, right: np.ndarray) -> None:
 FIRED: Counter[str] = Counter()
 
 
-@pytest.mark.parametrize("rule", ALGEBRA, ids=lambda r: r.name)
+@pytest.mark.parametrize("rule", [*ALGEBRA, *SPARING], ids=lambda r: r.name)
 def test_both_sides_agree(rule: Rule) -> None:
     with np.errstate(all="ignore"):
         for kind in [ArrayType(()), *kinds_of(rule)]:
@@ -158,16 +153,36 @@ def _compare(rule: Rule, kind: ArrayType, factors: dict[str, float]) -> None:
         np.testing.assert_array_equal(np.isnan(left), np.isnan(right))
 
 
+@pytest.mark.parametrize("rule", STABILITY, ids=lambda r: r.name)
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_a_stability_rule_changes_a_finite_value_by_roundings_of_the_spelled_out_form(rule: Rule, dtype: Any) -> None:
+    """What was finite stays, to a few units of 1 or of the value; what was infinite or NaN becomes finite or stays."""
+    kind = ArrayType((SPECIAL.size**2 + 400,), np.dtype(dtype))
+    graph, names = graph_of(rule, kind, {})
+    counts: Counter[str] = Counter()
+    after = without_dead(rewrite(graph, [rule], counts))
+    assert counts
+    eps = float(np.finfo(dtype).eps)
+    with np.errstate(all="ignore"):
+        values = list(samples(names, kind))
+        left, right = (np.asarray(g.evaluate(values)[0]) for g in (graph, after))
+    assert left.dtype == right.dtype == dtype
+    finite = np.isfinite(left)
+    assert np.all(np.isfinite(right[finite]))
+    largest = np.max([np.abs(v) for v in values], axis=0)[finite]
+    scale = np.maximum(np.maximum(np.abs(left[finite]), 1.0), largest if len(names) > 1 else 1.0)
+    assert np.all(np.abs(right[finite] - left[finite]) <= 16 * eps * scale)
+    assert np.all(np.isnan(right[np.isnan(values[0])]))
+
+
 def test_every_rule_says_why_and_has_a_name_of_its_own() -> None:
-    assert len({r.name for r in ALGEBRA}) == len(ALGEBRA)
+    every = [*ALGEBRA, *SPARING, *STABILITY]
+    assert len({r.name for r in every}) == len(every)
+    assert all(r.why for r in every)
     for rule in ALGEBRA:
         assert rule.why
         assert rule.exact == (rule in EXACT)
-        wanted = (
-            set(variables(rule.replacement))
-            if not isinstance(rule.replacement, Computed)
-            else set()
-        )
+        wanted = set(variables(rule.replacement)) if not isinstance(rule.replacement, Computed) else set()
         assert wanted <= set(variables(rule.pattern))
 
 

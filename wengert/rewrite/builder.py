@@ -67,6 +67,7 @@ class Builder:
         self._uniform: dict[int, tuple[Any, Any]] = {}
         self._uses: dict[Node, int] = {}
         self._dead: set[Node] = set()
+        self._place: dict[Node, int] = {}
         self._depth = 0
         self._graph = without_dead(graph)
 
@@ -91,6 +92,10 @@ class Builder:
                 if len(reads) > _LARGEST:
                     return False
         return all(self._uses.get(a, 0) <= count for a, count in reads.items())
+
+    def earlier(self, node: Node, other: Node) -> bool:
+        """Whether one step stands before another one."""
+        return self._place.get(node, -1) < self._place.get(other, -1)
 
     def known(self, name: str, args: Sequence[Operand]) -> Node | None:
         """The step that computes this already, if there is one."""
@@ -175,6 +180,7 @@ class Builder:
         return node
 
     def _keep(self, node: Node) -> None:
+        self._place[node] = len(self.steps)
         self.steps.append(node)
         self._count(node)
 

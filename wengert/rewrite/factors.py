@@ -174,7 +174,7 @@ def known_quotient(b: Builder, node: Node) -> Operand | None:
         if isinstance(e, Const) or isinstance(part, Const) or part.op.name != "divide" or not b.single(part):
             continue
         known = b.known("divide", (e, part.args[1]))
-        if known is not None and known is not part and is_real(node):
+        if known is not None and b.earlier(known, part) and is_real(node):
             return b.make("multiply", (part.args[0], known), where=node.where)
     return None
 
