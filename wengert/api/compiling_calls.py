@@ -122,13 +122,15 @@ class Calls:
             kind = self._new_kind(key, leaves, structure)
         if kind.reason:
             return self.fun(*args, **kwargs)
-        for path in tuple(kind.paths):
+        paths = tuple(kind.paths)
+        for path, by_numpy in (*((p, False) for p in paths), *((p, True) for p in paths)):
             try:
-                out = path.attempt(leaves)
+                out = path.attempt(leaves, by_numpy=by_numpy)
             except Exception as problem:  # noqa: BLE001 the function itself says what is wrong, at the user's line
                 return self._after_failure(kind, path, problem, args, kwargs)
             if out is not MISS:
-                self._succeeded(kind, path)
+                if not by_numpy:
+                    self._succeeded(kind, path)
                 return out
         return self._record(kind, args, kwargs, leaves)
 
@@ -216,7 +218,10 @@ class Calls:
             say_how_to_get_native()
             return
         if self.wait:
-            path.make_native()
+            if self.backend == "native":
+                path.make_native()
+            else:
+                path.wanted = True  # many paths are never met again
             return
 
         def make() -> None:

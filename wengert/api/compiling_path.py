@@ -25,7 +25,8 @@ from wengert.rewrite.clean import clean, simplify
 
 _SIMPLIFIED = 50_000
 """Steps above which a graph is only cleaned."""
-_TRIALS = 3
+_TRYING = 2e-3
+"""Seconds spent on timing a plan; what takes longer is timed once."""
 _DEFAULT_FLOATS = FLOATS[0].get() if FLOATS is not None else None
 
 
@@ -97,6 +98,7 @@ class Path:
         self.seconds: dict[str, float] = {}
         self.native: Any = None
         self.native_problem: str = ""
+        self.wanted = False  # native code is made when the path is met again
         self.chosen: Any = None
         self.failed: BaseException | None = None
         self.left_out: list[str] = []  # passes that failed on this graph
@@ -130,6 +132,7 @@ class Path:
 
     def make_native(self) -> None:
         """Compile natively; what stands against it is noted in ``native_problem``."""
+        self.wanted = False
         plan = native_plan()
         if plan is None:
             self.native_problem = "llvmlite is not installed"
@@ -157,25 +160,27 @@ class Path:
         self._hot = None
 
     def _timed(self, plan: Any, inputs: Sequence[Any]) -> float:
+        """The seconds of a call, the best of some where they are short."""
         entry = self.entry_of(plan)
-        best = float("inf")
-        for trial in range(_TRIALS + 1):
+        best, spent = float("inf"), 0.0
+        while spent < _TRYING:
             start = time.perf_counter()
             found = entry(*inputs)
             taken = time.perf_counter() - start
             if found is MISS or found is GUARD:
                 return float("inf") if plan is self.native else 0.0
-            if trial or taken > 1e-3:
-                best = min(best, taken)
-            if taken > 0.05:
-                break
+            best, spent = min(best, taken), spent + max(taken, _TRYING / 8)
         self.seconds["a call, " + ("native" if plan is self.native else "numpy")] = best
         return best
 
     # ------------------------------------------------------------ running
 
-    def attempt(self, leaves: Sequence[Any]) -> Any:
-        """The result for a call's leaves (of the right structure and types), or MISS."""
+    def attempt(self, leaves: Sequence[Any], *, by_numpy: bool = False) -> Any:
+        """The result for a call's leaves (of the right structure and types), or MISS.
+
+        ``by_numpy`` asks the NumPy plan: native code also says GUARD where an index does not fit."""
+        if by_numpy and self.chosen is self.numpy:
+            return MISS
         if self.recording.outside.differs() is not None:
             return MISS
         inputs = [v for v, t in zip(leaves, self.taken, strict=True) if t]
@@ -183,10 +188,13 @@ class Path:
         if written and shares(leaves, self.recording.outside, written):
             return MISS
         if self.chosen is None:
+            if self.wanted:
+                self.make_native()
             self.choose(inputs)
-        out = self.entry_of(self.chosen)(*inputs)
-        if out is MISS:
-            out = self.numpy.entry(*inputs)
+        plan = self.numpy if by_numpy else self.chosen
+        out = self.entry_of(plan)(*inputs)
+        if out is MISS:  # another layout in memory
+            out = _entry_by_run(plan)(*inputs)
         if out is GUARD:
             return MISS
         if len(self.graph.outputs) == 1:
@@ -258,13 +266,14 @@ class _Writer:
         if recording.written or keywords.children or positional.container is None:
             return None
         checked = path.chosen is path.numpy or not hasattr(path.chosen, "entry") or path.chosen.entry is None
-        if positional.children:
-            self.unpack("args", positional)
-            types = self.lines
-        else:
-            types = ["if args: return MISS"]
         plain = positional.flat and all(path.taken)
-        self.lines = [] if plain and not checked else types
+        star = plain and not checked and all(kind is not None and kind[0] is np.ndarray for kind in path.types)
+        if star:
+            pass  # the entry looks at every leaf itself
+        elif positional.children:
+            self.unpack("args", positional)
+        else:
+            self.lines.append("if args: return MISS")
         if not self.fits:
             return None
         facts = check_text(recording.outside.reads, self.bind)
@@ -274,7 +283,6 @@ class _Writer:
             self.space["floats"], self.space["default"] = FLOATS[0].get, _DEFAULT_FLOATS
             self.miss_unless("floats() is default")
         self.space["entry"] = path.entry_of(path.chosen)
-        star = plain and not checked
         self.lines.append(f"out = entry({'*args' if star else ', '.join(self.names)})")
         self.lines.append("if out is GUARD or out is MISS: return MISS")
         self.lines.extend(self.result())
@@ -353,8 +361,11 @@ class _Writer:
             source = next(moving)
             name = f"r{k}"
             lines.append(f"{name} = {source}")
-            cls = self.bind(kind)
-            lines.append(f"if type({name}) is not {cls}: {name} = fitted({name}, {cls})")
+            if kind in (float, complex, int, bool):
+                lines[-1] = f"{name} = {kind.__name__}({source})"
+            else:
+                cls = self.bind(kind)
+                lines.append(f"if type({name}) is not {cls}: {name} = fitted({name}, {cls})")
             texts.append(name)
         rest = iter(texts)
         return [*lines, f"return {self.build(recording.structure, rest)}"]
