@@ -88,8 +88,7 @@ def cut(graph: Graph, can_lower: Callable[[Node], str | None], can_ask: Callable
     asked = tuple(k for k, g in enumerate(graph.guards) if can_ask(g) is None)
     computed = all(isinstance(o, Node) for o in graph.outputs)
     if not reasons and len(asked) == len(graph.guards) and computed and graph.nodes:
-        outputs = tuple(graph.outputs)
-        return Cut(graph, (Segment(graph, tuple(graph.inputs), outputs, tuple(graph.nodes), asked),), {})
+        return whole(graph)
     _leave_views(graph, reasons)
     while True:
         phases = _phases(graph, reasons)
@@ -110,6 +109,13 @@ def cut(graph: Graph, can_lower: Callable[[Node], str | None], can_ask: Callable
         else:
             order.extend(n for n in graph.nodes if n in reasons and phases[n] == phase)
     return Cut(graph, tuple(order), reasons)
+
+
+def whole(graph: Graph) -> Cut:
+    """A graph that is one segment."""
+    asked = tuple(range(len(graph.guards)))
+    segment = Segment(graph, tuple(graph.inputs), tuple(graph.outputs), tuple(graph.nodes), asked)
+    return Cut(graph, (segment,), {})
 
 
 # ---------------------------------------------------------------- what a library does better
@@ -264,4 +270,4 @@ def _segment(graph: Graph, nodes: Sequence[Node], asked: Iterable[int]) -> Segme
     return Segment(piece, tuple(sources), outputs, tuple(nodes), guards)
 
 
-__all__ = ["Cut", "Segment", "cut", "extents", "for_a_library"]
+__all__ = ["Cut", "Segment", "cut", "extents", "for_a_library", "whole"]
