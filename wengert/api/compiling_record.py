@@ -87,6 +87,7 @@ def _run(
     private = [v.copy(order="K") if type(v) is np.ndarray else v for v in leaves]
     frame, token = context.enter(FULL)
     frame.asks = True
+    frame.folds = True
     frame.met = outside.met
     try:
         roots = [root(v, where, rich=True) for v, t in zip(private, taken, strict=True) if t]

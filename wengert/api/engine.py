@@ -82,6 +82,11 @@ def reverse_trace(
 
     The caller must ``finish`` the frame. ``kinks`` is a watcher (``api/kinks``) or None.
     """
+    around = tracing.get()
+    if around is not None and around.folds and kinks is None:
+        from wengert.api.folding import folded_trace
+
+        return folded_trace(fun, leaves, rebuild, where)
     frame, token = context.enter(REVERSE, kinks)
     try:
         roots = [root(leaf, where) for leaf in leaves]

@@ -26,8 +26,8 @@ class Frame:
     """One running trace; ``parent`` is the trace it runs inside of, or None."""
 
     __slots__ = (
-        "alive", "asks", "forwards", "full", "guards", "keeper", "kind", "kinks", "met", "note", "parent", "start",
-        "watched",
+        "alive", "asks", "folds", "forwards", "full", "guards", "keeper", "kind", "kinks", "met", "note", "parent",
+        "start", "watched",
     )
 
     def __init__(self, kind: str, parent: Frame | None) -> None:
@@ -44,6 +44,8 @@ class Frame:
         self.kinks: Any = parent.kinks if parent is not None else None
         self.note: Any = None
         self.asks = False  # of a full one: what a sweep decides on values is a guard too (the graph runs at others)
+        # Whether what is differentiated inside is recorded and folded first, so that the derivative has loops too.
+        self.folds: bool = parent.folds if parent is not None else False
         self.met: Any = parent.met if parent is not None else None  # is told of the constants met
         self.keeper: Any = None  # keeps chosen results in place of residuals (``ops/keeping``)
 
@@ -70,7 +72,7 @@ class Switch:
 
     def __init__(self) -> None:
         self.special = True  # nothing is tracing: handles met now are stale
-        self.keeping = 0  # running traces for which nodes must keep their inputs
+        self.keeping = 0  # running traces that will be swept: nodes must keep inputs and residuals for them
         self.live: dict[Frame, int] = {}
         self.oldest: float = float("inf")  # the earliest start of a running trace
         self.cut: Any = None  # the last place where a traced value met an operation without derivative
@@ -84,7 +86,7 @@ _saved_thresholds: tuple[int, int, int] | None = None
 
 def _refresh() -> None:
     live = SWITCH.live
-    SWITCH.keeping = sum(1 for frame in live if frame.kind not in (FORWARD, LINEARIZE))
+    SWITCH.keeping = sum(1 for frame in live if frame.kind not in (FORWARD, LINEARIZE, FULL))
     SWITCH.oldest = min((frame.start for frame in live), default=float("inf"))
     SWITCH.special = not live or any(
         frame.kind != REVERSE or frame.kinks is not None for frame in live

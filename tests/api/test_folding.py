@@ -1,0 +1,122 @@
+"""Derivatives inside a recording that folds: the loops of the function are folded first, so the derivative has loops.
+
+References are the uncompiled derivatives (which are held against differences elsewhere) and Richardson's differences.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import wengert as wg
+from wengert.core import context
+from wengert.core.context import FULL
+from wengert.rewrite.loops import fold
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "rewrite"))
+from loop_programs import PROGRAMS, garch, lotka_volterra
+
+
+def recorded(f: Any, *args: Any) -> Any:
+    """The folded graph of ``f``, recorded as ``compile`` records it."""
+    frame, token = context.enter(FULL)
+    frame.folds = True
+    try:
+        return fold(wg.trace(f)(*args))
+    finally:
+        context.leave(frame, token)
+
+
+def loops(graph: Any) -> int:
+    return sum(n.op.name == "scan" for n in graph.nodes)
+
+
+@pytest.mark.parametrize("name", [n for n in PROGRAMS if n not in {"convolution", "newton"}])
+def test_the_gradient_of_a_loop_is_a_loop(name: str) -> None:
+    f, args, count, _ = PROGRAMS[name]
+    graph = recorded(wg.value_and_grad(f), *args)
+    assert count <= loops(graph) and len(graph) < 130, str(graph)
+    for factor in (1.0, 1.0003):
+        moved = [a * factor for a in args]
+        value, gradient = wg.value_and_grad(f)(*moved)
+        got, found = graph(*moved)
+        assert got == value
+        np.testing.assert_allclose(found, gradient, rtol=1e-9, atol=1e-10 * (1 + np.abs(gradient).max()))
+
+
+def test_gradient_of_a_gradient() -> None:
+    args = PROGRAMS["garch"][1]
+
+    def along(p: Any, e: Any) -> Any:
+        return wg.grad(lambda q: np.sum(wg.grad(garch)(q, e) * np.array([1.0, 2.0, -1.0])))(p)
+
+    graph = recorded(along, *args)
+    assert loops(graph) >= 2 and len(graph) < 300
+    step = 1e-5
+    direction = np.array([1.0, 2.0, -1.0])
+    moved = [wg.grad(garch)(args[0] + k * step * direction, args[1]) for k in (-2, -1, 1, 2)]
+    wanted = (8 * (moved[2] - moved[1]) - (moved[3] - moved[0])) / (12 * step)
+    np.testing.assert_allclose(graph(*args), wanted, rtol=1e-6)
+
+
+def test_vjp_jacobian_and_vmap_inside() -> None:
+    p = np.array([1.5, 1.0, 3.0, 1.0])
+
+    def jacobian(p: Any) -> Any:
+        return wg.jacrev(lambda q: np.stack([lotka_volterra(q), lotka_volterra(2.0 * q)]))(p)
+
+    graph = recorded(jacobian, p)
+    assert 2 <= loops(graph) and len(graph) < 120
+    rows = [wg.grad(lotka_volterra)(p), 2.0 * wg.grad(lotka_volterra)(2.0 * p)]
+    np.testing.assert_allclose(graph(p), rows, rtol=1e-10)
+    ps = np.stack([p, p * 1.1])
+    batch = recorded(wg.vmap(wg.grad(lotka_volterra)), ps)
+    assert loops(batch) >= 1 and len(batch) < 120
+    np.testing.assert_allclose(batch(ps), [wg.grad(lotka_volterra)(q) for q in ps], rtol=1e-10)
+
+
+def test_guards_inside_are_asked() -> None:
+    def f(x: Any) -> Any:
+        for _ in range(150):
+            x = x * 0.99 if x > 0.5 else x * 0.98
+        return x
+
+    graph = recorded(wg.grad(f), 0.4)
+    assert loops(graph) >= 1
+    assert float(graph(0.3)) == pytest.approx(0.98**150, rel=1e-12)
+    with pytest.raises(wg.WengertError, match="another way"):
+        graph(0.6)
+
+
+def test_closures_and_containers() -> None:
+    def f(x: Any) -> Any:
+        def inner(d: Any) -> Any:
+            c, log = d["c"], []
+            for i in range(110):
+                c = np.tanh(c * x + d["w"][0] * 0.01 * i)
+                log.append(c)
+            return sum(log), {"last": c}
+
+        (value, aux), g = wg.value_and_grad(inner, has_aux=True)({"c": 0.3, "w": (x * 2.0,)})
+        return value + g["c"] * g["w"][0] + aux["last"]
+
+    graph = recorded(f, 0.7)
+    assert loops(graph) >= 2 and len(graph) < 100
+    assert float(graph(0.8)) == pytest.approx(float(f(0.8)), rel=1e-11)
+    gradient = recorded(wg.grad(f), 0.7)
+    wanted = float(wg.grad(f)(0.8))
+    assert float(gradient(0.8)) == pytest.approx(wanted, rel=1e-9)
+
+
+@pytest.mark.parametrize("backend", ["numpy"])
+def test_compiled(backend: str) -> None:
+    run = wg.compile(wg.value_and_grad(lotka_volterra), backend=backend)
+    for p in (np.array([1.5, 1.0, 3.0, 1.0]), np.array([1.2, 0.9, 2.5, 1.1])):
+        value, gradient = run(p)
+        wanted = wg.value_and_grad(lotka_volterra)(p)
+        assert value == wanted[0]
+        np.testing.assert_allclose(gradient, wanted[1], rtol=1e-11)
