@@ -72,7 +72,7 @@ class Switch:
 
     def __init__(self) -> None:
         self.special = True  # nothing is tracing: handles met now are stale
-        self.keeping = 0  # running traces that will be swept: nodes must keep inputs and residuals for them
+        self.keeping = 0  # running traces for which nodes must keep their inputs
         self.live: dict[Frame, int] = {}
         self.oldest: float = float("inf")  # the earliest start of a running trace
         self.cut: Any = None  # the last place where a traced value met an operation without derivative
@@ -86,7 +86,7 @@ _saved_thresholds: tuple[int, int, int] | None = None
 
 def _refresh() -> None:
     live = SWITCH.live
-    SWITCH.keeping = sum(1 for frame in live if frame.kind not in (FORWARD, LINEARIZE, FULL))
+    SWITCH.keeping = sum(1 for frame in live if frame.kind not in (FORWARD, LINEARIZE))
     SWITCH.oldest = min((frame.start for frame in live), default=float("inf"))
     SWITCH.special = not live or any(
         frame.kind != REVERSE or frame.kinks is not None for frame in live
