@@ -174,15 +174,22 @@ def microseconds(seconds: float) -> str:
     return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
 
 
-def main(name: str, measure: Callable[[bool], Table]) -> None:
-    """Entry point of one measurement: pins, measures, prints, and stores the JSON."""
+def main(name: str, measure: Callable[..., Table], choosing: bool = False) -> None:
+    """Entry point of one measurement: pins, measures, prints, and stores the JSON. With `choosing`
+    the measurement also takes parts of the titles of the rows that are wanted; then nothing is
+    stored.
+    """
     parser = argparse.ArgumentParser(prog=f"python -m benchmarks.{name}")
     parser.add_argument("--quick", action="store_true", help="fewer rounds, smaller sizes")
+    if choosing:
+        parser.add_argument("rows", nargs="*", help="parts of titles: only these rows, not stored")
     options = parser.parse_args()
     pin()
-    table = measure(options.quick)
-    OUTPUT.mkdir(exist_ok=True)
-    stored = {"name": name, "quick": options.quick, "machine": machine(), **asdict(table)}
-    (OUTPUT / f"{name}.json").write_text(json.dumps(stored, indent=1))
+    rows = getattr(options, "rows", [])
+    table = measure(options.quick, rows) if choosing else measure(options.quick)
+    if not rows:
+        OUTPUT.mkdir(exist_ok=True)
+        stored = {"name": name, "quick": options.quick, "machine": machine(), **asdict(table)}
+        (OUTPUT / f"{name}.json").write_text(json.dumps(stored, indent=1))
     print(f"{table.title}\n\n{table.markdown()}")
     sys.exit(0 if all(limit.holds for limit in table.limits) else 1)

@@ -173,7 +173,7 @@ def lotka_volterra() -> Workload:
     )
 
 
-def measure_native(quick: bool) -> measure.Table:
+def measure_native(quick: bool, wanted: list[str]) -> measure.Table:
     """The rows of smaller programs."""
     notes = [native_c.described()]
     if native_jax.jax() is None:
@@ -186,8 +186,8 @@ def measure_native(quick: bool) -> measure.Table:
         network,
         lotka_volterra,
     ]
-    return table_of("Compiled code: smaller programs", works, quick, notes)
+    return table_of("Compiled code: smaller programs", works, quick, notes, wanted)
 
 
 if __name__ == "__main__":
-    measure.main("native", measure_native)
+    measure.main("native", measure_native, choosing=True)

@@ -171,7 +171,7 @@ def tracking(variant: str, notes: list[str]) -> Workload:
     )
 
 
-def measure_adbench(quick: bool) -> measure.Table:
+def measure_adbench(quick: bool, wanted: list[str]) -> measure.Table:
     """The seven rows."""
     notes = [native_c.described()]
     if native_jax.jax() is None:
@@ -185,8 +185,8 @@ def measure_adbench(quick: bool) -> measure.Table:
         partial(tracking, "simple", notes),
         partial(tracking, "complicated", notes),
     ]
-    return table_of("Compiled code: ADBench", works, quick, notes)
+    return table_of("Compiled code: ADBench", works, quick, notes, wanted)
 
 
 if __name__ == "__main__":
-    measure.main("native_adbench", measure_adbench)
+    measure.main("native_adbench", measure_adbench, choosing=True)

@@ -6,6 +6,7 @@ that of the arithmetic alone, without the cost of a call from Python.
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import functools
 import shutil
@@ -20,7 +21,6 @@ import numpy as np
 
 FOLDER = Path(__file__).resolve().parent / "c"
 FLAGS = ("-O3", "-march=native", "-ffast-math")
-BUILT = tempfile.TemporaryDirectory(prefix="wengert-benchmarks-")
 POINTER = ctypes.POINTER(ctypes.c_double)
 
 
@@ -40,9 +40,17 @@ def described() -> str:
 
 
 @functools.cache
+def built() -> Path:
+    """The folder of this process for what is compiled; it goes when the process ends."""
+    folder = Path(tempfile.mkdtemp(prefix="wengert-benchmarks-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+@functools.cache
 def library(source: str) -> ctypes.CDLL:
     """The compiled `c/<source>.c`."""
-    target = Path(BUILT.name) / f"{source}.so"
+    target = built() / f"{source}.so"
     found = compiler()
     assert found is not None
     command = [found, *FLAGS, "-shared", "-fPIC", str(FOLDER / f"{source}.c"), "-o", str(target), "-lm"]

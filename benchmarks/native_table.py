@@ -13,7 +13,7 @@ import os
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -81,6 +81,10 @@ class Row:
     runs: dict[str, str] = field(default_factory=dict)
     formulations: dict[str, float] = field(default_factory=dict)
     difference: float = 0.0
+
+
+class WrongAnswer(Exception):
+    """Two who are timed disagree."""
 
 
 def ours(function: Callable[..., Any], backend: str) -> Callable[..., Any]:
@@ -217,7 +221,7 @@ def _equal(row: Row, work: Workload, who: str, ours: Any, theirs: Any) -> None:
     difference = disagreement(ours, theirs)
     row.difference = max(row.difference, difference)
     if not difference <= work.agreement:
-        raise SystemExit(
+        raise WrongAnswer(
             f"{work.title}: wengert and {who} differ by {difference:.3g} (relative to the largest entry), more than "
             f"{work.agreement:g}: no time is reported for a wrong answer."
         )
@@ -301,29 +305,42 @@ def limits(work: Workload, row: Row) -> list[measure.Limit]:
     return found
 
 
-def table_of(title: str, works: list[Callable[[], Workload]], quick: bool, notes: list[str]) -> measure.Table:
-    """Measure the programs one after the other."""
+def table_of(
+    title: str, works: list[Callable[[], Workload]], quick: bool, notes: list[str], wanted: Sequence[str] = ()
+) -> measure.Table:
+    """Measure the programs one after the other; those alone in whose titles something `wanted` occurs, if it is given.
+
+    Where something fails or disagrees the row says so, misses its limit, and the others go on.
+    """
     table = measure.Table(title, COLUMNS, notes=notes)
-    empty = tempfile.TemporaryDirectory(prefix="wengert-benchmarks-")
-    os.environ["WENGERT_CACHE_DIR"] = empty.name
-    _backends_warm()
-    firsts: list[float] = []
-    rows: list[Row] = []
-    for make in works:
-        work = make()
-        row = measured(work, quick)
-        rows.append(row)
-        table.data.append(vars(row))
-        table.rows.append(cells(row))
-        print("  " + "  ".join(table.rows[-1]), flush=True)
-        table.limits += limits(work, row)
-        if "JAX" in row.first:
-            firsts.append(row.first["auto"] / row.first["JAX"])
+    found = (make() for make in works)
+    chosen = (work for work in found if not wanted or any(part in work.title for part in wanted))
+    with tempfile.TemporaryDirectory(prefix="wengert-benchmarks-") as empty:
+        os.environ["WENGERT_CACHE_DIR"] = empty
+        _backends_warm()
+        rows = [row for work in chosen if (row := _tried(table, work, quick)) is not None]
     table.notes += ["\n".join(_details(row) for row in rows), READING]
+    firsts = [row.first["auto"] / row.first["JAX"] for row in rows if "JAX" in row.first]
     if firsts:
         mean = math.exp(statistics.mean(math.log(value) for value in firsts))
         table.limits.append(measure.Limit("first call over JAX's, geometric mean", mean, FIRST_OVER_JAX))
     return table
+
+
+def _tried(table: measure.Table, work: Workload, quick: bool) -> Row | None:
+    """Measure one program into the table; None where it fails."""
+    try:
+        row = measured(work, quick)
+    except Exception as error:  # noqa: BLE001 whatever it is, it is printed and a limit is missed
+        table.rows.append([work.title, *("-" for _ in COLUMNS[1:])])
+        table.limits.append(measure.Limit(f"{work.title}: {type(error).__name__}: {error}", math.inf, 0.0))
+        print(f"  {work.title}: {type(error).__name__}: {error}", flush=True)
+        return None
+    table.data.append(vars(row))
+    table.rows.append(cells(row))
+    print("  " + "  ".join(table.rows[-1]), flush=True)
+    table.limits += limits(work, row)
+    return row
 
 
 READING = (

@@ -169,7 +169,7 @@ def work(answer, peers):
 def test_no_time_is_reported_for_a_wrong_answer(monkeypatch):
     monkeypatch.setattr(native_table, "BACKENDS", ("uncompiled",))
     wrong = native_table.Peer("C", "wrong", lambda: lambda: np.array([1.0, 2.1]))
-    with pytest.raises(SystemExit, match=r"a program: wengert and C, wrong differ by 0.04"):
+    with pytest.raises(native_table.WrongAnswer, match=r"a program: wengert and C, wrong differ by 0.04"):
         native_table.measured(work(np.array([1.0, 2.0]), [wrong]), quick=True)
 
 
@@ -184,3 +184,26 @@ def test_the_fastest_formulation_counts(monkeypatch):
     assert row.names["JAX"] == "fast"
     assert row.formulations["JAX: slow"] > row.formulations["JAX: fast"]
     assert row.difference == 0.0
+
+
+def test_a_plan_that_hides_a_constant_is_no_answer(monkeypatch):
+    monkeypatch.setattr(native_table, "BACKENDS", ("uncompiled",))
+    monkeypatch.setattr(native_table, "ours", lambda function, backend: lambda x: function(2.0))
+    program = native_table.Workload("a program", np.sin, np.cos, (2.0,), [], [])
+    with pytest.raises(native_table.WrongAnswer, match=r"a program: wengert and uncompiled, at other arguments differ"):
+        native_table.measured(program, quick=True)
+
+
+def test_a_row_that_fails_is_a_missed_limit_and_the_others_go_on(monkeypatch):
+    monkeypatch.setattr(native_table, "BACKENDS", ("uncompiled",))
+    monkeypatch.setattr(native_table, "_backends_warm", lambda: None)
+    monkeypatch.setattr(native_table, "limits", lambda work, row: [])
+    monkeypatch.setattr(native_table, "_details", lambda row: row.title)
+    monkeypatch.setenv("WENGERT_CACHE_DIR", "")
+    right = native_table.Workload("right", np.sin, np.cos, (2.0,), [], [])
+    wrong = native_table.Workload("wrong", np.sin, lambda x: 1 / 0, (2.0,), [], [])
+    table = native_table.table_of("t", [lambda: wrong, lambda: right], True, [])
+    assert [row[0] for row in table.rows] == ["wrong", "right"]
+    assert [limit.holds for limit in table.limits] == [False]
+    assert "ZeroDivisionError" in table.limits[0].name
+    assert [row[0] for row in native_table.table_of("t", [lambda: right], True, [], ["left"]).rows] == []
