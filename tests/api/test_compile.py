@@ -409,3 +409,47 @@ def test_explain_and_source():
         g.source("llvm")
     with pytest.raises(ValueError, match="not known"):
         g.source("fortran")
+
+
+def test_integer_arrays_that_change_become_inputs():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(20, 3))
+
+    def loss(w, rows, labels, mask):
+        scores = x_of(w)[rows] @ np.ones(3)
+        picked = w[labels].sum() + np.where(mask, scores, 0.0).sum()
+        return picked + np.sum(scores * scores) * (labels == 2).sum()
+
+    def x_of(w):
+        return x * w
+
+    g, plain = on_numpy(wg.value_and_grad(loss)), wg.value_and_grad(loss)
+    for k in range(30):
+        args = rng.normal(size=3), rng.integers(20, size=5), rng.integers(3, size=4), rng.random(5) > 0.5
+        if k == 7:
+            args[1][2] = -1
+        for a, b in zip(g(*args), plain(*args), strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-12)
+    assert len(g.paths) <= 3
+    with pytest.raises(IndexError):
+        g(args[0], np.array([0, 1, 2, 3, 20]), *args[2:])
+    np.testing.assert_allclose(g(*args)[0], plain(*args)[0])
+
+
+def test_integer_arrays_that_the_program_must_know():
+    def f(x, index):
+        total = 0.0
+        for i in index:
+            total = total + x[i] * TABLE[i]
+        return total * np.bincount(index)[0]
+
+    g = on_numpy(f)
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=3)
+    for _ in range(3):
+        for index in ([0, 1], [0, 2], [2, 0]):
+            assert g(x, np.array(index)) == pytest.approx(f(x, np.array(index)), rel=1e-14)
+    assert len(g.paths) <= 4
+
+
+TABLE = np.array([1.0, 2.0, 4.0])

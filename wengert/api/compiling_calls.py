@@ -41,10 +41,12 @@ _UNTRACEABLE = (TypeError, AttributeError, NotImplementedError, BufferError, Sys
 class Kind:
     """The paths for one set of types and fixed values; ``reason`` says why there are none any more."""
 
-    def __init__(self, leaves: Sequence[Any], structure: Structure) -> None:
-        self.leaves = [None if is_input(v) else v for v in leaves]  # which keeps what the key names by its id
+    def __init__(self, leaves: Sequence[Any], structure: Structure, rough: Any = None) -> None:
+        self.rough = rough  # of a kind for any contents of its integer arrays: those are inputs
         self.structure = structure
-        self.taken = tuple(map(is_input, leaves))
+        self.taken = tuple(is_input(v) or (rough is not None and _has_contents(v)) for v in leaves)
+        # Which keeps what the key names by its id.
+        self.leaves = [None if t else v for v, t in zip(leaves, self.taken, strict=True)]
         self.paths: list[Path] = []
         self.recorded = 0
         self.reason = ""
@@ -78,6 +80,21 @@ def mark(leaf: Any) -> Any:
     return kind, id(leaf)
 
 
+def _has_contents(leaf: Any) -> bool:
+    return type(leaf) is np.ndarray and leaf.dtype.kind in "iub"
+
+
+def _without_contents(marks: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The marks of a call without what its integer arrays hold."""
+    return tuple(
+        m[:2] if type(m) is tuple and len(m) == 3 and isinstance(m[0], np.dtype) and m[0].kind in "iub" else m
+        for m in marks
+    )
+
+
+_SEEN, _FIXED = "seen", "fixed"
+
+
 class Calls:
     """All that one compiled function remembers."""
 
@@ -87,6 +104,8 @@ class Calls:
         self.name = name_of(fun)
         self.hot: Callable[[tuple[Any, ...]], Any] = no_path
         self.kinds: dict[Any, Kind] = {}
+        # For types without the contents of integer arrays: whether other contents make them inputs.
+        self._contents: dict[Any, str] = {}
         self.reason = ""
         self.notes: list[str] = []
         self._in_vain = 0
@@ -97,6 +116,7 @@ class Calls:
         with self._lock:
             self.hot = no_path
             self.kinds.clear()
+            self._contents.clear()
             self.reason = ""
             self.notes.clear()
             self._in_vain = 0
@@ -135,10 +155,29 @@ class Calls:
         return self._record(kind, args, kwargs, leaves)
 
     def _new_kind(self, key: Any, leaves: Sequence[Any], structure: Structure) -> Kind:
+        rough = structure, _without_contents(key[1])
         with self._lock:
+            known = self.kinds.get(rough) if rough != key else None
+            if known is not None:
+                return known
+            loose = None
+            if rough != key:
+                # Integer arrays are fixed until others come: then they are inputs, if the program can do with that.
+                state = self._contents.setdefault(rough, "")
+                if not state:
+                    self._contents[rough] = _SEEN
+                elif state == _SEEN:
+                    loose = key = rough
             while len(self.kinds) >= KINDS:
                 del self.kinds[next(iter(self.kinds))]
-            return self.kinds.setdefault(key, Kind(leaves, structure))
+            return self.kinds.setdefault(key, Kind(leaves, structure, loose))
+
+    def _fix(self, kind: Kind, args: Any, kwargs: Any) -> Any:
+        """The program needs to know its integer arrays: each content has paths of its own."""
+        with self._lock:
+            self._contents[kind.rough] = _FIXED
+            self.kinds.pop(kind.rough, None)
+        return self(args, kwargs)
 
     def _succeeded(self, kind: Kind, path: Path) -> None:
         with self._lock:
@@ -171,10 +210,14 @@ class Calls:
         try:
             recording, out = record(self.fun, leaves, kind.structure, kind.taken, self.check)
         except Refused as refused:
+            if kind.rough is not None and refused.rerun:
+                return self._fix(kind, args, kwargs)
             kind.reason = refused.reason
             self.note(refused.reason)
             return self.fun(*args, **kwargs) if refused.rerun else refused.result
         except (WengertError, *_UNTRACEABLE) as problem:
+            if kind.rough is not None:
+                return self._fix(kind, args, kwargs)
             # Code that cannot be recorded may well run; what it raises by itself passes through.
             out = self.fun(*args, **kwargs)
             kind.reason = why_untraceable(problem)
