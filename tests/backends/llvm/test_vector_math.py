@@ -3,6 +3,7 @@ widths."""
 
 import itertools
 import math
+import re
 
 import mpmath
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from tests.backends.llvm.native_loops import compiled, llvm, module_text, optimised, unary
 from wengert.backends.llvm import vector_math
 from wengert.backends.llvm.scalar_ops import Vocabulary, supports
+from wengert.backends.llvm.scalar_rules import SIMPLE
 
 LONG = np.longdouble
 DOUBLE, SINGLE = np.dtype("float64"), np.dtype("float32")
@@ -180,9 +182,8 @@ def test_one_lane_out_of_range_leaves_the_others_as_they_are():
         assert abs(got[lane] - math.sin(1e300)) < 1e-15
 
 
-def pairs():
+def pairs(n=3000):
     rng = np.random.default_rng(5)
-    n = 3000
     wide = lambda: rng.choice([-1.0, 1.0], n) * np.exp2(rng.uniform(-1060, 1020, n))
     one = wide()
     return {
@@ -285,6 +286,30 @@ def test_all_definitions_of_one_module_are_accepted_at_every_width():
             module.verify()
             declared = {f.name for f in module.functions if f.is_declaration and not f.name.startswith("llvm.")}
             assert declared == set(words.external)
+
+
+def test_the_oldest_machines_call_nothing_that_is_not_listed():
+    # Without FMA and without SSE 4.1 even rounding is a call.
+    llvm.initialize_all_targets()
+    llvm.initialize_all_asmprinters()
+    counter = itertools.count()
+    words = Vocabulary(lambda: f"%v{next(counter)}", fma=False)
+    functions = []
+    arities = {name: known.arity for table in (vector_math.FUNCTIONS, SIMPLE) for name, known in table.items()}
+    for (name, arity), dtype in itertools.product(arities.items(), (DOUBLE, SINGLE)):
+        if not supports(name, [dtype] * arity, dtype):
+            continue
+        operands = [f"%x{k}" for k in range(arity)]
+        lanes = Vocabulary.register(dtype, 2)
+        lines, result = words.emit(name, operands, [dtype] * arity, dtype, 2)
+        head = f"define {lanes} @{name}.{dtype}({', '.join(f'{lanes} {x}' for x in operands)}) {{"
+        functions += [head, *lines, f"ret {lanes} {result}", "}"]
+    module = llvm.parse_assembly("\n".join([*functions, words.definitions()]))
+    machine = llvm.Target.from_triple("x86_64-linux-gnu").create_target_machine(cpu="x86-64", codemodel="small")
+    passes = llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options(speed_level=2))
+    passes.getModulePassManager().run(module, passes)
+    called = set(re.findall(r"(?:callq?|jmp)\s+(\w+)(?:@PLT)?\s", machine.emit_assembly(module)))
+    assert {"exp", "sin", "floor", "fmodf"} <= called <= set(words.external)
 
 
 def test_integers_raised_to_a_known_power_wrap_as_numpys_do():

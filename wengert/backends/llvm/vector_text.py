@@ -18,6 +18,7 @@ KINDS: dict[str, str] = {"float64": "double", "float32": "float", "int64": "i64"
 MANGLED = {"double": "f64", "float": "f32", "i64": "i64", "i32": "i32", "i1": "i1"}
 BITS = {"double": 64, "float": 32, "i64": 64, "i32": 32, "i1": 1}
 FLOATING = ("double", "float")
+ROUNDING = ("floor", "ceil", "trunc", "rint")
 
 
 def kind_of(dtype: np.dtype[Any] | type) -> str:
@@ -250,6 +251,10 @@ class Body:
     def intrinsic(self, name: str, *args: Value) -> Value:
         """An LLVM intrinsic whose arguments and result have one type."""
         kind = args[0].kind
+        if name in ROUNDING and not self.fma_native:
+            # A machine that old may have no instruction for it either, and LLVM calls the library.
+            symbol = name if kind == "double" else f"{name}f"
+            self.external[symbol] = f"declare {kind} @{symbol}({kind}) nounwind willreturn memory(none)"
         return self.call(kind, self.overloaded(name, kind), args)
 
     def fma(self, a: Value | float, b: Value | float, c: Value | float) -> Value:
