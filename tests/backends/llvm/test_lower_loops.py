@@ -168,6 +168,16 @@ def test_functions_of_math_let_nan_through():
     assert all(holds) and math.isnan(got)
 
 
+@pytest.mark.parametrize("scale", [1.0, 1e300, 1e-300, 0.0])
+def test_a_length_neither_overflows_nor_vanishes(scale):
+    point = [3.0 * scale, -4.0 * scale]
+    program = lower(wg.trace(lambda x: math.dist(x, [0.0, 0.0]))(point))
+    (got,), holds = interpret(program, point)
+    assert all(holds)
+    np.testing.assert_allclose(got, 5.0 * scale, rtol=4e-16)
+    assert not all(interpret(program, [math.nan, math.inf])[1])
+
+
 # ---------------------------------------------------------------- types
 
 

@@ -98,6 +98,12 @@ def _named(b: Builder, node: Node, operands: Sequence[Laid], values: list[Value]
     return computed(b, node.op.name, _float(node), values)
 
 
+@_made("logistic")
+def _logistic(b: Builder, node: Node, operands: Sequence[Laid], values: list[Value]) -> Value:
+    # The same function as sigmoid; only their derivatives are written differently.
+    return computed(b, "sigmoid", _float(node), values)
+
+
 @_made("round")
 def _round(b: Builder, node: Node, operands: Sequence[Laid], values: list[Value]) -> Value:
     decimals = int(node.params[0])

@@ -170,6 +170,22 @@ def _norm_of(b: Builder, value: Value, over: Sequence[Axis], order: Any) -> Valu
     return b.map("power", dtype, total, b.map("divide", dtype, b.number(1, dtype), b.number(order, dtype)))
 
 
+@_rule("length")
+def _length(b: Builder, node: Node, operands: Sequence[Laid]) -> Laid:
+    # m |x / m| with m the largest |x_k|, whose squares neither overflow nor vanish; m itself where that is 0, infinite
+    # or NaN. (An infinite coordinate counts more than NaN in math.hypot: then Python is asked.)
+    (x,) = operands
+    over, _, _ = _parts(x, None, False)
+    dtype = _inexact(node)
+    size = b.map("absolute", dtype, b.cast(x.value, dtype))
+    most = b.reduced("max", size, over)
+    usual = b.map("logical_and", BOOL, b.map("isfinite", BOOL, most), b.map("greater", BOOL, most, b.number(0, dtype)))
+    shares = b.map("divide", dtype, size, b.map("select", dtype, usual, most, b.number(1, dtype)))
+    total = b.map("sqrt", dtype, b.total(b.map("multiply", dtype, shares, shares), over))
+    b.check(b.map("logical_not", BOOL, b.map("isnan", BOOL, most)), "a length that is a number")
+    return b.laid(b.map("select", dtype, usual, b.map("multiply", dtype, most, total), most), ())
+
+
 @_rule("frobenius")
 def _frobenius(b: Builder, node: Node, operands: Sequence[Laid]) -> Laid:
     (x,) = operands
