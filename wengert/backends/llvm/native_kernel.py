@@ -20,6 +20,7 @@ from wengert.backends.llvm.emit import emit
 from wengert.backends.llvm.engine import engine
 from wengert.backends.llvm.entry import GUARD, MISS, constant_memory, exact, make_entry, of_kind, run_kernel
 from wengert.backends.llvm.indexed import Map, Program, Reduce, Scan, ScanOutput
+from wengert.backends.llvm.kept_kernels import digest, load, store
 from wengert.backends.llvm.kernel import Kernel
 from wengert.backends.llvm.lower import lower
 from wengert.backends.numpy.interpreter import evaluate
@@ -47,18 +48,30 @@ class Facts:
 class NativeKernel:
     """Machine code for a graph all of whose steps have a native form; ``entry`` takes the leaves."""
 
-    def __init__(self, graph: Graph, program: Program | None = None) -> None:
-        """``program`` is the graph in index form, where the caller has it."""
+    kernel: Kernel
+
+    def __init__(self, graph: Graph, program: Program | None = None, *, lowering: float = 0.0) -> None:
+        """``program`` is the graph in index form, where the caller has it, and took so many seconds to make it."""
         self.graph = graph
-        machine = engine()
-        begin = time.perf_counter()
+        machine, kept = engine(), cache()
+        begin = time.perf_counter() - lowering
         if program is None:
             program = lower(graph)
         lowered = time.perf_counter()
-        self.kernel: Kernel = emit(program, width_bits=machine.host.width_bits, fma=machine.host.fma)
-        emitted = time.perf_counter()
+        width, fma = machine.host.width_bits, machine.host.fma
+        name = digest(program, width, fma) if kept.place is not None else None
+        key = ("kernel", machine.key(), name or "")
+        found = load(kept, key, program) if name is not None else None
+        if found is not None:
+            self.kernel, code = found
+            emitted = time.perf_counter()
+        else:
+            self.kernel = emit(program, width_bits=width, fma=fma)
+            emitted = time.perf_counter()
+            code = machine.compile(self.kernel.text)
+            if name is not None:
+                store(kept, key, program, self.kernel, code)
         self._check_slots()
-        code, cached = object_code(self.kernel.text)
         compiled = time.perf_counter()
         self.library = machine.link(code, (self.kernel.name,), external=self.kernel.external)
         self.address = self.library[self.kernel.name]
@@ -81,7 +94,7 @@ class NativeKernel:
             emitting=1e3 * (emitted - lowered),
             compiling=1e3 * (compiled - emitted),
             linking=1e3 * (linked - compiled),
-            cached=cached,
+            cached=found is not None,
             read=sizes["input"] + sizes["constant"],
             written=sizes["output"],
             operations=operations,
@@ -129,19 +142,6 @@ class NativeKernel:
 _KINDS = ("input", "constant", "output")
 
 
-def object_code(text: str) -> tuple[bytes, bool]:
-    """The machine code of a module, and whether it came from disk. The text says all that the code depends on, besides
-    the machine and how LLVM is asked."""
-    machine, kept = engine(), cache()
-    key = ("kernel", machine.key(), text)
-    code = kept.get(*key)
-    if code is not None:
-        return code, True
-    code = machine.compile(text)
-    kept.put(code, *key)
-    return code, False
-
-
 def count_operations(program: Program) -> float:
     """About how many scalar operations a run of a program does, as if every value were computed once."""
     total = 0.0
@@ -156,4 +156,4 @@ def count_operations(program: Program) -> float:
     return total + sum(scan.length * count_operations(scan.body) for scan in loops.values())
 
 
-__all__ = ["LONG", "Facts", "NativeKernel", "count_operations", "object_code"]
+__all__ = ["LONG", "Facts", "NativeKernel", "count_operations"]

@@ -7,6 +7,7 @@ would have failed before it comes first."""
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -58,7 +59,9 @@ class NativePlan:
     def _compiled(self, graph: Graph) -> Cut:
         """The cut all of whose segments could be compiled."""
         banned: dict[Node, str] = {}
+        begin = time.perf_counter()
         program = _at_once(graph)  # most graphs: then no step is asked for alone
+        lowering = time.perf_counter() - begin if program is not None else 0.0
         while True:
             if program is not None:
                 found = whole(graph)
@@ -66,7 +69,7 @@ class NativePlan:
                 found = cut(graph, lambda node: banned.get(node) or can_lower(node), can_ask)
             for segment in found.segments:
                 try:
-                    self.kernels[segment] = NativeKernel(segment.graph, program)
+                    self.kernels[segment] = NativeKernel(segment.graph, program, lowering=lowering)
                 except (Refused, CannotEmit) as refused:
                     reason = str(refused)
                 except Exception as fault:  # a fault of ours must not become the user's
@@ -77,7 +80,7 @@ class NativePlan:
                     continue
                 banned.update(dict.fromkeys(segment.nodes, reason))
                 self.kernels.clear()
-                program = None
+                program, lowering = None, 0.0
                 break
             else:
                 return found
@@ -134,8 +137,8 @@ class NativePlan:
         made = self.kernels[part]
         f = made.facts
         memory = f"reads {_bytes(f.read)}, writes {_bytes(f.written)}, workspace {_bytes(made.kernel.workspace)}"
-        compiled = "from disk" if f.cached else f"compiled in {f.compiling:.1f} ms"
-        stages = f"lowered in {f.lowering:.1f} ms, scheduled in {f.emitting:.1f} ms, {compiled}"
+        made_in = f"scheduled in {f.emitting:.1f} ms, compiled in {f.compiling:.1f} ms"
+        stages = f"lowered in {f.lowering:.1f} ms, {f'from disk in {f.emitting:.1f} ms' if f.cached else made_in}"
         return [
             f"  {made.kernel.name}: {_count(len(part.nodes), 'step')}, {memory}, about {f.operations:.3g} operations",
             f"    {stages}, linked in {f.linking:.1f} ms",
