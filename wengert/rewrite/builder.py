@@ -296,15 +296,18 @@ def rebuild(
 # ---------------------------------------------------------------- Rule lines as local rules
 
 
-def locals_of(rules: Sequence[Rule]) -> dict[str, list[tuple[str, bool, Local]]]:
-    """Rules written as patterns, by the operation they rewrite."""
+def locals_of(rules: Sequence[Rule], *, alone: bool = True) -> dict[str, list[tuple[str, bool, Local]]]:
+    """Rules written as patterns, by the operation they rewrite.
+
+    ``alone``: in a program that is only run, one that may change bits applies where nothing else reads what it matched,
+    so that nothing is computed twice."""
     found: dict[str, list[tuple[str, bool, Local]]] = {}
     for rule in rules:
-        found.setdefault(rule.operation, []).append((rule.name, rule.exact, _local(rule)))
+        found.setdefault(rule.operation, []).append((rule.name, rule.exact, _local(rule, alone)))
     return found
 
 
-def _local(rule: Rule) -> Local:
+def _local(rule: Rule, alone: bool) -> Local:
     pattern = rule.pattern
     assert isinstance(pattern, Call)
     heads = [h for h in map(_head, pattern.args) if h is not None]
@@ -315,7 +318,7 @@ def _local(rule: Rule) -> Local:
         if not match(pattern, node, found) or (rule.when is not None and not rule.when(found, node)):
             return None
         fresh: list[Node] = []
-        if not rule.exact and b.final and not b.inside(node, list(found.values())):
+        if alone and b.final and not rule.exact and not b.inside(node, list(found.values())):
             return None
         result = build(rule.replacement, found, node.where, fresh)
         kind = kind_of(result)

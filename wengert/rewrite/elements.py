@@ -17,7 +17,7 @@ from wengert.core.op import ELEMENTWISE, OPS
 from wengert.core.types import broadcast_shapes
 from wengert.ops.memory import GET
 from wengert.rewrite.builder import CONSTANT, Builder, Local, is_real, needs
-from wengert.rewrite.factors import number
+from wengert.rewrite.factors import number, repeated
 from wengert.rewrite.pattern import kind_of, kinds_of
 
 _QUESTIONS = (
@@ -70,17 +70,7 @@ def before_broadcast(b: Builder, operand: Operand) -> Operand | None:
         if len(path) == 1:
             return source
         return b.make("get", (source,), (path[:-1], shape, dtype), operand.where)
-    if operand.op.name == "multiply":
-        for k in (0, 1):
-            factor, other = operand.args[k], operand.args[1 - k]
-            if (
-                type(getattr(factor, "value", None)) is np.ndarray
-                and kind_of(other).shape == ()
-                and kind_of(other).dtype == operand.type.dtype
-                and b.uniform(factor) == 1
-            ):
-                return other
-    return None
+    return repeated(b, operand)
 
 
 def spread(b: Builder, small: Operand, shape: tuple[int, ...], where: Any) -> Operand:

@@ -26,6 +26,19 @@ def number(operand: Operand) -> float | None:
     return None
 
 
+def repeated(b: Builder, node: Node) -> Operand | None:
+    """The number that a product with an array of ones repeats; None for every other step."""
+    if node.op.name != "multiply" or not node.type.shape:
+        return None
+    for k in (0, 1):
+        ones, other = node.args[k], node.args[1 - k]
+        if isinstance(ones, Const) and type(ones.value) is np.ndarray and b.uniform(ones) == 1:
+            kind = kind_of(other)
+            if kind.shape == () and kind.dtype == node.type.dtype:
+                return other
+    return None
+
+
 def parted(
     b: Builder, operand: Operand, *, views: bool = True, deep: int = 2
 ) -> tuple[float, Callable[[], Operand]] | None:
@@ -80,7 +93,7 @@ def scaled(b: Builder, factor: float, x: Operand, where: Any) -> Operand:
 
 def signs_of_product(b: Builder, node: Node) -> Operand | None:
     """(-x) y = -(x y), and likewise for quotients."""
-    if not is_real(node):
+    if not is_real(node) or repeated(b, node) is not None:
         return None
     sign, args = 1.0, list(node.args)
     for k, a in enumerate(args):
@@ -110,6 +123,8 @@ def factors_of_product(b: Builder, node: Node) -> Operand | None:
             if _moderate(outer) and _same_side(outer, inner[0]):
                 return scaled(b, both, inner[1](), node.where)
             return None
+    if repeated(b, node) is not None:
+        return None
     parts = [parted(b, a) for a in node.args]
     p, q = (1.0 if f is None else f[0] for f in parts)
     if abs(p * q) != 1.0 or p == q == 1.0:  # then only what costs no more on the larger result
@@ -228,4 +243,4 @@ FACTORS: dict[str, list[tuple[str, bool, Local]]] = {
     "subtract": [("negative term", True, negative_term), ("common divisor", False, common_divisor)],
 }
 
-__all__ = ["FACTORS", "number", "parted", "scaled"]
+__all__ = ["FACTORS", "number", "parted", "repeated", "scaled"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from wengert.core.graph import Operand, copy_step
+from wengert.core.graph import Graph, Operand, copy_step
 from wengert.core.node import Const, Node
 from wengert.ops import (  # the operations that the patterns name
     arithmetic,
@@ -19,7 +19,7 @@ from wengert.ops import (  # the operations that the patterns name
     transcendental,
 )
 from wengert.ops.memory import GET
-from wengert.rewrite.builder import Builder, Local, is_real, needs
+from wengert.rewrite.builder import Builder, Local, is_real, joined, needs, rebuild
 from wengert.rewrite.elements import size, view
 from wengert.rewrite.pattern import Bindings, Rule, Variable, call, kind_of
 from wengert.rewrite.regions import in_order
@@ -53,7 +53,18 @@ def softplus(argument: Any) -> Any:
 _LOGISTIC = "the logistic function, without overflow"
 _SMOOTH = "the smooth rectifier, without overflow"
 
-STABILITY: list[Rule] = [
+LOGARITHMS: list[Rule] = [
+    Rule(f"{text} {name}", pattern, replacement, "without overflow", real, False)
+    for name, y_of_x in (("logistic", sigmoid(x)), ("sigmoid", call("sigmoid", x)))
+    for text, pattern, replacement in (
+        ("log of", call("log", y_of_x), -softplus(-x)),
+        ("log of 1 -", call("log", 1 - y_of_x), -softplus(x)),
+        ("log1p of -", call("log1p", -y_of_x), -softplus(x)),
+    )
+]
+"""Logarithms of gates, which share their exponential."""
+
+GATES: list[Rule] = [
     Rule("sigmoid", 1 / (1 + exp(-x)), sigmoid(x), _LOGISTIC, real, False),
     Rule("sigmoid of minus x", 1 / (1 + exp(x)), sigmoid(-x), _LOGISTIC, real, False),
     Rule("sigmoid as a quotient", exp(x) / (1 + exp(x)), sigmoid(x), _LOGISTIC, real, False),
@@ -66,20 +77,14 @@ STABILITY: list[Rule] = [
     Rule("softplus by log1p", call("log1p", exp(x)), softplus(x), _SMOOTH, real, False),
     Rule("softplus by logaddexp", call("logaddexp", 0, x), softplus(x), _SMOOTH, real, False),
     Rule("softplus by logaddexp, turned", call("logaddexp", x, 0), softplus(x), _SMOOTH, real, False),
-    *(
-        Rule(f"{text} {name}", pattern, replacement, "without overflow", real, False)
-        for name, y_of_x in (("logistic", sigmoid(x)), ("sigmoid", call("sigmoid", x)))
-        for text, pattern, replacement in (
-            ("log of", call("log", y_of_x), -softplus(-x)),
-            ("log of 1 -", call("log", 1 - y_of_x), -softplus(x)),
-            ("log1p of -", call("log1p", -y_of_x), -softplus(x)),
-        )
-    ),
     Rule("quotient by 1 + exp(-x)", y / (1 + exp(-x)), y * sigmoid(x), _LOGISTIC, real, False),
     Rule("log of exp", call("log", exp(x)), x, "inverse functions, without overflow", real, False),
     Rule("log of a quotient of exp", call("log", exp(x) / y), x - call("log", y), "log softmax", real, False),
 ]
-"""Gates that are one pattern. They are never applied to what a guard depends on."""
+"""Gates that are one pattern."""
+
+STABILITY: list[Rule] = [*LOGARITHMS, *GATES]
+"""What may turn an infinity or NaN into the right finite number; never applied to what a guard depends on."""
 
 SPARING: list[Rule] = [
     Rule("product with itself", x * x, call("square", x), "its derivative is one product", real),
@@ -303,4 +308,41 @@ PLAIN: dict[str, list[tuple[str, bool, Local]]] = {
     "logistic": [("sigmoid again", True, plain_sigmoid)],
 }
 
-__all__ = ["PLAIN", "SHIFTS", "SPARING", "STABILITY"]
+
+def shared_exponentials(graph: Graph) -> Graph:
+    """The graph with one exponential e = e^-|x| where several of sigmoid(x), softplus(x), softplus(-x) are computed."""
+    groups: dict[Operand, dict[tuple[str, Operand], int]] = {}
+    for node in graph.nodes:
+        if node.op.name in ("sigmoid", "softplus") and is_real(node):
+            groups.setdefault(_signed(node.args[0])[0], {})[node.op.name, node.args[0]] = node.seq
+    chosen = {seq for group in groups.values() if len(group) > 1 for seq in group.values()}
+    if not chosen:
+        return graph
+
+    def expand(b: Builder, node: Node) -> Operand | None:
+        return _by_small_exponential(b, node) if node.seq in chosen else None
+
+    rule: list[tuple[str, bool, Local]] = [("shared exponential", False, expand)]
+    return rebuild(graph, joined({"sigmoid": rule, "softplus": rule}), final=True)[0]
+
+
+def _signed(operand: Operand) -> tuple[Operand, bool]:
+    if isinstance(operand, Const) or operand.op.name != "negative":
+        return operand, False
+    return operand.args[0], True
+
+
+def _by_small_exponential(b: Builder, node: Node) -> Operand:
+    inner, negative = _signed(node.args[0])
+    where = node.where
+    magnitude = b.make("absolute", (inner,), where=where)
+    e = b.make("exp", (b.make("negative", (magnitude,), where=where),), where=where)
+    if node.op.name == "softplus":
+        large = b.make("maximum", (node.args[0], Const(0.0)), where=where)
+        return b.make("add", (large, b.make("log1p", (e,), where=where)), where=where)
+    right = b.make("greater_equal", (inner, Const(0.0)), where=where)
+    top = b.make("where", (right, e, Const(1.0)) if negative else (right, Const(1.0), e), where=where)
+    return b.make("divide", (top, b.make("add", (Const(1.0), e), where=where)), where=where)
+
+
+__all__ = ["GATES", "LOGARITHMS", "PLAIN", "SHIFTS", "SPARING", "STABILITY", "shared_exponentials"]

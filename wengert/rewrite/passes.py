@@ -21,7 +21,7 @@ from wengert.rewrite.builder import joined, locals_of, rebuild
 from wengert.rewrite.contractions import CONTRACTIONS, DIAGONALS
 from wengert.rewrite.elements import RELEASE, cleaning
 from wengert.rewrite.factors import FACTORS
-from wengert.rewrite.gates import PLAIN, SHIFTS, SPARING, STABILITY
+from wengert.rewrite.gates import GATES, LOGARITHMS, PLAIN, SHIFTS, SPARING, STABILITY, shared_exponentials
 from wengert.rewrite.pattern import kind_of
 from wengert.rewrite.regions import WRITES, chains
 from wengert.rewrite.sums import SUMS
@@ -54,7 +54,8 @@ _AFTER = joined(
     CONTRACTIONS,
     DIAGONALS,
     PLAIN,
-    locals_of(STABILITY),
+    locals_of(LOGARITHMS, alone=False),
+    locals_of(GATES),
     SHIFTS,
     locals_of([rule for rule in ALGEBRA if rule.name not in _COVERED]),
 )
@@ -62,7 +63,7 @@ _ROUNDS = 3
 
 REVERSE: dict[str, tuple[int, int]] = {
     "sigmoid": (2, 4),
-    "softplus": (1, 2),
+    "softplus": (1, 2),  # where the value is wanted too, both share one exponential
     "softmax": (3, 14),
     "log-sum-exp": (1, 14),
     "log-softmax": (3, 19),
@@ -132,15 +133,15 @@ def improve(graph: Graph) -> Graph:
         if not builder.counts:
             break
         counts += builder.counts
-    graph = _inside(graph, improve)
-    graph.memory["improved"] = before, counts
+    found = tuple(dict.fromkeys((*gates_of(before), *gates_of(graph))))
+    graph = _inside(shared_exponentials(graph), improve)
+    graph.memory["improved"] = before, found, counts
     return graph
 
 
 def report(graph: Graph) -> Report:
     """What ``improve`` did to make this graph; for any other graph simply its size and the gates in it."""
-    before, counts = graph.memory.get("improved", (graph, Counter()))
-    found = tuple(dict.fromkeys((*gates_of(before), *gates_of(graph))))
+    before, found, counts = graph.memory.get("improved", (graph, gates_of(graph), Counter()))
     return Report(size_of(before), size_of(graph), found, counts)
 
 
