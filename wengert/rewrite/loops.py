@@ -8,7 +8,9 @@ computes the same bits.
 from __future__ import annotations
 
 from wengert.core.graph import Graph
+from wengert.ops.loops import is_scan
 from wengert.rewrite.loops_build import graph_of_tape
+from wengert.rewrite.loops_clean import tidy
 from wengert.rewrite.loops_emit import fold_pass
 from wengert.rewrite.loops_tape import Tape, tape_of
 
@@ -23,16 +25,16 @@ def fold(graph: Graph, *, smallest: int = SMALLEST) -> Graph:
     The steps must stand in the order in which they ran, unmerged. Inner loops are folded first, then the loops around
     them."""
     if len(graph.nodes) < max(8, smallest):
-        return graph
+        return tidy(graph) if any(map(is_scan, graph.nodes)) else graph
     first = tape = tape_of(graph)
     for _ in range(_PASSES):
         before = len(tape)
         tape = fold_pass(tape)
         if len(tape) > 0.99 * before:
             break
-    if tape is first or weight_of(tape) < smallest:
-        return graph
-    return graph_of_tape(tape, graph)
+    if tape is not first and weight_of(tape) >= smallest:
+        graph = graph_of_tape(tape, graph)
+    return tidy(graph) if any(map(is_scan, graph.nodes)) else graph
 
 
 def weight_of(tape: Tape) -> int:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from wengert.core.op import CONTROL
 from wengert.core.types import ArrayType
 from wengert.rewrite.loops_find import Piece, table_dtype
 from wengert.rewrite.loops_paths import Static
@@ -76,7 +77,7 @@ class _Folder:
         self.sequences: list[Any] = []  # a column of the matrix, or ("new", number)
         self.sequence_types: list[int] = []
         self.sequence_keys: dict[Any, int] = {}
-        self.invariants: list[int] = []
+        self.invariants: list[Any] = []
         self.invariant_types: list[int] = []
         self.invariant_keys: dict[int, int] = {}
         self.alias: dict[int, Ref] = {}
@@ -175,6 +176,7 @@ class _Folder:
         emit, n = self.emit, self.piece.count
         self.refs = self.references()
         element_sequences(self)
+        self.hoist(early)
         written = rows_for_writes(self, late, early)
         late = late - set(written)
         final_of: dict[int, int] = {}
@@ -201,7 +203,7 @@ class _Folder:
             else:
                 kind = self.tables.types[self.sequence_types[x]]
                 ids.append(emit.stack(self.matrix[:, source], kind))
-        ids.extend(emit.value(self.invariants[k]) for k in invariants)
+        ids.extend(self.invariant_number(k) for k in invariants)
         here = emit.add(token, ids, self.tables.infos[token].type)
         finals: dict[int, int] = {}
         rows: dict[int, int] = {}
@@ -226,6 +228,32 @@ class _Folder:
         which, k = self.resolve(ref)
         numbers = {"b": self.kinds, "c": self.carries, "x": self.sequence_types, "k": self.invariant_types}
         return self.tables.types[numbers[which][k]]
+
+    def hoist(self, early: set[int]) -> None:
+        """Steps on invariants alone are made once, before the loop."""
+        several = self.tables.several()
+        for q, info in enumerate(self.infos):
+            refs = [self.resolve(r) for r in self.refs[q]]
+            if (
+                q in self.alias
+                or q in early
+                or not refs
+                or any(kind != "k" for kind, _ in refs)
+                or several[self.kinds[q]]
+            ):
+                continue
+            if info.kind not in ("op", "read") or (info.node is not None and info.node.op.kind == CONTROL):
+                continue
+            ids = [self.invariant_number(k) for _, k in refs]
+            if max(ids) >= 0:
+                self.invariants.append(("new", self.emit.once(self.tokens[q], ids, self.kinds[q])))
+                self.invariant_types.append(self.kinds[q])
+                self.alias[q] = ("k", len(self.invariants) - 1)
+
+    def invariant_number(self, k: int) -> int:
+        """An invariant in the new tape."""
+        source = self.invariants[k]
+        return int(source[1]) if type(source) is tuple else int(self.emit.value(source))
 
     def _initial(self, c: int) -> int:
         start = self.initial[c]

@@ -191,6 +191,7 @@ class _Pass:
         tape, at = self.tape, 0
         for k, piece in enumerate(self.pieces):
             self.copy(at, piece.start)
+            self.made.clear()  # what one piece made is not another's: loops around them must look alike
             self.fold(k, piece)
             at = piece.end
         self.copy(at, len(tape))
