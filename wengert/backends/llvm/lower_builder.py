@@ -230,10 +230,12 @@ class Builder:
         if isinstance(value, Read) and value.slot.kind == "constant":
             data = value.slot.data
             assert data is not None
-            with np.errstate(all="ignore"):
-                made = data.astype(dtype)
-            key = (made.shape, made.dtype, made.tobytes())
-            slot = self._slots.setdefault(key, Slot("", made.shape, dtype, "constant", made))
+            key = (id(value.slot), dtype)
+            slot = self._slots.get(key)
+            if slot is None:
+                with np.errstate(all="ignore"):
+                    slot = self._slots[key] = Slot("", data.shape, dtype, "constant", data.astype(dtype))
+                self._kept.append(value.slot)
             return Read(value.axes, dtype, slot, value.index, where=self.where)
         return self.map("cast", dtype, value)
 
