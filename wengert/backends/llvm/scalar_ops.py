@@ -93,6 +93,7 @@ class Vocabulary:
             name, chosen = _resolved(function, literals, len(values))
             result = self._call(b, name, [values[k] for k in chosen], kind_of(dtype))
         self._external |= b.external
+        self._definitions |= b.internal
         return b.lines, result.text
 
     def _call(self, b: Body, function: str, values: list[Value], kind: str) -> Value:

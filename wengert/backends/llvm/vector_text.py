@@ -7,6 +7,7 @@ no instruction gets a flag of fast mathematics but ``contract`` where the body w
 
 from __future__ import annotations
 
+import itertools
 import struct
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -265,9 +266,35 @@ class Body:
 
     def remainder(self, x: Value, y: Value) -> Value:
         """C's ``fmod``, which is exact."""
+        if not self.fma_native:
+            return self._library_remainder(x, y)
+        lanes = vector(x.kind, self.width)
+        symbol = f"@wengert.fmod.v{self.width}{MANGLED[x.kind]}"
+        numbers = itertools.count()
+        inner = Body(self.width, lambda: f"%t{next(numbers)}", fma=True)
+        result = inner._exact_remainder(Value(inner, x.kind, "%x"), Value(inner, x.kind, "%y"))
+        head = f"define internal {lanes} {symbol}({lanes} %x, {lanes} %y) alwaysinline nounwind memory(none) {{"
+        self.internal[symbol] = "\n".join([head, *inner.lines, f"ret {lanes} {result.text}", "}"])
+        self.external |= inner.external
+        return self.call(x.kind, symbol, [x, y])
+
+    def _library_remainder(self, x: Value, y: Value) -> Value:
         name = "fmod" if x.kind == "double" else "fmodf"
         self.external[name] = f"declare {x.kind} @{name}({x.kind}, {x.kind}) nounwind willreturn memory(none)"
         return self.line(x.kind, f"frem {self.typed(x)}, {y.text}")
+
+    def _exact_remainder(self, x: Value, y: Value) -> Value:
+        # q = trunc(x/y) is right or, where the quotient was rounded up to a whole number, one too far. As
+        # |x - q y| < |y| is a multiple of the last place of the smaller of x and y, it is exact, and so is the
+        # addition that sets it right.
+        q = self.intrinsic("trunc", x / y)
+        rest = self.fma(-q, y, x)
+        # One too far where x - q y is not 0 and has not the sign of x.
+        over = ((rest < 0.0) & (x > 0.0)) | ((rest > 0.0) & (x < 0.0))
+        rest = over.where(rest + self.copysign(y, x), rest)
+        near = 2.0**53 if x.kind == "double" else 2.0**24
+        plain = (abs(q) < near) & (abs(y) < float("inf"))
+        return self.rarely(~plain, self.copysign(rest, x), lambda: self._library_remainder(x, y))
 
     def product(self, a: Value, b: Value | float) -> tuple[Value, Value]:
         """The rounded product and its rounding error, exact unless something over- or underflows."""
