@@ -13,18 +13,30 @@ import numpy as np
 
 from wengert.core.types import ArrayType
 from wengert.ops.kinds import constant
-from wengert.ops.reduce import reduced_shape
+from wengert.ops.reduce import reduced_shape, shifted
 
 
 def _question(name: str, evaluate: Callable[..., Any], dtype: Any, doc: str) -> Any:
     def infer(types: Any, params: Any) -> ArrayType:
         return ArrayType(reduced_shape(types[0].shape, params[0], params[1]), np.dtype(dtype))
 
+    def batch(values: Any, _: Any, params: Any) -> Any:
+        x = values[0]
+        axis, keepdims = params
+        axes = shifted(axis, x.ndim - 1)
+        if len(axes) == 1:
+            return evaluate(x, axes[0], keepdims)
+        if np.dtype(dtype) == bool or name == "count_nonzero":
+            return evaluate(x, axes, keepdims)
+        places = evaluate(x.reshape(x.shape[0], -1), 1, False)  # of a row as if it were flat
+        return places.reshape(x.shape[0], *(1,) * len(axes)) if keepdims else places
+
     return constant(
         name,
         evaluate,
         params={"axis": None, "keepdims": False},
         infer=infer,
+        batch=batch,
         doc=doc,
         samples=_index_samples,
     )
