@@ -68,11 +68,12 @@ def current() -> Frame | None:
 class Switch:
     """Process-wide facts that generated code reads with one attribute look-up."""
 
-    __slots__ = ("cut", "keeping", "live", "oldest", "special", "where")
+    __slots__ = ("cut", "keeping", "live", "oldest", "special", "sweeping", "where")
 
     def __init__(self) -> None:
         self.special = True  # nothing is tracing: handles met now are stale
-        self.keeping = 0  # running traces for which nodes must keep their inputs
+        self.keeping = 0  # running traces that record steps
+        self.sweeping = 0  # of these, those for which nodes must keep their inputs and residuals
         self.live: dict[Frame, int] = {}
         self.oldest: float = float("inf")  # the earliest start of a running trace
         self.cut: Any = None  # the last place where a traced value met an operation without derivative
@@ -86,7 +87,10 @@ _saved_thresholds: tuple[int, int, int] | None = None
 
 def _refresh() -> None:
     live = SWITCH.live
-    SWITCH.keeping = sum(1 for frame in live if frame.kind not in (FORWARD, LINEARIZE))
+    kinds = [frame.kind for frame in live]
+    SWITCH.keeping = sum(1 for kind in kinds if kind not in (FORWARD, LINEARIZE))
+    # A full recording alone is never swept; a linear program asks which of its steps depend on what is outside.
+    SWITCH.sweeping = SWITCH.keeping if LINEARIZE in kinds else SWITCH.keeping - kinds.count(FULL)
     SWITCH.oldest = min((frame.start for frame in live), default=float("inf"))
     SWITCH.special = not live or any(
         frame.kind != REVERSE or frame.kinks is not None for frame in live
@@ -106,7 +110,7 @@ def enter(kind: str, kinks: Any = None) -> tuple[Frame, Token[Frame | None]]:
             gc.set_threshold(*_COLLECTOR)
         if not SWITCH.live and kind == REVERSE and frame.kinks is None:
             SWITCH.live[frame] = SWITCH.oldest = frame.start
-            SWITCH.keeping, SWITCH.special = 1, False
+            SWITCH.keeping, SWITCH.sweeping, SWITCH.special = 1, 1, False
         else:
             SWITCH.live[frame] = frame.start
             _refresh()
@@ -141,7 +145,7 @@ def retire(frame: Frame) -> None:
         if SWITCH.live:
             _refresh()
         else:
-            SWITCH.keeping, SWITCH.special, SWITCH.oldest = 0, True, float("inf")
+            SWITCH.keeping, SWITCH.sweeping, SWITCH.special, SWITCH.oldest = 0, 0, True, float("inf")
 
 
 def _after_fork() -> None:

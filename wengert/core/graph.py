@@ -326,7 +326,7 @@ def step(
     node = RichNode(
         next_seq() if seq is None else seq,
         op,
-        tuple(None if isinstance(a, Const) else a for a in args),
+        tuple([None if type(a) is Const else a for a in args]),
         (),
         params,
         where,

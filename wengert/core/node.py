@@ -57,7 +57,12 @@ class RichNode(Node):
     def __init__(
         self, seq: int, op: Any, inputs: tuple[Any, ...], saved: tuple[Any, ...], params: Any, where: Any
     ) -> None:
-        super().__init__(seq, op, inputs, saved, params, where)
+        self.seq = seq
+        self.op = op
+        self.inputs = inputs
+        self.saved = saved
+        self.params = params
+        self.where = where
         self.tangents = None
         self.args = None
         self.type = None

@@ -80,7 +80,7 @@ def make_node(
     node.abstract = any(n is not None and n.abstract for n in nodes)
     if frame is not None and frame.keeper is not None:
         frame.keeper.look(node, values, nodes, y, frame)
-    elif SWITCH.keeping:
+    elif SWITCH.sweeping:
         node.inputs = tuple(nodes)
         mask = tuple(n is not None for n in nodes)
         kept = [keep_constant(v, frame) if n is None else v for v, n in zip(values, nodes, strict=True)]
@@ -95,10 +95,10 @@ def make_node(
     elif full is not None:
         if full.met is not None:
             full.met(values, nodes)
-        node.args = tuple(
-            n if n is not None and n.seq >= full.start else _leaf(v, n)
-            for v, n in zip(values, nodes, strict=True)
-        )
+        start = full.start
+        node.args = tuple([
+            n if n is not None and n.seq >= start else _leaf(v, n, frame) for v, n in zip(values, nodes, strict=True)
+        ])
         node.type = _type(op, y, type_of_y)
     if frame is not None and frame.kinks is not None and op.kink is not None:
         frame.kinks.look(op, values, params, y, node)
@@ -118,10 +118,10 @@ def residual(value: Any, node: Node | None, frame: Frame) -> Const:
     return Const(handle(value, node) if node is not None else keep_constant(value, frame))
 
 
-def _leaf(value: Any, node: Node | None) -> Const:
+def _leaf(value: Any, node: Node | None, frame: Frame | None) -> Const:
     if node is not None:
         return Const(handle(value, node))
-    return Const(value.copy(order="K") if type(value) is np.ndarray and value.nbytes < _SMALL else value)
+    return Const(keep_constant(value, frame) if type(value) is np.ndarray else value)
 
 
 def item_of(node: Node, k: int) -> Node:
@@ -176,7 +176,11 @@ def _seen_from(outer: Frame, value: Any, node: Node | None) -> Any:
     """A residual as a handle when a trace at or outside ``outer`` may be watching it."""
     if node is None:
         return value
-    if SWITCH.keeping or (node.tangents and any(f in node.tangents for f in outer.forwards)):
+    if (
+        SWITCH.keeping
+        or outer.full is not None
+        or (node.tangents and any(f in node.tangents for f in outer.forwards))
+    ):
         return handle(value, node)
     return value
 

@@ -7,6 +7,7 @@ input, or a constant."""
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from operator import attrgetter
 from typing import Any
 
 from wengert.core.context import LINEARIZE, Frame
@@ -16,6 +17,8 @@ from wengert.core.handle import is_handle
 from wengert.core.node import Const, Node
 from wengert.core.structure import ROOT
 from wengert.core.sweep import check_watched
+
+_by_seq = attrgetter("seq")
 
 
 def graph_of(
@@ -39,14 +42,20 @@ def graph_of(
     resolve = _resolver(frame)
     ends = [resolve(Const(o)) for o in outputs]
     asked = [g.node for g in frame.guards]
-    steps = []
+    steps: list[Node] = []
+    note = steps.append
     for node in _needed([e for e in (*ends, *asked) if isinstance(e, Node)], set(known), resolve):
-        args = tuple(known[a] if isinstance(a, Node) else a for a in map(resolve, node.args))
+        args = tuple([
+            (_known(resolve(a), known) if is_handle(a.value) else a)
+            if type(a) is Const
+            else known[a]
+            for a in node.args
+        ])
         if node.op is ROOT:
             known[node] = args[0]  # the input of an inner trace: another name of what came in
             continue
         known[node] = made = copy_step(node, args)
-        steps.append(made)
+        note(made)
     guards = tuple(g.of(known[g.node]) for g in frame.guards if isinstance(known[g.node], Node))
     return Graph(
         inputs=inputs,
@@ -58,6 +67,10 @@ def graph_of(
         name=name,
         memory={"watched": frame.watched},
     )
+
+
+def _known(arg: Operand, known: dict[Node, Operand]) -> Operand:
+    return known[arg] if isinstance(arg, Node) else arg
 
 
 def _resolver(frame: Frame) -> Callable[[Operand], Operand]:
@@ -113,11 +126,12 @@ def _needed(
     seen = set(roots)
     order: list[Node] = []
     stack = list(ends)
+    pop, push, mark, note = stack.pop, stack.append, seen.add, order.append
     while stack:
-        node = stack.pop()
+        node = pop()
         if node in seen:
             continue
-        seen.add(node)
+        mark(node)
         if node.args is None:
             raise error_at(
                 WengertValueError,
@@ -125,9 +139,17 @@ def _needed(
                 fix="this is a fault of wengert: please report the program that led here",
                 where=node.where,
             )
-        order.append(node)
-        stack.extend(a for a in map(resolve, node.args) if isinstance(a, Node) and a not in seen)
-    order.sort(key=lambda n: n.seq)
+        note(node)
+        for a in node.args:
+            if type(a) is Const:
+                if not is_handle(a.value):
+                    continue
+                a = resolve(a)
+                if type(a) is Const:
+                    continue
+            if a not in seen:
+                push(a)
+    order.sort(key=_by_seq)
     return order
 
 

@@ -41,7 +41,7 @@ class ArrayType:
     @classmethod
     def of(cls, value: Any) -> ArrayType:
         """The type of a raw value."""
-        return cls(shape_of(value), dtype_of(value))
+        return _SCALAR if type(value) in FLOATS else cls(shape_of(value), dtype_of(value))
 
     @property
     def ndim(self) -> int:
@@ -67,6 +67,8 @@ def shape_of(value: Any) -> tuple[int, ...]:
         return ()
     return np.shape(value)
 
+
+_SCALAR = ArrayType(())
 
 _PYTHON_DTYPES = {
     float: FLOAT64, int: np.dtype(np.int64), bool: np.dtype(np.bool_), complex: np.dtype(np.complex128),

@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from wengert.core.context import LINEARIZE, SWITCH, tracing
+from wengert.core.context import FULL, LINEARIZE, SWITCH, Frame, next_seq, tracing
 from wengert.core.errors import CutError, NoRuleError, WengertTypeError, error_at
 from wengert.core.handle import TracedArray, TracedScalar, is_handle
+from wengert.core.node import Const, RichNode, here
 from wengert.core.op import CONSTANT, CONTROL, ELEMENTWISE, GENERAL, LINEAR, Op
 from wengert.core.record import live_node, plain, record
-from wengert.core.types import CONSTANTS, ArrayType
+from wengert.core.types import CONSTANTS, SCALARS, ArrayType
 from wengert.ops.memory import sync
 from wengert.ops.residuals import Rule
 from wengert.ops.visit import stub
@@ -25,6 +26,11 @@ def special(
     op: Op, operands: Sequence[Any], params: tuple[Any, ...], evaluate: Callable[..., Any] | None = None
 ) -> Any:
     """Evaluate and record in whatever traces are running; ``evaluate`` stands in for the operation's own."""
+    frame = tracing.get()
+    if frame is not None and frame.kind == FULL and not SWITCH.sweeping and not op.outputs:
+        recorded = fully(op, operands, params, evaluate, frame)
+        if recorded is not None:
+            return recorded
     values: list[Any] = []
     nodes: list[Any] = []
     for a in operands:
@@ -44,7 +50,6 @@ def special(
             if own is not None:  # an object that records by itself (a Tensor)
                 return own(op, operands, params)
             return special(op, [operand(b, op) for b in operands], params, evaluate)
-    frame = tracing.get()
     if any(n is not None and n.abstract for n in nodes):
         check_linear(op, nodes, frame)
         types = [ArrayType.of(v) for v in values]
@@ -64,6 +69,43 @@ def special(
     if evaluate is not None and not op.outputs and result.node is not None:
         result.node.evaluate = evaluate
     return result
+
+
+def fully(
+    op: Op, operands: Sequence[Any], params: tuple[Any, ...], evaluate: Callable[..., Any] | None, frame: Frame
+) -> Any:
+    """``special`` where nothing but one full recording is running, on numbers and values of that recording; None for
+    all else."""
+    if frame.forwards or frame.kinks is not None or frame.keeper is not None:
+        return None
+    values: list[Any] = []
+    args: list[Any] = []
+    start = frame.start
+    traced = False
+    for a in operands:
+        kind = type(a)
+        if kind is TracedScalar or kind is TracedArray:
+            if a.base is not None:
+                sync(a)
+            n = a.node
+            if n is None or n.seq < start or n.abstract:
+                return None
+            values.append(a.value)
+            args.append(n)
+            traced = True
+        elif kind in SCALARS:
+            values.append(a)
+            args.append(Const(a))
+        else:
+            return None
+    if not traced:
+        return None
+    y = (evaluate or op.evaluate)(*values, *params)
+    node = RichNode(next_seq(), op, (), (), params, here(2))
+    node.args = tuple(args)
+    node.type = ArrayType.of(y)
+    node.evaluate = evaluate
+    return TracedArray(y, node) if type(y) is np.ndarray else TracedScalar(y, node)
 
 
 def check_linear(op: Op, nodes: Sequence[Any], frame: Any) -> None:
