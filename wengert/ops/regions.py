@@ -37,10 +37,12 @@ def _evaluate_get(value: Any, *rest: Any) -> Any:
 def overwrite(old: Any, value: Any, path: Path, *, add: bool) -> None:
     """Write into the region of a plain array that a path leads to, whatever the array's layout."""
     target, copies = reach(old, path[:-1])
-    if add:
+    if not add:
+        target[path[-1][1]] = value
+    elif may_repeat(path[-1][1]):
         np.add.at(target, path[-1][1], value)
     else:
-        target[path[-1][1]] = value
+        target[path[-1][1]] += value
     settle(copies)
 
 

@@ -20,10 +20,9 @@ from wengert.ops.memory import (
     ADD_AT,
     GET,
     UPDATE,
+    overwrite,
     plain_copy,
-    reach,
     region,
-    settle,
     sync,
     write_path,
 )
@@ -57,13 +56,7 @@ def write_raw(op: Op, operands: Sequence[Any], params: tuple[Any, ...], *, owned
     old, value, *dynamic = operands
     if not owned or type(old) is not np.ndarray:
         old = np.array(old, copy=True, order="K")
-    path = fill(params[0], tuple(dynamic))
-    target, copies = reach(old, path[:-1])
-    if op is ADD_AT:
-        np.add.at(target, path[-1][1], value)
-    else:
-        target[path[-1][1]] = value
-    settle(copies)
+    overwrite(old, value, fill(params[0], tuple(dynamic)), add=op is ADD_AT)
     return old
 
 
