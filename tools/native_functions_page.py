@@ -29,6 +29,9 @@ size are computed by the mathematical library of the system, lane by lane. Where
 comes near 0, its error is that of its terms, as with NumPy. A 0.50 in the last column belongs to a
 function that is computed in float64 and rounded. Powers with a known exponent of 3 or 4 are products (1.5 units).
 
+`digamma` (the `polygamma` of order 0) is within 8 units of max(1, |psi|); `gamma` and `lgamma` are the mathematical
+library's, lane by lane. `sinc` is the sine of NumPy's own product divided by it.
+
 On machines without a fused multiply-add the functions of the mathematical library stand in.
 
 Bit for bit NumPy's are: {simple}, and casts, choices, powers of integers with a known exponent that is not negative.

@@ -56,7 +56,9 @@ REFERENCES |= {
     "erf": _mp(mpmath.erf),
     "erfc": _mp(mpmath.erfc),
 }
-UNARY = sorted(name for name, known in vector_math.FUNCTIONS.items() if known.arity == 1 and name != "sinc")
+# Tested on their own, on their own terms.
+SPARE = {"sinc", "gamma", "lgamma", "digamma"}
+UNARY = sorted(name for name, known in vector_math.FUNCTIONS.items() if known.arity == 1 and name not in SPARE)
 # The largest error that is let through, in units of the last place (measured ones: docs/native_functions.md).
 BOUND = {"erfc": 1.4, "exp2": 1.0, "softplus": 1.4, "log_sigmoid": 1.4}
 SINGLE_BOUND = {"sin": 1.5, "cos": 1.5, "softplus": 1.5, "log_sigmoid": 1.5}
@@ -170,6 +172,32 @@ def test_huge_arguments_are_reduced_exactly(name):
     with mpmath.workprec(300):
         want = np.array([_long(getattr(mpmath, name)(mpmath.mpf(float(v)))) for v in y])
     assert units(unary(name, SINGLE, 16)(y), want).max() < 1.5
+
+
+def test_gamma_and_its_logarithm_are_the_librarys():
+    x = np.concatenate([np.linspace(-20.3, 20.2, 400), np.linspace(20, 170, 200), [1e-5, 0.5, 1.0, 2.0]])
+    for name, reference in (("gamma", mpmath.gamma), ("lgamma", lambda v: mpmath.log(abs(mpmath.gamma(v))))):
+        want = np.array([float(reference(mpmath.mpf(v))) for v in x])
+        got = unary(name)(x)
+        assert np.all(np.abs(got - want) <= 1e-14 * np.maximum(np.abs(want), 1e-2))
+
+
+def test_digamma_by_recurrence_series_and_reflection():
+    rng = np.random.default_rng(2)
+    x = np.concatenate([
+        rng.uniform(-30, 30, 2000), np.exp2(rng.uniform(-1000, 1000, 500)), -np.exp2(rng.uniform(-60, 20, 500)),
+        [1e-300, 10.0, 9.999999999999998, 1.0, 0.5, 1.4616321449683623],
+    ])  # fmt: skip
+    with mpmath.workprec(200):
+        want = np.array([float(mpmath.digamma(mpmath.mpf(v))) for v in x])
+    got = unary("digamma")(x)
+    # Just beside a pole, the distance to it is known to a unit of x.
+    assert np.all(np.abs(got - want) <= 8 * 2.0**-52 * np.maximum(np.abs(want), 1))
+    edges = unary("digamma")(np.array([0.0, -0.0, -1.0, -7.0, np.inf, -np.inf, np.nan]))
+    assert edges[4] == np.inf and np.isnan(np.delete(edges, 4)).all()
+    run = compiled([("polygamma", [0, 1], DOUBLE, [0, None])], [DOUBLE, DOUBLE], DOUBLE, 8)
+    assert np.array_equal(run(x, x), got)
+    assert not supports("polygamma", [DOUBLE, DOUBLE], DOUBLE, [1, None])
 
 
 def test_one_lane_out_of_range_leaves_the_others_as_they_are():
@@ -348,8 +376,8 @@ def test_operations_with_an_order_need_it_to_be_known():
 
 def test_what_has_no_native_form_is_said_so():
     words = Vocabulary(lambda: "%v")
-    with pytest.raises(ValueError, match=r"gamma of \(float64\) giving float64 has no native form"):
-        words.emit("gamma", ["%a"], [DOUBLE], DOUBLE, 4)
+    with pytest.raises(ValueError, match=r"ulp of \(float32\) giving float32 has no native form"):
+        words.emit("ulp", ["%a"], [SINGLE], SINGLE, 4)
     assert not supports("exp", [np.complex128], np.complex128)
     assert not supports("exp", [np.int64], np.int64)
     assert not supports("exp", [np.float16], np.float16)

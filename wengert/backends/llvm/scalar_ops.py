@@ -39,8 +39,9 @@ def supports(function: str, arg_dtypes: Sequence[Any], dtype: Any, literals: Seq
 def _resolved(function: str, literals: Sequence[Any] | None, count: int) -> tuple[str, range]:
     # The function of the table for an operation with an order among its operands, and which operands remain.
     order = None if not literals else literals[-1] if function == "power_log" else literals[0]
-    if function == "sinc" and count == 2:
-        return ("sinc" if order == 0 else "", range(1, 2))
+    if (function == "sinc" and count == 2) or function == "polygamma":
+        known = "sinc" if function == "sinc" else "digamma"
+        return (known if order == 0 else "", range(1, 2))
     if function == "power_log" and order is not None:
         return f"power_log_{int(order)}", range(2)
     return function, range(count)

@@ -15,6 +15,7 @@ from typing import Any
 from wengert.backends.llvm import vector_math_arcs as arcs
 from wengert.backends.llvm import vector_math_errors as errors
 from wengert.backends.llvm import vector_math_exponential as exponential
+from wengert.backends.llvm import vector_math_gamma as gamma
 from wengert.backends.llvm import vector_math_hyperbolic as hyperbolic
 from wengert.backends.llvm import vector_math_power as powers
 from wengert.backends.llvm import vector_math_trigonometric as trigonometric
@@ -68,6 +69,9 @@ FUNCTIONS: dict[str, Function] = {
     "arctan2": Function(2, arcs.arctan2, False, "atan2"),
     "erf": Function(1, errors.erf, False, "erf"),
     "erfc": Function(1, errors.erfc, False, "erfc"),
+    "gamma": Function(1, lambda b, x: lane_by_lane(b, "tgamma", x), True, "tgamma"),
+    "lgamma": Function(1, lambda b, x: lane_by_lane(b, "lgamma", x), True, "lgamma"),
+    "digamma": Function(1, gamma.digamma),
 }
 """The functions by NumPy's or wengert's name."""
 MOST_LOGARITHMS = 4
