@@ -435,3 +435,61 @@ def test_tensors_outside_and_as_arguments():
     v = wg.tensor([1.0, 2.0], requires_grad=True)
     h(v).backward()
     np.testing.assert_array_equal(np.asarray(v.grad), [2.0, 4.0])
+
+
+def test_state_that_cannot_be_compared():
+    import array
+    import itertools
+
+    counter = itertools.count(1)
+    numbers = array.array("d", [1.0, 2.0])
+    for fun in (lambda x: x * next(counter), lambda x: x * numbers[0]):
+        g = on_numpy(fun)
+        numbers[0] = 1.0
+        with pytest.warns(wg.CompileWarning, match="cannot be compared"):
+            first = g(1.0)
+        numbers[0] = 2.0
+        assert first == 1.0
+        assert g(1.0) == 2.0
+    total = on_numpy(lambda numbers: sum(numbers))
+    for _ in range(3):
+        assert total(k * 0.5 for k in range(4)) == 3.0
+
+
+def test_attributes_read_by_computed_names():
+    class Weights:
+        def __init__(self):
+            self.w0, self.w1 = 2.0, 3.0
+
+    weights = Weights()
+    follows(
+        lambda x: sum(x * getattr(weights, f"w{k}") for k in range(2)),
+        lambda: setattr(weights, "w1", 5.0),
+    )
+
+
+def test_unrelated_attributes_record_nothing():
+    class Trainer:
+        def __init__(self):
+            self.rate, self.steps, self.losses = 0.5, 0, []
+
+        def step(self, x):
+            return x - self.rate * x
+
+    trainer = Trainer()
+    g = on_numpy(trainer.step)
+    for k in range(30):
+        trainer.steps += 1
+        trainer.losses.append(g(float(k)))
+    assert len(g.paths) == 1
+    assert trainer.losses == [k / 2 for k in range(30)]
+
+
+def test_objects_of_installed_packages():
+    sparse = pytest.importorskip("scipy.sparse")
+    matrix = sparse.csr_array(np.array([[1.0, 0.0], [2.0, 3.0]]))
+    follows(
+        lambda x: (matrix @ (x * np.ones(2))).sum(),
+        lambda: matrix.data.__setitem__(0, 9.0),
+        lambda: setattr(matrix, "data", np.array([1.0, 1.0, 1.0])),
+    )

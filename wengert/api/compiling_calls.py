@@ -33,8 +33,7 @@ KINDS = 64
 _IN_VAIN = 16
 """So many recordings in a row without a single replay: the function runs uncompiled from then on."""
 
-_HASHED = (int, bool, str, bytes, Enum, range, frozenset, np.dtype)
-_SCALAR_SHAPE: tuple[Any, ...] = ()
+_HASHED = (int, bool, str, bytes, Enum, frozenset, np.dtype)
 _UNTRACEABLE = (TypeError, AttributeError, NotImplementedError, BufferError, SystemError)
 
 
@@ -66,17 +65,18 @@ def mark(leaf: Any) -> Any:
         return kind
     if issubclass(kind, np.generic):
         return kind if issubclass(kind, np.inexact) else (kind, leaf.dtype, leaf.tobytes())
-    if kind in HANDLES or kind in STANDINS or issubclass(kind, np.ndarray):
+    if kind in HANDLES or kind in STANDINS or issubclass(kind, (np.ndarray, float, complex)):
         return None
-    if issubclass(kind, (float, complex)):
-        return None
+    if hasattr(kind, "__next__"):
+        return None  # a recording would use it up
     if issubclass(kind, _HASHED):
         try:
-            return kind, hash(leaf) and leaf
+            hash(leaf)
         except TypeError:
             return kind, id(leaf)
-    if kind is slice:
-        return slice, repr(leaf)
+        return kind, leaf
+    if kind is slice or kind is range:
+        return kind, repr(leaf)
     return kind, id(leaf)
 
 
@@ -273,8 +273,9 @@ class Calls:
             path.make_native()
             if path.native_problem:
                 self.note(f"native code could not be made ({path.native_problem})")
-            path.chosen = None  # the next call chooses
-            self.hot = no_path
+            with self._lock:
+                path.choose_again()
+                self.hot = no_path
 
         # Not a daemon: the interpreter waits for the compiler, which could not be stopped half-way.
         threading.Thread(target=make, name=f"wengert compiles {self.name}").start()

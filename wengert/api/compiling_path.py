@@ -151,13 +151,20 @@ class Path:
 
     def choose(self, inputs: Sequence[Any]) -> None:
         """Settle on a plan, by timing both where both are there and the backend is free to choose."""
-        if self.native is None or self.backend == "numpy":
+        native = self.native
+        if native is None or self.backend == "numpy":
             self.chosen = self.numpy
         elif self.backend == "native":
             self.chosen = self.native
         else:
             self.chosen = min((self.native, self.numpy), key=lambda plan: self._timed(plan, inputs))
         self._hot = None
+        if native is not self.native:  # made meanwhile
+            self.choose(inputs)
+
+    def choose_again(self) -> None:
+        """The next call chooses between the plans."""
+        self.chosen = self._hot = None
 
     def _timed(self, plan: Any, inputs: Sequence[Any]) -> float:
         """The seconds of a call, the best of some where they are short."""
