@@ -162,6 +162,30 @@ def test_guards_in_kernels_and_between_them(x, index):
     assert caught.value.index == index
 
 
+def test_a_kernel_may_do_nothing_but_ask():
+    def f(x):
+        return np.sort(x) if np.sum(np.exp(x) * x + x * 2.0) > 0.0 else x
+
+    plan = planned(f, np.ones(2000))
+    assert [len(s.outputs) for s in plan.cut.segments] == [0]
+    close(plan.run([np.arange(2000.0)[::-1]]), [np.arange(2000.0)])
+    with pytest.raises(GuardFailed) as caught:
+        plan.run([-np.ones(2000)])
+    assert caught.value.index == 0
+
+
+def test_a_guard_may_ask_an_input():
+    def f(n, x):
+        return np.sort(x) * np.exp(n) + np.sin(x) * n * x if int(n) == 1 else x
+
+    plan = planned(f, 1.0, np.ones(2000))
+    x = np.linspace(-1.0, 1.0, 2000)
+    close(plan.run([1.5, x]), [f(1.5, x)])
+    with pytest.raises(GuardFailed) as caught:
+        plan.run([2.0, x])
+    assert caught.value.index == 0
+
+
 def test_a_guard_comes_before_the_error_of_a_later_step():
     def f(a):
         scale = np.sum(np.sin(a) * a * a)
