@@ -60,6 +60,22 @@ def _spread(array: Array, axes: Sequence[Axis], dims: Sequence[Axis | int]) -> A
     return array.transpose(order).reshape(shape)
 
 
+def _own(function: str, args: Sequence[Array], dtype: np.dtype[Any]) -> Any:
+    """A function of wengert's own; NaN where it raises for one of the numbers (at a pole of ``math.lgamma``)."""
+    evaluate = OPS[function].evaluate
+
+    def total(*numbers: float) -> Any:
+        try:
+            return evaluate(*numbers)
+        except (ValueError, OverflowError):
+            return np.nan
+
+    try:
+        return evaluate(*args)
+    except (ValueError, OverflowError):
+        return np.vectorize(total, otypes=[dtype])(*args)
+
+
 class _Run:
     def __init__(self, memory: dict[int, Array]) -> None:
         self.memory = memory
@@ -109,7 +125,7 @@ class _Run:
         elif isinstance(ufunc := getattr(np, value.function, None), np.ufunc):
             found = ufunc(*args)
         else:
-            found = OPS[value.function].evaluate(*args)
+            found = _own(value.function, args, value.dtype)
         return np.broadcast_to(found, [a.extent for a in value.axes])
 
     def reduce(self, value: Reduce) -> Array:

@@ -111,10 +111,11 @@ class Builder:
         """The operands over common axes: dimensions of one label are made one axis, of two labels stay two.
 
         A dimension of extent 1 has no axis. Returns the operands (some read through fresh axes) and the axis of every
-        label."""
+        label. Arrays in memory come last: reading them through other axes costs nothing."""
         env: dict[Hashable, Axis] = {}
-        found = []
-        for operand, names in zip(operands, labels, strict=True):
+        found = list(operands)
+        for k in sorted(range(len(found)), key=lambda k: isinstance(found[k].value, Read)):
+            operand, names = found[k], labels[k]
             pairs = [(n, d.find()) for n, d in zip(names, operand.dims, strict=True) if isinstance(d, Axis)]
             if not self._joins(env, pairs):
                 operand = self.fresh(operand)
@@ -127,7 +128,7 @@ class Builder:
             env = {name: axis.find() for name, axis in env.items()}
             assert len(set(env.values())) == len(env)
             self.keep_apart(env.values())
-            found.append(operand)
+            found[k] = operand
         return found, env
 
     def _joins(self, env: Mapping[Hashable, Axis], pairs: Sequence[tuple[Hashable, Axis]]) -> bool:
