@@ -59,6 +59,7 @@ def redo(b: Body, name: str, bad: Value, x: Value, fast: Value) -> Value:
             "end:", f"ret {xs} %kept", "}",
         ]  # fmt: skip
     b.internal[symbol] = "\n".join(line for line in lines if line)
+    bad = b.frozen(bad)
     return b.rarely(bad, fast, lambda: b.call(kind, symbol, [x, fast, bad]))
 
 

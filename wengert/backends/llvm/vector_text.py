@@ -338,8 +338,14 @@ class Body:
             result = self.fma(result, x, term)
         return self.lift(x.kind, result)
 
+    def frozen(self, value: Value) -> Value:
+        """``value``, some value where it was undefined."""
+        return self.line(value.kind, f"freeze {self.typed(value)}")
+
     def rarely(self, bad: Value, fast: Value, slow: Callable[[], Value]) -> Value:
         """``slow()`` where any lane is ``bad``, else ``fast``: the block that computes it is jumped over."""
+        # Lanes beyond the end of an array may hold anything, and no branch may hang on what is undefined.
+        bad = self.frozen(bad)
         hit = bad.text
         if self.width > 1:
             hit = self.fresh()
