@@ -125,6 +125,6 @@ def test_python_numbers_and_float32_tables() -> None:
     assert np.array_equal(got, wanted)
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", [14, 3102, 3103, 3129, *range(1000, 1036)])  # the first few were wrong once
 def test_random_programs(seed: int) -> None:
-    loop_fuzzer.check(1000 + seed, gradients=seed < 6)
+    loop_fuzzer.check(seed, gradients=seed % 5 < 1 or seed > 3000)

@@ -132,12 +132,19 @@ def _in_place(body: Graph, carries: int) -> tuple[set[Node], tuple[int, ...]]:
     # A carry's memory comes back as the same carry, so that no two carries ever share it.
     kept = set()
     for k, o in enumerate(body.outputs[:carries]):
-        if not isinstance(o, Const) and taken.get(o) == {k} and body.outputs.count(o) == 1:
+        if isinstance(o, Const) or taken.get(o) != {k} or body.outputs.count(o) != 1:
+            continue
+        if not any(_looks_into(other, o, looks) for other in body.outputs[:carries]):
             kept.add(k)
     for node in list(owned):
         if not taken[node] <= kept:
             owned.discard(node)
     return owned, tuple(sorted(kept))
+
+
+def _looks_into(view: Any, base: Node, looks: dict[Node, list[Node]]) -> bool:
+    """Whether a value may be a view of ``base``, which the next iteration writes to."""
+    return any(v is view or _looks_into(view, v, looks) for v in looks.get(base, ()))
 
 
 def _seen_later(base: Node, at: int, last: dict[Node, int], looks: dict[Node, list[Node]]) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -50,7 +51,9 @@ def pieces_of(tape: Tape) -> list[Piece]:
         same = tokens[period:] == tokens[:-period]
         same &= ~covered[period:]
         same &= ~covered[:-period]
+        reached = 0
         for first, last in _runs(same, (MIN_ITERATIONS - 1) * period):
+            first = max(first, reached)  # the last iteration of one run may be the first of the next
             length = last + period - first
             best: list[Piece] = []
             for several in range(1, 7):  # the period of the tokens may be a fraction of the body's
@@ -61,10 +64,13 @@ def pieces_of(tape: Tape) -> list[Piece]:
                     best = got
                 if _size(best) * 2 >= length:
                     break
+            reached = max([reached, *(piece.end for piece in best)])
             for piece in best:
                 covered[piece.start : piece.end] = True
             found.extend(best)
-    return sorted(found, key=lambda p: p.start)
+    found.sort(key=lambda piece: piece.start)
+    assert all(a.end <= b.start for a, b in pairwise(found)), "pieces of a tape overlap"
+    return found
 
 
 def _size(pieces: list[Piece]) -> int:
@@ -146,7 +152,11 @@ class _Run:
                     work.append((s + split, e))
                     if split >= MIN_ITERATIONS and split < e - s:
                         work.append((s, s + split))
-        return [self._rotated(piece, self.start + self.length) for piece in found]
+        if not found:
+            return []
+        found.sort(key=lambda piece: piece.start)
+        limits = [*(piece.start for piece in found[1:]), self.start + self.length]
+        return [self._rotated(piece, limit) for piece, limit in zip(found, limits, strict=True)]
 
     def _cut(self, rows: Array, cuts: Array) -> None:
         """Mark the iterations at which carried values or invariants start anew."""
