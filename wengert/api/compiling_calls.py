@@ -5,6 +5,7 @@ facts hold, by the run that records a new path, or by the function itself."""
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 import warnings
@@ -23,7 +24,7 @@ from wengert.backends.guards import MISS
 from wengert.core.context import tracing
 from wengert.core.errors import CompileWarning, WengertError
 from wengert.core.handle import HANDLES
-from wengert.core.node import describe
+from wengert.core.node import describe, user_frame
 from wengert.core.tree import STANDINS, Structure, flatten
 
 PATHS = 12
@@ -285,7 +286,21 @@ class Calls:
         if reason in self.notes:
             return
         self.notes.append(reason)
-        warnings.warn(f"compile({self.name}): {reason}; such calls run uncompiled", CompileWarning, stacklevel=5)
+        warn(f"compile({self.name}): {reason}; such calls run uncompiled")
+
+
+def warn(text: str) -> None:
+    """Give a CompileWarning at the user's line."""
+    frame = user_frame(sys._getframe(1)) or sys._getframe(1)
+    names = frame.f_globals
+    warnings.warn_explicit(
+        text,
+        CompileWarning,
+        frame.f_code.co_filename,
+        frame.f_lineno,
+        names.get("__name__"),
+        names.setdefault("__warningregistry__", {}),
+    )
 
 
 def _same_way(path: Path, other: Path) -> bool:
@@ -313,11 +328,9 @@ def say_how_to_get_native() -> None:
     """Say once that there is no native code here, and how to get it."""
     if not _said:
         _said.append(True)
-        warnings.warn(
+        warn(
             "wengert.compile uses NumPy only: native code needs llvmlite (pip install wengert[native]), or say "
-            'backend="numpy"',
-            CompileWarning,
-            stacklevel=6,
+            'backend="numpy"'
         )
 
 
