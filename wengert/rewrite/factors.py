@@ -170,9 +170,9 @@ def common_divisor(b: Builder, node: Node) -> Operand | None:
             return None
         for k in (0, 1):
             part = a.args[k]
-            if b.single(part) and part.op.name == "divide" and number(part.args[0]) == 1.0:  # type: ignore[union-attr]
+            if b.single(part) and part.op.name == "divide" and number(part.args[0]) == 1.0:
                 tops.append(a.args[1 - k])
-                below.append(part.args[1])  # type: ignore[union-attr]
+                below.append(part.args[1])
                 break
         else:
             return None
@@ -204,9 +204,9 @@ def negative_of(b: Builder, node: Node) -> Operand | None:
     if x.op.name == "multiply" and b.single(x):
         for k in (0, 1):
             c = x.args[k]
-            if number(c) is not None and type(c.value) is not int:  # type: ignore[union-attr]
+            if number(c) is not None and type(c.value) is not int:
                 args = list(x.args)
-                args[k] = Const(-c.value)  # type: ignore[union-attr]
+                args[k] = Const(-c.value)
                 return b.add(copy_step(x, args))
     if x.op is GET and len(x.args) == 1 and b.single(x):
         inner = parted(b, x)

@@ -64,10 +64,16 @@ LOGARITHMS: list[Rule] = [
 ]
 """Logarithms of gates, which share their exponential."""
 
-GATES: list[Rule] = [
+QUOTIENTS: list[Rule] = [
     Rule("sigmoid", 1 / (1 + exp(-x)), sigmoid(x), _LOGISTIC, real, False),
     Rule("sigmoid of minus x", 1 / (1 + exp(x)), sigmoid(-x), _LOGISTIC, real, False),
     Rule("sigmoid as a quotient", exp(x) / (1 + exp(x)), sigmoid(x), _LOGISTIC, real, False),
+    Rule("quotient by 1 + exp(-x)", y / (1 + exp(-x)), y * sigmoid(x), _LOGISTIC, real, False),
+    Rule("quotient by 1 + exp(x)", y / (1 + exp(x)), y * sigmoid(-x), _LOGISTIC, real, False),
+]
+"""In a derivative that was recorded from the spelled-out gate, the exponential goes too (``opposite``)."""
+
+GATES: list[Rule] = [
     Rule("sigmoid as a reciprocal", call("reciprocal", 1 + exp(-x)), sigmoid(x), _LOGISTIC, real, False),
     Rule("sigmoid by tanh", 0.5 * (1 + call("tanh", 0.5 * x)), sigmoid(x), _LOGISTIC, real, False),
     Rule("sigmoid by tanh of a half", 0.5 * (1 + call("tanh", x / 2)), sigmoid(x), _LOGISTIC, real, False),
@@ -77,13 +83,12 @@ GATES: list[Rule] = [
     Rule("softplus by log1p", call("log1p", exp(x)), softplus(x), _SMOOTH, real, False),
     Rule("softplus by logaddexp", call("logaddexp", 0, x), softplus(x), _SMOOTH, real, False),
     Rule("softplus by logaddexp, turned", call("logaddexp", x, 0), softplus(x), _SMOOTH, real, False),
-    Rule("quotient by 1 + exp(-x)", y / (1 + exp(-x)), y * sigmoid(x), _LOGISTIC, real, False),
     Rule("log of exp", call("log", exp(x)), x, "inverse functions, without overflow", real, False),
     Rule("log of a quotient of exp", call("log", exp(x) / y), x - call("log", y), "log softmax", real, False),
 ]
 """Gates that are one pattern."""
 
-STABILITY: list[Rule] = [*LOGARITHMS, *GATES]
+STABILITY: list[Rule] = [*LOGARITHMS, *QUOTIENTS, *GATES]
 """What may turn an infinity or NaN into the right finite number; never applied to what a guard depends on."""
 
 SPARING: list[Rule] = [
@@ -298,6 +303,45 @@ def complement(b: Builder, node: Node) -> Operand | None:
     return b.make("subtract", (Const(1.0), known), where=node.where)
 
 
+@needs("exp")
+def opposite(b: Builder, node: Node) -> Operand | None:
+    """sigmoid(x) e^-x = 1 - sigmoid(x) and (1 - sigmoid(x)) e^x = sigmoid(x), also where these are one of several
+    factors."""
+    for k in (0, 1):
+        e, product = node.args[k], node.args[1 - k]
+        if isinstance(e, Const) or e.op.name != "exp" or isinstance(product, Const) or not is_real(node):
+            continue
+        same = b.known("sigmoid", (e.args[0],))
+        rest = None if same is None else b.known("subtract", (Const(1.0), same))
+        inner, negative = _signed(e.args[0])
+        other: Operand | None = inner if negative else b.known("negative", (inner,))
+        turned = None if other is None else b.known("sigmoid", (other,))
+        for factor, becomes in ((rest, same), (turned, None)):
+            left = None if factor is None or factor.type != node.type else _without_factor(b, product, factor, 4)
+            if left is None or factor is None:
+                continue
+            made = b.make("subtract", (Const(1.0), factor), where=node.where) if becomes is None else becomes
+            return made if left is _NOTHING else b.make("multiply", (left, made), where=node.where)
+    return None
+
+
+_NOTHING = Const(1.0)
+
+
+def _without_factor(b: Builder, product: Operand, y: Node, deep: int) -> Operand | None:
+    """A product without one of its factors: ``_NOTHING`` where nothing is left, None where it is no factor."""
+    if product is y:
+        return _NOTHING
+    if isinstance(product, Const) or product.op.name != "multiply" or not deep or not b.single(product):
+        return None
+    for k, part in enumerate(product.args):
+        rest = _without_factor(b, part, y, deep - 1)
+        if rest is not None:
+            other = product.args[1 - k]
+            return other if rest is _NOTHING else b.make("multiply", (rest, other), where=product.where)
+    return None
+
+
 def plain_sigmoid(b: Builder, node: Node) -> Operand | None:
     """After the derivative was taken the logistic function goes by one name."""
     return b.make("sigmoid", node.args, where=node.where)
@@ -306,6 +350,7 @@ def plain_sigmoid(b: Builder, node: Node) -> Operand | None:
 PLAIN: dict[str, list[tuple[str, bool, Local]]] = {
     "sigmoid": [("complement", False, complement)],
     "logistic": [("sigmoid again", True, plain_sigmoid)],
+    "multiply": [("opposite sigmoid", False, opposite)],
 }
 
 
@@ -345,4 +390,4 @@ def _by_small_exponential(b: Builder, node: Node) -> Operand:
     return b.make("divide", (top, b.make("add", (Const(1.0), e), where=where)), where=where)
 
 
-__all__ = ["GATES", "LOGARITHMS", "PLAIN", "SHIFTS", "SPARING", "STABILITY", "shared_exponentials"]
+__all__ = ["GATES", "LOGARITHMS", "PLAIN", "QUOTIENTS", "SHIFTS", "SPARING", "STABILITY", "shared_exponentials"]

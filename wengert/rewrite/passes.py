@@ -21,7 +21,7 @@ from wengert.rewrite.builder import joined, locals_of, rebuild
 from wengert.rewrite.contractions import CONTRACTIONS, DIAGONALS
 from wengert.rewrite.elements import RELEASE, cleaning
 from wengert.rewrite.factors import FACTORS
-from wengert.rewrite.gates import GATES, LOGARITHMS, PLAIN, SHIFTS, SPARING, STABILITY, shared_exponentials
+from wengert.rewrite.gates import GATES, LOGARITHMS, PLAIN, QUOTIENTS, SHIFTS, SPARING, STABILITY, shared_exponentials
 from wengert.rewrite.pattern import kind_of
 from wengert.rewrite.regions import WRITES, chains
 from wengert.rewrite.sums import SUMS
@@ -54,7 +54,7 @@ _AFTER = joined(
     CONTRACTIONS,
     DIAGONALS,
     PLAIN,
-    locals_of(LOGARITHMS, alone=False),
+    locals_of([*LOGARITHMS, *QUOTIENTS], alone=False),
     locals_of(GATES),
     SHIFTS,
     locals_of([rule for rule in ALGEBRA if rule.name not in _COVERED]),
