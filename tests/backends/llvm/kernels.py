@@ -88,4 +88,5 @@ def fresh_python(program, cache_dir=None, **environment):
         [sys.executable, "-W", "error", "-c", program], env=env, capture_output=True, text=True, timeout=40
     )
     assert done.returncode == 0, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
+    assert "Exception ignored" not in done.stderr, done.stderr
     return done.stdout
