@@ -245,3 +245,63 @@ def test_notes_say_where_they_come_from():
         warnings.simplefilter("always")
         on_numpy(lambda x: x * np.random.rand())(1.0)
     assert caught[0].filename == __file__
+
+
+@pytest.mark.parametrize("backend", ["native", "auto"])
+def test_native_code(backend):
+    pytest.importorskip("llvmlite")
+    plain, g = wg.value_and_grad(f), wg.compile(wg.value_and_grad(f), backend=backend)
+    strided = np.arange(12.0)[::4] / 7.0
+    points = [
+        np.array([0.4, -0.3, 1.2]),
+        np.array([0.7, -1.3, 0.2]),
+        np.array([-0.7, 1.3, 0.2]),
+        strided,
+        strided[::-1],
+    ]
+    for _ in range(3):
+        for x in points:
+            for a, b in zip(g(x), plain(x), strict=True):
+                assert type(a) is type(b)
+                np.testing.assert_allclose(a, b, rtol=1e-12)
+    assert len(g.paths) == 3
+    OUTSIDE[0] = 3.0
+    try:
+        np.testing.assert_allclose(g(points[0])[1], plain(points[0])[1], rtol=1e-12)
+    finally:
+        OUTSIDE[0] = 1.0
+    assert "kernel" in g.explain(points[0])
+    for kind in ("llvm", "loops", "asm", "python"):
+        assert g.source(kind)
+
+
+def test_native_threads():
+    pytest.importorskip("llvmlite")
+    plain, g = wg.grad(f), wg.compile(wg.grad(f), backend="native")
+    points = [2.0 * np.array(p) - 0.9 for p in np.ndindex(2, 2, 2)]
+    want = [plain(p) for p in points]
+    problems = []
+
+    def work(seed):
+        try:
+            for k in np.random.default_rng(seed).integers(len(points), size=200):
+                np.testing.assert_allclose(g(points[k]), want[k], rtol=1e-12)
+        except BaseException as problem:  # noqa: BLE001
+            problems.append(problem)
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(4)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert not problems
+
+
+def test_native_scalars_keep_their_types():
+    pytest.importorskip("llvmlite")
+    g = wg.compile(lambda x, y: x * y + 1.0, backend="native")
+    for kinds in ((float, float), (np.float64, float), (np.float32, np.float32), (float, float), (float, np.float64)):
+        for _ in range(2):
+            x, y = kinds[0](1.5), kinds[1](2.5)
+            assert g(x, y) == x * y + 1.0
+            assert type(g(x, y)) is type(x * y + 1.0)
