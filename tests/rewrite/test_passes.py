@@ -16,6 +16,7 @@ from tests.programs.oracle import flatten as numbers
 from tests.programs.tables import PROGRAMS
 from wengert.core.graph import Graph
 from wengert.core.node import Const
+from wengert.rewrite.loops import fold
 from wengert.rewrite.passes import REVERSE, gates, improve, report
 
 
@@ -342,3 +343,24 @@ def test_the_counts_of_a_gate_are_true(gate: str, f: Any) -> None:
     now = computing(improve(wg.trace(both(lambda x: primal(x)))(x, ct))) - computing(improve(primal))
     then = computing(wg.trace(both(f))(x, ct)) - computing(spelled)
     assert (now - 1, then - 1) == REVERSE[gate]
+
+
+def test_gates_inside_a_loop_keep_one_row_of_residuals() -> None:
+    def cell(w: Any, h: Any) -> Any:
+        for _ in range(120):
+            h = sigmoid(w[0] * h + w[1])
+        return np.sum(h)
+
+    w, h = np.array([[0.3, -0.2], [0.1, 0.5]]), np.array([1.0, -1.0])
+    primal = gates(fold(wg.trace(cell)(w, h)))
+    graph = improve(wg.trace(wg.grad(lambda w, h: primal(w, h)))(w, h))
+    bodies = [p for n in graph for p in n.params if type(p) is Graph]
+    assert len(bodies) == 2
+    assert not any("exp" in names(body) for body in bodies)
+    assert "sigmoid" not in names(bodies[1])  # swept back with what the forward loop stored
+    assert report(graph).gates[0][0] == "sigmoid"
+    step = 1e-30
+    for k in np.ndindex(w.shape):
+        moved = w.astype(complex)
+        moved[k] += 1j * step
+        np.testing.assert_allclose(graph(w, h)[k], cell(moved, h).imag / step, rtol=1e-11)
