@@ -21,10 +21,10 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "rewrite"))
 from loop_programs import PROGRAMS, garch, lotka_volterra
 
 
-def recorded(f: Any, *args: Any) -> Any:
+def recorded(f: Any, *args: Any, folds: Any = True) -> Any:
     """The folded graph of ``f``, recorded as ``compile`` records it."""
     frame, token = context.enter(FULL)
-    frame.folds = True
+    frame.folds = folds
     try:
         return fold(wg.trace(f)(*args))
     finally:
@@ -46,6 +46,38 @@ def test_the_gradient_of_a_loop_is_a_loop(name: str) -> None:
         got, found = graph(*moved)
         assert got == value
         np.testing.assert_allclose(found, gradient, rtol=1e-9, atol=1e-10 * (1 + np.abs(gradient).max()))
+
+
+def test_few_parameters_of_a_loop_of_scalars_go_forward() -> None:
+    p = np.array([1.5, 1.0, 3.0, 1.0])
+    forward = recorded(wg.value_and_grad(lotka_volterra), p)
+    back = recorded(wg.value_and_grad(lotka_volterra), p, folds="reverse")
+    assert loops(forward) == 1 and loops(back) == 2
+    for q in (p, 0.9 * p):
+        step = 1e-4
+        moved = [np.array([lotka_volterra(q + k * step * e) for e in np.eye(4)]) for k in (-2, -1, 1, 2)]
+        wanted = (8 * (moved[2] - moved[1]) - (moved[3] - moved[0])) / (12 * step)
+        for graph in (forward, back):
+            value, gradient = graph(q)
+            assert value == lotka_volterra(q)
+            np.testing.assert_allclose(gradient, wanted, rtol=1e-9)
+
+
+def test_forward_through_rows_in_float32() -> None:
+    def f(a: Any, xs: Any) -> Any:
+        c, log = a, []
+        for x in xs:
+            c = np.sin(c * x) + a
+            log.append(c)
+        return np.sum(np.stack(log) * xs) + c
+
+    xs = np.linspace(0.1, 1.0, 150).astype(np.float32)
+    graph = recorded(wg.grad(f), np.float32(0.7), xs)
+    assert loops(graph) >= 1
+    found = graph(np.float32(0.6), xs)
+    exact = [f(0.6 + k * 1e-5, xs.astype(float)) for k in (-1, 1)]
+    assert found.dtype == np.float32
+    assert float(found) == pytest.approx((exact[1] - exact[0]) / 2e-5, rel=1e-4)
 
 
 def test_gradient_of_a_gradient() -> None:

@@ -22,18 +22,16 @@ from wengert.core.structure import root
 from wengert.core.trace import graph_of
 from wengert.core.types import shape_of
 from wengert.ops import memory
-from wengert.ops.loops import scan
+from wengert.ops.loops import Origin, scan
 
 
 def batched_scan(values: Sequence[Any], mask: Sequence[bool], params: tuple[Any, ...]) -> tuple[Any, ...]:
     """The batch rule of ``scan``: every output has the batch first."""
-    body, length, carries, reverse, sequences, _ = params
+    body, length, carries, reverse, sequences, origin = params
     size = next(_shape(v)[0] for v, b in zip(values, mask, strict=True) if b)
-    known = body.memory.setdefault("batched", {})
-    found = known.get((size, tuple(mask)))
-    if found is None:
-        found = known[size, tuple(mask)] = _batched_body(body, carries, mask, size)
-    inner, grown, rows = found
+    inner, grown, rows = _made(body, carries, mask, size)
+    if origin is not None:
+        origin = _batched_origin(origin, carries, mask, size, grown)
     operands = []
     for k, (v, b) in enumerate(zip(values, mask, strict=True)):
         if k < carries:
@@ -42,7 +40,7 @@ def batched_scan(values: Sequence[Any], mask: Sequence[bool], params: tuple[Any,
             operands.append(_swapped(v))
         else:
             operands.append(v)
-    ends = list(scan(inner, operands, length, carries, sequences, reverse=reverse))
+    ends = list(scan(inner, operands, length, carries, sequences, reverse=reverse, origin=origin))
     for k in range(len(ends)):
         if k < carries:
             if not grown[k]:
@@ -50,6 +48,29 @@ def batched_scan(values: Sequence[Any], mask: Sequence[bool], params: tuple[Any,
         else:
             ends[k] = _swapped(ends[k]) if rows[k - carries] else expanded(ends[k], size)
     return tuple(ends)
+
+
+def _made(body: Graph, carries: int, mask: Sequence[bool], size: int) -> Any:
+    """The batched body, which carries are batched, and which rows are; made once."""
+    known = body.memory.setdefault("batched", {})
+    found = known.get((size, tuple(mask)))
+    if found is None:
+        found = known[size, tuple(mask)] = _batched_body(body, carries, mask, size)
+    return found
+
+
+def _batched_origin(
+    origin: Origin, carries: int, mask: Sequence[bool], size: int, grown: Sequence[bool]
+) -> Origin | None:
+    """What a batched loop computes of another one: that one, batched in the same operands."""
+    inner = [mask[k] for k in origin.operands]
+    if not any(inner):
+        return origin if not any(grown[k] for k in origin.operands if k < carries) else None
+    count = sum(k < carries for k in origin.operands)
+    body, same, _ = _made(origin.body, count, inner, size)
+    if list(same) != [grown[k] for k in origin.operands[:count]]:
+        return None
+    return Origin(body, origin.operands, origin.outputs)
 
 
 def _shape(value: Any) -> tuple[int, ...]:

@@ -44,8 +44,9 @@ class Frame:
         self.kinks: Any = parent.kinks if parent is not None else None
         self.note: Any = None
         self.asks = False  # of a full one: what a sweep decides on values is a guard too (the graph runs at others)
-        # Whether what is differentiated inside is recorded and folded first, so that the derivative has loops too.
-        self.folds: bool = parent.folds if parent is not None else False
+        # Whether what is differentiated inside is recorded and folded first, so that the derivative has loops too
+        # ("reverse": these only ever swept back).
+        self.folds: bool | str = parent.folds if parent is not None else False
         self.met: Any = parent.met if parent is not None else None  # is told of the constants met
         self.keeper: Any = None  # keeps chosen results in place of residuals (``ops/keeping``)
 

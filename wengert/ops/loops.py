@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from wengert.core.context import tracing
+from wengert.core.context import FULL, REVERSE, tracing
 from wengert.core.graph import Graph
 from wengert.core.handle import is_handle
 from wengert.core.node import Node
@@ -160,6 +160,9 @@ def _pull(node: Node, ct: Any, sweep: Sweep) -> None:
     first = carries + sequences
     active = tuple(p is not None and is_float(v) for p, v in zip(node.inputs, values, strict=True))
     kinds = [_kind(o) for o in body.outputs]
+    if _few(node, active, sweep):
+        _pull_by_tangents(node, ct, active, sweep)
+        return
     wanted = tuple(c is not None and k.dtype.kind in "fc" for c, k in zip(ct, kinds, strict=True))
     plan: Reversed = _made("reverse", body, carries, sequences, active, wanted, sweep.careful)
     residuals: Sequence[Any] = ()
@@ -187,36 +190,96 @@ def _pull(node: Node, ct: Any, sweep: Sweep) -> None:
             sweep.add(node.inputs[place], c)
 
 
+_FEW = 8
+"""Tangents that fit a vector register: a loop of scalars carries so many for nearly the price of one."""
+
+
+def _few(node: Node, active: Sequence[bool], sweep: Sweep) -> bool:
+    """Whether tangents carried along are cheaper than a sweep: few moving scalars, a body of scalars, native code."""
+    body, _, carries, _, sequences, _ = node.params
+    frame = tracing.get()
+    if frame is None or frame.folds is not True or frame.kind not in (FULL, REVERSE) or sweep.careful:
+        return False
+    if sum(active) > _FEW or any(active[carries : carries + sequences]):
+        return False
+    inputs = [n.type for k, n in enumerate(body.inputs) if active[k]]
+    kinds = (*inputs, *(n.type for n in body.nodes))
+    return all(type(k) is ArrayType and not k.shape and k.dtype.kind != "c" for k in kinds)
+
+
+def _pull_by_tangents(node: Node, ct: Any, active: Sequence[bool], sweep: Sweep) -> None:
+    """The cotangents of few scalars from their tangents, carried through the loop as one vector."""
+    values = node.saved
+    moving = [k for k, a in enumerate(active) if a]
+    seeds: list[Any] = [None] * len(values)
+    for row, k in zip(np.eye(len(moving)), moving, strict=True):
+        seeds[k] = row.astype(dtype_of(values[k].value if is_handle(values[k]) else values[k]))
+    found = _push_many(values, node.params, seeds, len(moving))
+    total: Any = None
+    for c, t in zip(ct, found, strict=True):
+        if c is None or t is None:
+            continue
+        # A carry's tangents are a vector; those of stacked rows have a row per tangent.
+        rows = len(shape_of(t.value if is_handle(t) else t)) - 1
+        part = t @ c if rows else t * c
+        total = part if total is None else total + part
+    if total is not None:
+        for j, k in enumerate(moving):
+            value = values[k].value if is_handle(values[k]) else values[k]
+            sweep.add(node.inputs[k], _fitted(total[j], ArrayType(shape_of(value), dtype_of(value))))
+
+
+def _push_many(values: Sequence[Any], params: Any, tangents: Sequence[Any], count: int) -> list[Any]:
+    """The tangents of the outputs for ``count`` tangents of each moving operand, their axis first."""
+    plan, operands, tangent_params, mask = _with_tangents(values, params, tangents, count)
+    found = _makers["batch"](operands, mask, tangent_params)
+    return _tangents_of(plan, params, found)
+
+
 def _push(values: Sequence[Any], y: Any, params: Any, tangents: Sequence[Any], mask: Any) -> Any:
+    plan, operands, (body, length, carries, reverse, sequences, origin), _ = _with_tangents(values, params, tangents)
+    found = scan(body, operands, length, carries, sequences, reverse=reverse, origin=origin)
+    out = _tangents_of(plan, params, found)
+    return None if all(t is None for t in out) else tuple(out)
+
+
+def _with_tangents(
+    values: Sequence[Any], params: Any, tangents: Sequence[Any], count: int = 0
+) -> tuple[Moved, list[Any], tuple[Any, ...], list[bool]]:
+    """The loop that carries tangents along (``count`` of them, in rows, where that is not 0): plan, operands,
+    parameters, and which operands are tangents."""
     body, length, carries, reverse, sequences, _ = params
     first = carries + sequences
     active = tuple(t is not None and is_float(v) for t, v in zip(tangents, values, strict=True))
     plan: Moved = _made("forward", body, carries, sequences, active)
-    kinds = [_kind(o) for o in body.outputs]
-    moved = [_zero(values[i]) if tangents[i] is None else _tangent(tangents[i], values[i]) for i in plan.moving]
-    count, many = len(moved), len(plan.rows)
-    operands = [
-        *values[:carries],
-        *moved,
-        *values[carries:first],
-        *(_tangent(tangents[carries + k], values[carries + k]) for k in plan.rows),
-        *values[first:],
-        *(_tangent(tangents[first + k], values[first + k]) for k in plan.invariants),
-    ]
-    primal = (
-        *range(carries),
-        *range(carries + count, first + count),
-        *range(first + count + many, len(values) + count + many),
-    )
-    ours = (*range(carries), *range(carries + count, len(kinds) + count))
-    origin = Origin(body, primal, ours)
-    found = scan(plan.body, operands, length, carries + count, sequences + many, reverse=reverse, origin=origin)
-    out: list[Any] = [None] * len(kinds)
+
+    def tangent(k: int) -> Any:
+        if tangents[k] is not None:
+            return tangents[k] if count else _tangent(tangents[k], values[k])
+        zero = _zero(values[k])
+        return np.zeros((count, *shape_of(zero)), dtype_of(zero)) if count else zero
+
+    moved = [tangent(i) for i in plan.moving]
+    rows = [tangent(carries + k) for k in plan.rows]
+    fixed = [tangent(first + k) for k in plan.invariants]
+    operands = [*values[:carries], *moved, *values[carries:first], *rows, *values[first:], *fixed]
+    n, many = len(moved), len(rows)
+    primal = (*range(carries), *range(carries + n, first + n), *range(first + n + many, len(values) + n + many))
+    outputs = len(body.outputs)
+    origin = Origin(body, primal, (*range(carries), *range(carries + n, outputs + n)))
+    mask = [k not in set(primal) for k in range(len(operands))]
+    return plan, operands, (plan.body, length, carries + n, reverse, sequences + many, origin), mask
+
+
+def _tangents_of(plan: Moved, params: Any, found: Sequence[Any]) -> list[Any]:
+    """The tangents among the outputs of a loop that carries them along, one (or None) per output of the plain loop."""
+    carries, outputs = params[2], len(params[0].outputs)
+    out: list[Any] = [None] * outputs
     for k, t in zip(plan.moving, found[carries:], strict=False):
         out[k] = t
-    for k, t in zip(plan.outputs, found[len(kinds) + count :], strict=True):
+    for k, t in zip(plan.outputs, found[outputs + len(plan.moving) :], strict=True):
         out[carries + k] = t
-    return None if all(t is None for t in out) else tuple(out)
+    return out
 
 
 def _tangent(t: Any, value: Any) -> Any:
