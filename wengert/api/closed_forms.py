@@ -164,7 +164,7 @@ def to_sympy(formula: Any) -> Any:
 
     Raises NoRuleError for what SymPy has no word for (ranks above two, softmax), and where SymPy is not installed.
     """
-    from wengert.symbolic.sympy_bridge import to_sympy as written
+    from wengert.symbolic.to_sympy import to_sympy as written
 
     return written(formula)
 
@@ -181,7 +181,7 @@ def from_sympy(expression: Any) -> Expression:
 
     Raises WengertTypeError for what is no SymPy expression, NoRuleError, naming it, for a function without a formula.
     """
-    from wengert.symbolic.sympy_bridge import from_sympy as read
+    from wengert.symbolic.from_sympy import from_sympy as read
 
     return read(expression)
 

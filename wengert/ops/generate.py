@@ -16,7 +16,7 @@ import numpy as np
 
 from wengert.core import context, handle, node, record, types
 from wengert.core.op import CONSTANT, ELEMENTWISE, LINEAR, OPS, Op
-from wengert.ops import apply, memory, products, regions, residuals, visit
+from wengert.ops import apply, differences, memory, products, residuals, visit
 from wengert.ops.residuals import Rule
 
 NAMESPACE: dict[str, Any] = {
@@ -205,7 +205,7 @@ def _saved(op: Op, need: Any) -> str:
     return f"({value} if {condition} else None)"
 
 
-NAMESPACE.update(INTO=products.multiply_into, OWN=products.own, TIMES=products.multiply_owned, MINUS=regions.minus)
+NAMESPACE.update(INTO=products.multiply_into, OWN=products.own, TIMES=products.multiply_owned, MINUS=differences.minus)
 
 
 def pull_function(op: Op) -> Callable[..., None]:

@@ -210,7 +210,7 @@ def _pull_get(node: Node, ct: Any, sweep: Any) -> None:
             if buf is None:
                 buf = sweep.cts[parent] = np.empty(shape)
                 sweep.owned.add(parent)
-                _only_region(buf, index, ct if getattr(ct, "dtype", dtype) is dtype else real_part(ct))
+                only_region(buf, index, ct if getattr(ct, "dtype", dtype) is dtype else real_part(ct))
                 return
             if parent not in sweep.owned or type(buf) is not np.ndarray:
                 buf = sweep.cts[parent] = private(buf, parent, sweep, shape, dtype)
@@ -231,7 +231,7 @@ def _pull_get(node: Node, ct: Any, sweep: Any) -> None:
     cts[parent] = add_region(buf, path, ct)
 
 
-def _only_region(buf: Any, index: Any, ct: Any, sign: int = 1) -> None:
+def only_region(buf: Any, index: Any, ct: Any, sign: int = 1) -> None:
     """Set a region of fresh memory to a cotangent, or to minus it, and zero the rest.
 
     Filling is faster than ``np.zeros``, whose pages are mapped one by one when first touched.
@@ -246,31 +246,6 @@ def _only_region(buf: Any, index: Any, ct: Any, sign: int = 1) -> None:
         np.negative(ct, out=buf[index])
     else:
         buf[index] = ct
-
-
-def minus(sweep: Any, parent: Node, ct: Any) -> Any:
-    """``-ct`` for ``parent``; None where it was passed on at once to what ``parent`` is a plain slice of.
-
-    Large cotangents then need no array for the negative: linear maps may be swept as soon as a part of their
-    cotangent is known, since what they read from is swept later.
-    """
-    if parent.op is GET and sweep.final and not sweep.lifted and parent not in sweep.cts:
-        base = parent.inputs[0]
-        path, shape, dtype = parent.params
-        if base is not None and len(path) == 1 and dtype is FLOAT64 and ct.dtype is dtype:
-            kind, index = path[0]
-            if kind == "index" and type(index) is slice:
-                have = sweep.cts.get(base)
-                if have is None:
-                    made = np.empty(shape)
-                    _only_region(made, index, ct, -1)
-                    sweep.cts[base] = made
-                    sweep.owned.add(base)
-                    return None
-                if base in sweep.owned and type(have) is np.ndarray:
-                    have[index] -= ct
-                    return None
-    return -ct
 
 
 def _pull_write(node: Node, ct: Any, sweep: Any, *, add: bool) -> None:
