@@ -234,6 +234,9 @@ class _Pass:
                     self.guards[here] = tape.guards[start + k]
                 continue
             kind = self.tables.types[int(tape.type_numbers(np.array(plain[a : a + 1]))[0])]
+            if not isinstance(kind, ArrayType):  # a Python number, whose dtype is that of the stack
+                whole = self.tables.types[kinds[k]]
+                kind = ArrayType(whole.shape[1:], whole.dtype)
             self.new[start + k] = here = self.stack(np.array(plain[a:b]), kind)
             if start + k in tape.guards:
                 self.guards[here] = tape.guards[start + k]
