@@ -138,6 +138,8 @@ def source(calls: Calls, kind: str) -> str:
         )
     if kind == "python":
         return path.numpy.source("python")
+    if path.wanted:
+        path.make_native()
     if path.native is None:
         have = path.native_problem or ("" if "llvmlite" in sys.modules else "llvmlite is not loaded")
         raise error_at(
