@@ -50,6 +50,13 @@ def refresh(view: Any, base: Any) -> None:
     view.version = base.version
 
 
+def _from_outside(node: Node | None) -> bool:
+    """Whether a full recording takes this node for a leaf, which it keeps together with its value."""
+    frame = tracing.get()
+    full = None if frame is None else frame.full
+    return full is not None and node is not None and node.seq < full.start
+
+
 # ---------------------------------------------------------------- reading
 
 
@@ -66,7 +73,9 @@ def _get_node(h: Any, path: Path, dynamic: tuple[Any, ...], dyn_nodes: tuple[Any
     if parent is None and not any(n is not None for n in dyn_nodes):
         return None
     frame = tracing.get()
-    value = h.value if h.base is not h or parent is not None else h.value.copy(order="K")
+    value = h.value
+    if (h.base is h and parent is None) or (h.base is not None and _from_outside(parent)):
+        value = value.copy(order="K")  # the step keeps this value, and the memory may be written
     return make_node(
         GET, (value, *dynamic), (parent, *dyn_nodes), (path, shape_of(h.value), dtype_of(h.value)), y, frame,
     )
@@ -246,7 +255,7 @@ def write_path(
     else:
         v = value
     before = None
-    if SWITCH.special and base.node is None and (v_node is not None or dyn_nodes):
+    if SWITCH.special and ((base.node is None and (v_node is not None or dyn_nodes)) or _from_outside(base.node)):
         before = base.value.copy(order="K")
     # The last write's tangent is ours alone as long as the memory was not read as a whole since.
     alone = SWITCH.special and base.base is base and not base.shared and getattr(base, "wrote", None) is base.node
