@@ -364,3 +364,20 @@ def test_gates_inside_a_loop_keep_one_row_of_residuals() -> None:
         moved = w.astype(complex)
         moved[k] += 1j * step
         np.testing.assert_allclose(graph(w, h)[k], cell(moved, h).imag / step, rtol=1e-11)
+
+
+def test_the_question_whether_a_value_is_finite_stands_in_no_rules_way() -> None:
+    """Every compiled derivative asks it at its end."""
+
+    def program(x: Any) -> Any:
+        y = np.exp(x) / (1 + np.exp(x))
+        if np.all(np.isfinite(y)):
+            return y
+        raise AssertionError
+
+    x = np.array([0.3, -2.0, 1.5])
+    graph = improve(wg.trace(program)(x))
+    assert len(graph.guards) == 1
+    assert names(graph) == ["sigmoid", "isfinite", "all"]
+    np.testing.assert_allclose(graph(x), program(x), rtol=1e-15)
+    np.testing.assert_array_equal(graph(np.array([1000.0, -1000.0, 0.0])), [1.0, 0.0, 0.5])

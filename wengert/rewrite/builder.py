@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from wengert.core.graph import Graph, Operand, copy_step, is_opaque, step
+from wengert.core.graph import Graph, Guard, Operand, copy_step, is_opaque, step
 from wengert.core.handle import is_handle
 from wengert.core.node import Const, Node
 from wengert.core.op import OPS
@@ -252,13 +252,23 @@ def _uniform(value: np.ndarray[Any, Any]) -> Any:
 
 
 def _asked(graph: Graph) -> set[Node]:
-    """Everything that the guards depend on."""
-    found: set[Node] = {g.node for g in graph.guards}
+    """Everything that the guards depend on, but for the question whether a value is finite, answered yes: it holds for
+    every value that a rule may give in place of a finite one (and a derivative asks it at its end)."""
+    found: set[Node] = {g.node for g in graph.guards if not _is_finite(g)}
     if found:
         for node in reversed(graph.nodes):
             if node in found:
                 found.update(a for a in node.args if not isinstance(a, Const))
     return found
+
+
+def _is_finite(guard: Guard) -> bool:
+    node = guard.node
+    if guard.kind != "bool" or guard.outcome is not True or guard.value is not None:
+        return False
+    if node.op.name == "all" and not isinstance(node.args[0], Const):
+        node = node.args[0]
+    return bool(node.op.name == "isfinite")
 
 
 def _same_kind(found: Operand, node: Node) -> bool:
