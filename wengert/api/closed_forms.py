@@ -233,11 +233,13 @@ def _recorded(fun: Callable[..., Any], free: dict[str, Var]) -> tuple[Term, dict
 
 
 def _derived(term: Term, free: dict[str, Var], wrt: Any, order: int, layout: str, check: bool) -> Derivative:
+    from wengert.api.compiling import compile as compiled
     from wengert.symbolic.derive import jacobian
     from wengert.symbolic.layouts import LAYOUTS
-    from wengert.symbolic.result import Derivative
+    from wengert.symbolic.result import Derivative, install_compiler
     from wengert.symbolic.verify import check_derivative
 
+    install_compiler(compiled)
     if isinstance(order, bool) or not isinstance(order, int) or not 1 <= order <= 6:
         raise WengertValueError(f"order is a whole number from 1 to 6, got {order!r}")
     if layout not in LAYOUTS:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from wengert.core.errors import WengertTypeError, WengertValueError
+from wengert.core.errors import NoRuleError, WengertTypeError, WengertValueError
 from wengert.symbolic import dense
 from wengert.symbolic.code import Code
 from wengert.symbolic.dims import Dim, sized
@@ -30,6 +30,14 @@ from wengert.symbolic.writer import Writer
 
 if TYPE_CHECKING:
     from wengert.symbolic.compressed import CompressedHessian
+
+
+_compilers: list[Callable[..., Callable[..., Any]]] = []
+
+
+def install_compiler(compiler: Callable[..., Callable[..., Any]]) -> None:
+    """Say what compiles a NumPy function: ``compiler(function, **options)``."""
+    _compilers[:] = [compiler]
 
 
 class Derivative:
@@ -185,6 +193,19 @@ class Derivative:
     def numpy(self) -> Callable[..., Any]:
         """That function, taking the variables in order or by name."""
         return self._function
+
+    def compile(self, **options: Any) -> Callable[..., Any]:
+        """That function, compiled (``wengert.compile`` with its options): native code where llvmlite is installed.
+
+        >>> import numpy as np
+        >>> import wengert as wg
+        >>> gradient = wg.D("sum((X @ w - y)**2)", "w", X=("m", "n"), w="n", y="m").compile()
+        >>> gradient(np.eye(2), np.array([3.0, 4.0]), np.array([1.0, 1.0]))
+        array([4., 6.])
+        """
+        if not _compilers:
+            raise NoRuleError("nothing is installed that compiles\n  fix: import wengert")
+        return _compilers[0](self._function, **options)
 
     def evaluate(self, **values: Any) -> Any:
         """The value for given variables; raises WengertValueError for missing values and shapes that do not fit."""
