@@ -51,7 +51,7 @@ BINARY = [
 def function_of(seed):
     """A random function of two arrays, and arguments for it; it raises ValueError where its draw makes no sense."""
     shapes = np.random.default_rng(seed)
-    extents = [int(e) for e in shapes.choice([1, 2, 3, 5, 7, 8, 13, 17, 33, 70], 3)]
+    extents = [int(e) for e in shapes.choice([1, 2, 3, 5, 7, 8, 13, 17, 33, 70, 130, 200], 3)]
     first = tuple(extents[: shapes.integers(1, 4)])
     second = tuple(extents[int(shapes.integers(0, 3)) :])
     arrays = [shapes.standard_normal(first), shapes.standard_normal(second)]

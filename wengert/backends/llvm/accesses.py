@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from wengert.backends.llvm.indexed import Affine, Axis, Index, Read, Reduce, Scan, Store, Sub, Value
+from wengert.backends.llvm.indexed import Affine, Axis, Index, Map, Read, Reduce, Scan, Store, Sub, Value
 from wengert.backends.llvm.loop_tree import Node
 from wengert.backends.llvm.schedule_nodes import Nodes, product
 
@@ -75,6 +75,25 @@ class Costs:
         self.reads[node] = found
         return found
 
+    def across(self, node: Node, axis: Axis) -> list[Read]:
+        """The arrays that a node reads, at its own index, with lanes of ``axis`` far apart."""
+        found: dict[int, Read] = {}
+        if not isinstance(node.value, Map | Reduce | Store):
+            return []
+        seen: set[int] = set()
+        stack = [node.value.value] if isinstance(node.value, Store) else list(node.value.arguments)
+        while stack:
+            v = stack.pop()
+            if id(v) in seen:
+                continue
+            seen.add(id(v))
+            if isinstance(v, Read):
+                if (self.read(v, {}) or {}).get(axis, 0) not in {0, 1}:
+                    found[id(v)] = v
+            elif isinstance(v, Map | Reduce) and not self.nodes.is_node(v):
+                stack.extend(v.arguments)
+        return list(found.values())
+
     def moved(self, i: Affine, moves: dict[Axis, Strides]) -> Strides:
         """The strides of an index expression."""
         total: dict[Axis, int] = {}
@@ -125,7 +144,9 @@ class Costs:
                 if not inside or step == 0:
                     total += times / (1 if not inside else lanes)
                 else:
-                    total += times * full / lanes if step == 1 else GATHER * times
+                    again = 1 if strides is None else product(frozenset(node.space) - opened - set(strides))
+                    scattered = 0.0 if step == 1 else GATHER * times / (again if again >= 4 else 1)
+                    total += times * full / lanes + scattered
         return total
 
     def lanes(self, label: Axis, members: list[Node], opened: frozenset[Axis]) -> Axis | None:
@@ -145,6 +166,8 @@ class Costs:
         flat = all(set(n.space) - opened <= {label} for n in members)
         cost = sum(n.cost for n in members)
         times = 4 if flat and cost <= 12 else 2 if flat and cost <= 24 else 1
+        if not flat and any(isinstance(n.value, Reduce) and len(set(n.space) - opened - {label}) >= 2 for n in members):
+            times = 4  # contractions: one number of the other operand serves four registers
         width = lanes * times
         while width > lanes and label.extent < 2 * width:
             width //= 2

@@ -9,14 +9,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from wengert.backends.llvm.emit_arithmetic import COMBINE, neutral
 from wengert.backends.llvm.emit_memory import Result
-from wengert.backends.llvm.emit_values import COMBINE, Evaluator, Places, neutral, unrolled
+from wengert.backends.llvm.emit_values import Evaluator, Places
 from wengert.backends.llvm.indexed import Axis, Reduce
 from wengert.backends.llvm.instances import Instance
 from wengert.backends.llvm.loop_tree import Buffer, Loop, Node
 from wengert.backends.llvm.positions import Position
 from wengert.backends.llvm.storage import is_sum
 from wengert.backends.llvm.writer import BOOL, INT64, Type, literal, memory_type, scalar_type, splat_literal, vector_of
+
+IN_REGISTERS = 8
+"""The most registers that the accumulators of one node take before they are lanes of one register each."""
 
 
 @dataclass(eq=False, slots=True)
@@ -41,7 +45,9 @@ class Accumulators(Evaluator):
     accumulators: dict[int, Accumulator]
     buffers: Mapping[Node, Buffer]
     unrolled: frozenset[Axis]
+    jam: dict[Axis, int]
     area: str
+    width_bits: int
     reserve: Callable[[int], int]
     areas: dict[Any, int]
     """Where the workspace holds which accumulators."""
@@ -108,10 +114,17 @@ class Accumulators(Evaluator):
         axes = tuple(sorted(shut, key=lambda a: (a not in self.unrolled, a in on_lanes)))
         best = v.kind in {"argmax", "argmin"}
         dtype = v.arg.dtype if best else v.dtype
+        native = max(1, self.width_bits // (8 * dtype.itemsize))
+        if not around and across > native and not best:
+            size = 1
+            for a in axes:
+                size *= a.extent
+            if size * across // native > IN_REGISTERS:
+                lanes = native  # several registers of the loop are added to one of the accumulator
         made = Accumulator(self.memory((id(v), 0), axes, dtype, lanes, v.axes), across)
         if best:
             made.where = self.memory((id(v), 1), axes, INT64, lanes, v.axes)
-        elif loop.tile and is_sum(v):
+        elif loop.tile and not loop.jam and is_sum(v):
             made.total = self.memory((id(v), 2), axes, dtype, lanes, v.axes)
             made.lost = self.memory((id(v), 3), axes, dtype, lanes, v.axes)
             self.clear(made.total, dtype, "sum")
@@ -149,34 +162,74 @@ class Accumulators(Evaluator):
 
     # Accumulating.
 
+    def left(self, axes: tuple[Axis, ...]) -> tuple[tuple[Axis, int], ...]:
+        """The axes of which a body writes out several places, with how many."""
+        return tuple((a, self.jam.get(a, a.extent)) for a in axes if a not in self.places or a in self.jam)
+
     def accumulate(self, node: Node, v: Reduce) -> None:
         """Add what one iteration has."""
         made = self.accumulators[id(v)]
         if made.where is not None:
             self.improve(v, made, made.where)
             return
-        free = tuple((a, a.extent) for a in v.axes if a not in self.places)
-        small = tuple(a for a in v.over if a not in self.places)
+        free, small = self.left(v.axes), self.left(v.over)
 
         def one(places: Places) -> None:
-            parts = [self.term(v, moved, None) for moved in unrolled(small, places)]
-            if not parts:
+            all_places: list[Places] = []
+            self.each(small, dict(places), all_places.append)
+            if not all_places:
                 return
-            while len(parts) > 1:
-                pairs = [
-                    self.apply(COMBINE[v.kind], [a, b], [v.dtype] * 2, v.dtype)
-                    for a, b in zip(parts[::2], parts[1::2], strict=False)
-                ]
-                parts = pairs if len(parts) % 2 == 0 else [*pairs, parts[-1]]
-            self.add(v, made.now, parts[0], places)
+            if self.fusible(v) and self.mask is None:
+                self.add_products(v, made.now, [self.factors(v, p, None) for p in all_places], places)
+            else:
+                self.add(
+                    v,
+                    made.now,
+                    self.together_pairs(v.kind, v.dtype, [self.term(v, p, None) for p in all_places]),
+                    places,
+                )
 
         self.each(free, dict(self.places), one)
+
+    def add_products(self, v: Reduce, instance: Instance, pairs: list[tuple[Result, Result]], places: Places) -> None:
+        """Products added to one element, each with one rounding."""
+        place = instance.local(places)
+        assert place is not None
+        old = self.get(instance, v.dtype, place, None)
+        lanes = instance.lanes
+        if lanes > 1 and self.width < lanes:
+            self.add(v, instance, self.dot(v.dtype, pairs), places)
+            return
+        for a, b in pairs:
+            for left, right in zip(self.pieces(v.dtype, a, lanes), self.pieces(v.dtype, b, lanes), strict=True):
+                old = self.fma(v.dtype, left, right, old)
+        self.put(instance, v.dtype, place, old)
+
+    def pieces(self, dtype: Type, result: Result, lanes: int) -> list[Result]:
+        """A contribution of the loop's lanes in pieces of the accumulator's."""
+        if lanes == 1:
+            return [result]
+        if result.width == 1:
+            return [Result(self.widen(result, self.element(dtype), lanes), lanes)] * (self.width // lanes)
+        if result.width == lanes:
+            return [result]
+        found = []
+        kind = vector_of(self.element(dtype), result.width)
+        for first in range(0, result.width, lanes):
+            key = ("piece", result.name, first, lanes)
+            piece = self.known(key)
+            if piece is None:
+                picks = ", ".join(f"i32 {first + k}" for k in range(lanes))
+                text = f"shufflevector {kind} {result.name}, {kind} poison, <{lanes} x i32> <{picks}>"
+                piece = self.know(key, Result(self.writer.let(text), lanes))
+            found.append(piece)
+        return found
 
     def lanes_for(self, v: Reduce, instance: Instance, new: Result, kind: str, dtype: Type) -> Result:
         """A contribution in the lanes of the accumulator, neutral where the loop has no lane."""
         element = self.element(dtype)
-        if instance.lanes in {1, self.width}:
-            width = instance.lanes if instance.lanes > 1 else new.width
+        if instance.lanes == 1 or self.width >= instance.lanes:
+            width = self.width if instance.lanes > 1 else new.width
             if instance.lanes == 1 or self.mask is None:
                 return Result(self.widen(new, element, width), width)
             other = splat_literal(neutral(kind, dtype), dtype, width)
@@ -194,12 +247,14 @@ class Accumulators(Evaluator):
         place = instance.local(places)
         assert place is not None
         wide = self.lanes_for(v, instance, new, v.kind, v.dtype)
+        if 1 < instance.lanes < wide.width:
+            wide = self.together_pairs(v.kind, v.dtype, self.pieces(v.dtype, wide, instance.lanes))
         old = self.get(instance, v.dtype, place, None)
         self.put(instance, v.dtype, place, self.apply(COMBINE[v.kind], [old, wide], [v.dtype] * 2, v.dtype))
 
     def improve(self, v: Reduce, made: Accumulator, where: Instance) -> None:
         """Keep the better of the best so far and this one, and where it is."""
-        free = tuple((a, a.extent) for a in v.axes if a not in self.places)
+        free = self.left(v.axes)
         dtype = v.arg.dtype
 
         def one(places: Places) -> None:

@@ -9,7 +9,7 @@ import hashlib
 import itertools
 
 from wengert.backends.llvm.canonical import canonical
-from wengert.backends.llvm.emit_values import CannotEmit
+from wengert.backends.llvm.emit_arithmetic import CannotEmit
 from wengert.backends.llvm.emit_whole import Whole, slots_of
 from wengert.backends.llvm.indexed import Program, Slot
 from wengert.backends.llvm.kernel import Kernel

@@ -13,8 +13,9 @@ from itertools import pairwise
 from typing import Any
 
 from wengert.backends.llvm.accumulate import Accumulators
+from wengert.backends.llvm.emit_arithmetic import CannotEmit
 from wengert.backends.llvm.emit_memory import Result
-from wengert.backends.llvm.emit_values import CannotEmit, Places
+from wengert.backends.llvm.emit_values import Places
 from wengert.backends.llvm.indexed import Axis, Reduce, Scan, ScanOutput, Scatter, Store, Value
 from wengert.backends.llvm.instances import Instance
 from wengert.backends.llvm.loop_tree import Body, Buffer, Loop, Node
@@ -54,6 +55,7 @@ class Nest(Accumulators):
         self.probing: dict[Axis, set[int]] | None = None
         self.filled: set[int] = set()
         self.open: list[Loop] = []
+        self.jam: dict[Axis, int] = {}
 
     # Instances of buffers.
 
@@ -65,13 +67,18 @@ class Nest(Accumulators):
             return None
         place = instance.local(places)
         for loop in self.open:  # inside the loop that stores it, only what this iteration has stored is there
-            if id(value) in loop.makes and loop.axis in value.axes and places[loop.axis] != self.places[loop.axis]:
+            if id(value) in loop.makes and loop.axis in value.axes and not self.here(loop.axis, places):
                 place = None
         if place is None:
             if node.must:
                 raise CannotEmit("a stored value is needed at a place that its buffer does not hold")
             return None
         return self.get(instance, value.dtype, place, condition)
+
+    def here(self, axis: Axis, places: Places) -> bool:
+        """Whether a place lies in the iteration that the loops of an axis are in."""
+        away = places[axis] - self.places[axis]
+        return not away.terms and 0 <= away.offset < self.jam.get(axis, 1)
 
     def get(self, instance: Instance, dtype: Any, place: Position, condition: Result | None) -> Result:
         """An element of an instance."""
@@ -146,7 +153,7 @@ class Nest(Accumulators):
         inner = loop.axis in self.places
         low, high = (0, self.extents[loop.axis][1]) if inner else (0, loop.axis.extent)
         cuts = [low, high]
-        if not inner and self.probing is None and high > 1 and loop.guarded:
+        if not inner and self.probing is None and high > 1 and loop.guarded and not loop.jam:
             cuts = self.segments(loop, path)
         for first, last in pairwise(cuts):
             for run in runs(loop, first, last):
@@ -212,14 +219,7 @@ class Nest(Accumulators):
             previous = w.block
             w.begin(head)
             w.line(f"{name} = phi i64 [ {run.start}, %{previous} ], [ {name}n, %{latch} ]")
-        if loop.tile:
-            variable.high = variable.low + (run.trips - 1) * run.step
-            self.extents[loop.axis] = (0, run.live)
-        elif lanes > 1:
-            self.width = lanes
-            self.mask = None
-            if run.live < lanes:
-                self.mask = "<" + ", ".join(f"i1 {'true' if k < run.live else 'false'}" for k in range(lanes)) + ">"
+        self.enter(loop, run, variable, lanes)
         here = fixed(run.start) if run.trips == 1 and lanes == 1 else at(variable)
         self.places[loop.axis] = here if outer is None else outer + here
         self.counters[loop.axis] = {*before, variable.number}
@@ -227,13 +227,15 @@ class Nest(Accumulators):
         for key in loop.makes:
             if key in self.instances:  # what another copy of this body has stored is not there yet in this one
                 self.instances[key].filled = False
-        if loop.tile:
+        if loop.tile and not loop.jam:
             for node in loop.starts:
                 self.start_tile(node)
         self.open.append(loop)
         self.children(loop.children, path)
         self.open.pop()
-        if loop.tile:
+        if loop.jam:
+            del self.jam[loop.axis]
+        if loop.tile and not loop.jam:
             for node in loop.starts:
                 self.finish_tile(node)
         self.scopes.pop()
@@ -249,6 +251,19 @@ class Nest(Accumulators):
             more = w.let(f"icmp slt i64 {name}n, {run.start + run.trips * run.step}")
             w.line(f"br i1 {more}, label %{head}, label %{leave}")
             w.begin(leave)
+
+    def enter(self, loop: Loop, run: Run, variable: Variable, lanes: int) -> None:
+        """What the iterations of a loop have: a tile of so many places, or lanes, of which some are dead."""
+        if loop.tile:
+            variable.high = variable.low + (run.trips - 1) * run.step
+            self.extents[loop.axis] = (0, run.live)
+            if loop.jam:
+                self.jam[loop.axis] = run.live
+        elif lanes > 1:
+            self.width = lanes
+            self.mask = None
+            if run.live < lanes:
+                self.mask = "<" + ", ".join(f"i1 {'true' if k < run.live else 'false'}" for k in range(lanes)) + ">"
 
     # Bodies.
 
@@ -270,8 +285,7 @@ class Nest(Accumulators):
 
     def written(self, axes: tuple[Axis, ...], action: Callable[[Places], None]) -> None:
         """An action at every index of the axes that have no loop yet: written out, or in plain loops."""
-        left = [a for a in axes if a not in self.places]
-        self.each(tuple((a, a.extent) for a in left), dict(self.places), action)
+        self.each(self.left(axes), dict(self.places), action)
 
     def each(
         self,

@@ -17,6 +17,8 @@ class Result:
 
     name: str
     width: int = 1
+    zero: bool = False
+    """Whether it is a zero of a seed: nothing flows there, whatever it is multiplied by."""
 
 
 class Memory:
@@ -171,6 +173,8 @@ class Memory:
             else:
                 name = self.masked_load(kind, element, pointer, align, self.widen(mask, "i1", width), width)
             return self.truth(Result(name, width), dtype)
+        if mask is None and place.width > 1 and not place.gathers:
+            return self.truth(Result(self.apart(base, element, place, width, align, note), width), dtype)
         offsets = self.lanes(place) if place.width > 1 else self.widen(Result(self.scalar(place)), "i64", width)
         pointers = w.let(f"getelementptr inbounds {element}, ptr {base}, <{width} x i64> {offsets}")
         chosen = self.widen(Result("true") if mask is None else mask, "i1", width)
@@ -185,6 +189,15 @@ class Memory:
             ],
         )
         return self.truth(Result(name, width), dtype)
+
+    def apart(self, base: str, element: str, place: Position, width: int, align: int, note: str) -> str:
+        """Lanes at equal distances, each loaded by itself: several times faster than a gather."""
+        w, kind, step = self.writer, vector_of(element, width), place.step
+        first, total = w.pointer(base, element, self.scalar(place)), "poison"
+        for k in range(width):
+            name = w.let(f"load {element}, ptr {w.pointer(first, element, str(k * step))}, align {align}{note}")
+            total = w.let(f"insertelement {kind} {total}, {element} {name}, i64 {k}")
+        return total
 
     def masked_load(self, kind: str, element: str, pointer: str, align: int, mask: str, width: int) -> str:
         """A contiguous load of some lanes, zeros elsewhere."""
@@ -237,6 +250,12 @@ class Memory:
                     f"llvm.masked.store.v{width}{self.suffix(element)}.p0",
                     [(kind, name), ("ptr", pointer), ("i32", str(align)), (f"<{width} x i1>", mask.name)],
                 )
+            return
+        if mask is None and not place.gathers:
+            first = w.pointer(base, element, self.scalar(place))
+            for k in range(width):
+                one = w.let(f"extractelement {kind} {name}, i64 {k}")
+                w.line(f"store {element} {one}, ptr {w.pointer(first, element, str(k * place.step))}, align {align}")
             return
         pointers = w.let(f"getelementptr inbounds {element}, ptr {base}, <{width} x i64> {self.lanes(place)}")
         chosen = self.widen(Result("true") if mask is None else mask, "i1", width)

@@ -6,13 +6,14 @@ program is refused with ``CannotEmit``."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import product as combinations
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
-from wengert.backends.llvm.emit_memory import Memory, Result
+from wengert.backends.llvm.emit_arithmetic import LITERALS, Arithmetic, CannotEmit, Vocabulary, neutral, selects
+from wengert.backends.llvm.emit_memory import Result
 from wengert.backends.llvm.indexed import (
     Affine,
     Axis,
@@ -34,81 +35,23 @@ from wengert.backends.llvm.writer import BOOL, INT64, Type, Writer, literal, sca
 
 Places = Mapping[Axis, Position]
 INVARIANT = ", !invariant.load !0"
-LITERALS = 4096
-"""Constants of at most so many elements are read while the text is written."""
 
 
-class CannotEmit(RuntimeError):
-    """A program that has no native form; the caller takes NumPy for it."""
-
-
-class Vocabulary(Protocol):
-    """Scalar functions as LLVM text."""
-
-    def emit(
-        self,
-        function: str,
-        args: Sequence[str],
-        arg_dtypes: Sequence[Any],
-        dtype: Any,
-        width: int,
-        literals: Sequence[Any] | None = None,
-    ) -> tuple[list[str], str]:
-        """Lines, and the name of the result."""
-
-
-COMBINE = {
-    "sum": "add",
-    "prod": "multiply",
-    "max": "maximum",
-    "min": "minimum",
-    "any": "logical_or",
-    "all": "logical_and",
-}
-
-
-def neutral(kind: str, dtype: Type) -> Any:
-    """What changes nothing in a reduction."""
-    if kind in {"any", "all"}:
-        return kind == "all"
-    if kind == "prod":
-        return 1
-    if kind == "sum":
-        return -0.0 if dtype.kind == "f" else 0
-    least = kind in {"max", "argmax"}
-    if dtype.kind == "f":
-        return -np.inf if least else np.inf
-    if dtype.kind == "b":
-        return not least
-    limits = np.iinfo(dtype)
-    return limits.min if least else limits.max
-
-
-class Evaluator(Memory):
+class Evaluator(Arithmetic):
     """Formulas at places, into one writer."""
 
     def __init__(
         self, writer: Writer, vocabulary: Vocabulary, pointers: dict[int, str], nodes: Mapping[int, Any]
     ) -> None:
-        super().__init__(writer)
-        self.vocabulary, self.pointers, self.nodes = vocabulary, pointers, nodes
+        super().__init__(writer, vocabulary)
+        self.pointers, self.nodes = pointers, nodes
         self.steady: set[int] = set()
         """The slots that nothing writes while the function runs."""
+        self.seeds: dict[int, bool] = {}
 
     def fetch(self, value: Value, places: Places, condition: Result | None) -> Result | None:
         """The stored value at a place, or None where there is no buffer that holds it."""
         raise NotImplementedError
-
-    def apply(
-        self, function: str, args: list[Result], dtypes: list[Type], dtype: Type, literals: list[Any] | None = None
-    ) -> Result:
-        """A scalar function of results."""
-        width = max((a.width for a in args), default=1)
-        names = [self.widen(a, scalar_type(d), width) for a, d in zip(args, dtypes, strict=True)]
-        lines, name = self.vocabulary.emit(function, names, dtypes, dtype, width, literals)
-        for line in lines:
-            self.writer.line(line.strip())
-        return Result(name, width)
 
     def evaluate(self, v: Value, places: Places, condition: Result | None = None) -> Result:
         """The value at a place; ``condition`` says where it is needed at all."""
@@ -166,9 +109,17 @@ class Evaluator(Memory):
         if size == 0:
             return Result(literal(0, dtype))
         if slot.data is not None and not place.terms and size <= LITERALS and 0 <= place.offset < size:
-            return Result(literal(slot.data.flat[place.offset], dtype))
+            number = slot.data.flat[place.offset]
+            return Result(literal(number, dtype), 1, bool(number == 0) and self.is_seed(slot))
         note = INVARIANT if id(slot) in self.steady else ""
         return self.load(self.pointers[id(slot)], dtype, place, size, condition, note)
+
+    def is_seed(self, slot: Slot) -> bool:
+        """Whether a constant is (part of) an identity: the directions that derivatives are taken in."""
+        known = self.seeds.get(id(slot))
+        if known is None:
+            known = self.seeds[id(slot)] = slot.data is not None and selects(slot.data)
+        return known
 
     # Other indices.
 
@@ -293,14 +244,30 @@ class Evaluator(Memory):
         """A reduction over unrolled axes: pairs of pairs."""
         if v.kind in {"argmax", "argmin"}:
             return self.first_best(v, places, condition)
-        parts = [self.term(v, moved, condition) for moved in unrolled(v.over, places)]
-        if not parts:
+        all_places = list(unrolled(v.over, places))
+        if not all_places:
             return Result(literal(0 if v.kind == "sum" else neutral(v.kind, v.dtype), v.dtype))
-        dtypes = [v.dtype, v.dtype]
-        while len(parts) > 1:
-            pairs = [self.apply(COMBINE[v.kind], list(p), dtypes, v.dtype) for p in zip(parts[::2], parts[1::2])]  # noqa: B905 an odd one is added below
-            parts = pairs if len(parts) % 2 == 0 else [*pairs, parts[-1]]
-        return parts[0]
+        if self.fusible(v):
+            return self.dot(v.dtype, [self.factors(v, p, condition) for p in all_places])
+        return self.together_pairs(v.kind, v.dtype, [self.term(v, p, condition) for p in all_places])
+
+    def fusible(self, v: Reduce) -> bool:
+        """Whether a sum of products may be made of fused multiply-adds."""
+        return (
+            self.vocabulary.fma
+            and v.kind == "sum"
+            and v.dtype.kind == "f"
+            and isinstance(v.arg, Map)
+            and v.arg.function == "multiply"
+            and v.arg.dtype == v.dtype
+            and id(v.arg) not in self.nodes
+        )
+
+    def factors(self, v: Reduce, places: Places, condition: Result | None) -> tuple[Result, Result]:
+        """The factors of the product that is summed."""
+        assert isinstance(v.arg, Map)
+        a, b = (self.evaluate(x, places, condition) for x in v.arg.args)
+        return a, b
 
     def term(self, v: Reduce, places: Places, condition: Result | None) -> Result:
         """The accumulated value in the type of the accumulation."""
@@ -342,4 +309,4 @@ def unrolled(axes: tuple[Axis, ...], places: Places) -> Iterator[dict[Axis, Posi
         yield {**places, **{a: fixed(k) for a, k in zip(axes, numbers, strict=True)}}
 
 
-__all__ = ["COMBINE", "CannotEmit", "Evaluator", "Places", "neutral", "unrolled"]
+__all__ = ["Evaluator", "Places", "unrolled"]

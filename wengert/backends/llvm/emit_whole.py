@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from wengert.backends.llvm.emit_arithmetic import CannotEmit
 from wengert.backends.llvm.emit_loops import Nest
 from wengert.backends.llvm.emit_memory import Result
-from wengert.backends.llvm.emit_values import CannotEmit, Places
+from wengert.backends.llvm.emit_values import Places
 from wengert.backends.llvm.indexed import Axis, Read, Scan, Scatter, Slot, Value
 from wengert.backends.llvm.loop_tree import Body, Loop, Node
 from wengert.backends.llvm.positions import ZERO, Position, Variable, at
@@ -32,6 +33,7 @@ class Whole(Nest):
     def setup(self, plan: Plan, storage: Storage) -> None:
         """The plan to be written."""
         self.plan, self.storage = plan, storage
+        self.width_bits = plan.width_bits
         self.instances, self.accumulators = {}, {}
         self.prepare(storage.buffers, storage.skipped, plan.nodes.unrolled)
         for buffer in storage.scanned.values():

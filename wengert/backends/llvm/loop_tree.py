@@ -57,6 +57,8 @@ class Loop:
     width: int
     children: list[Loop | Body]
     tile: bool = False
+    jam: bool = False
+    """Whether the places of a tile are written out inside the innermost loops instead of in a loop."""
     starts: list[Node] = field(default_factory=list)
     """Accumulations whose outermost loop this is."""
     guarded: bool = False

@@ -12,7 +12,7 @@ from typing import Any
 
 from wengert.backends.llvm.accesses import Costs
 from wengert.backends.llvm.canonical import canonical
-from wengert.backends.llvm.indexed import Axis, Program, Reduce, Scan, Store, Value
+from wengert.backends.llvm.indexed import Axis, Map, Program, Read, Reduce, Scan, Store, Value
 from wengert.backends.llvm.loop_tree import Body, Loop, Node
 from wengert.backends.llvm.schedule_nodes import Nodes, axes_of, product
 
@@ -23,6 +23,14 @@ UNROLL_SMALL = 16
 LARGEST_TEXT = 6000
 LONG = 1500.0
 """The cost of straight-line code above which it is divided: code generation is worse than linear in a function."""
+TILE = 64
+"""Rows of a tile."""
+TILE_COST = 10.0
+"""Operations per row above which what has no columns is computed with the rows on the lanes."""
+JAM = 24
+"""Registers for accumulators of a loop that is written out inside its inner loops."""
+REUSE = 4
+"""An array that lies across the lanes is copied when each element is read at least so often."""
 CHAIN = 256
 """The most numbers added to one accumulator before it is added to the total."""
 
@@ -135,6 +143,7 @@ class Builder:
     def __init__(self, found: Nodes, width_bits: int) -> None:
         self.found, self.costs = found, Costs(found, width_bits)
         self.ranks = rank(found.nodes)
+        self.open_width = 1
 
     def primary(self, node: Node, opened: frozenset[Axis]) -> Any:
         """The axis whose loop a node asks for next; None where all are open."""
@@ -154,14 +163,99 @@ class Builder:
             if not isinstance(label, Axis):
                 tree.append(Body(members))
                 continue
-            width = 1
-            if not lanes:
-                chosen = self.costs.lanes(label, members, opened)
-                width = self.costs.width(label, members, opened) if chosen is label else 1
-            inner = self.build(members, opened | {label}, lanes or width > 1)
-            loop = Loop(label, width, inner)
-            tree.append(self.tiled(loop, members))
+            chosen = None if lanes else self.costs.lanes(label, members, opened)
+            if chosen is label:
+                tree.append(self.on_lanes(label, members, opened))
+            elif chosen is not None:
+                tree.append(self.rows(label, members, opened))
+            else:
+                loop = Loop(label, 1, self.build(members, opened | {label}, lanes))
+                tree.append(self.tiled(self.jammed(loop, members), members))
         return tree
+
+    def on_lanes(self, label: Axis, members: list[Node], opened: frozenset[Axis]) -> Loop:
+        """A loop whose axis lies on the lanes."""
+        width = self.costs.width(label, members, opened)
+        if width > 1:
+            members = [*self.packed(label, members, opened), *members]
+        self.open_width = width
+        loop = Loop(label, width, self.build(members, opened | {label}, width > 1))
+        self.open_width = 1
+        return self.tiled(loop, members)
+
+    def rows(self, label: Axis, members: list[Node], opened: frozenset[Axis]) -> Loop:
+        """A loop over rows, whose columns lie on the lanes. What has no columns is computed for a tile of rows
+        together, if it is worth it, with the rows on the lanes."""
+        inside = opened | {label}
+        alone = [n for n in members if not set(n.space) - inside]
+        if label.extent >= 2 * TILE and sum(n.cost for n in alone) >= TILE_COST:
+            labels = {n: (label, not set(n.space) - inside) for n in members}
+            amounts: dict[Any, float] = {}
+            for n in members:
+                amounts[labels[n]] = amounts.get(labels[n], 0.0) + n.work
+            children: list[Loop | Body] = []
+            for (_, lanes), cluster in fuse(members, labels, amounts):
+                if lanes:
+                    width = self.costs.width(label, cluster, opened)
+                    children.append(Loop(label, width, self.build(cluster, inside, True)))
+                else:
+                    children.append(self.jammed(Loop(label, 1, self.build(cluster, inside, False)), cluster))
+            size = next((t for t in range(TILE, 2 * TILE, 8) if label.extent % t == 0), TILE)
+            return Loop(label, size, children, tile=True)
+        loop = Loop(label, 1, self.build(members, inside, False))
+        return self.tiled(self.jammed(loop, members), members)
+
+    def jammed(self, loop: Loop, members: list[Node]) -> Loop:
+        """The loop, several places at a time inside its innermost loops, where products are accumulated there: what
+        one place loads serves the others."""
+        inner = [x for x in walk(loop.children) if isinstance(x, Loop)]
+        if not inner or any(isinstance(n.value, Reduce) and n.value.kind in {"argmax", "argmin"} for n in members):
+            return loop
+        depth = [x for x in loop.children if isinstance(x, Loop)]
+        if any(isinstance(c, Loop) for x in depth for c in x.children):
+            return loop
+        sums = [
+            n
+            for x in depth
+            for b in x.children
+            if isinstance(b, Body)
+            for n in b.nodes
+            if isinstance(n.value, Reduce)
+            and n.value.kind == "sum"
+            and loop.axis in n.space
+            and serves(n.value, loop.axis)
+        ]
+        if not sums:
+            return loop
+        lanes = max([x.width for x in inner if not x.tile], default=1)
+        lanes = max(lanes, self.open_width)
+        registers = max(1, lanes * self.costs.element(members) * 8 // self.costs.width_bits)
+        most = min(8, max(2, JAM // (registers * min(len(sums), 2))))
+        size = next((p for p in range(most, 2, -1) if loop.axis.extent % p == 0), min(4, most))
+        if loop.axis.extent < 2 * size:
+            return loop
+        return Loop(loop.axis, size, loop.children, tile=True, jam=True)
+
+    def packed(self, label: Axis, members: list[Node], opened: frozenset[Axis]) -> list[Node]:
+        """Nodes for arrays that lie across the lanes and are read again and again in inner loops: lanes side by side,
+        once per step of the loop."""
+        found = self.found
+        users: dict[int, tuple[Read, list[Node]]] = {}
+        for n in members:
+            for read in self.costs.across(n, label):
+                if id(read) not in found.of:
+                    users.setdefault(id(read), (read, []))[1].append(n)
+        packs = []
+        for read, using in users.values():
+            again = max(product(frozenset(n.space) - opened - {label} - set(read.axes)) for n in using)
+            if again >= REUSE:
+                node = Node(read, found.rolled(read.axes), frozenset(), 1.0, True, order=-1)
+                found.of[id(read)] = node
+                found.nodes.insert(0, node)
+                for n in using:
+                    n.needs[node] = frozenset()
+                packs.append(node)
+        return packs
 
     def tiled(self, loop: Loop, members: list[Node]) -> Loop:
         """The loop in tiles, where a sum over it would become a long chain of additions."""
@@ -177,7 +271,7 @@ class Builder:
             return loop
         chain = max(chains)
         steps = max(1, CHAIN // chain) * loop.width
-        if loop.axis.extent < 2 * steps or (loop.width == 1 and chain == 1):
+        if loop.axis.extent < 2 * steps or (chain == 1 and (loop.width == 1 or loop.jam)):
             return loop
         return Loop(loop.axis, steps, [loop], tile=True)
 
@@ -191,6 +285,15 @@ class Builder:
             if isinstance(child, Loop) and child.width > 1 and child.axis in node.over:
                 total = max(1, total // child.width)
         return total
+
+
+def serves(v: Reduce, axis: Axis) -> bool:
+    """Whether a factor of the product that is summed is the same at several places of the axis."""
+    return (
+        isinstance(v.arg, Map)
+        and v.arg.function == "multiply"
+        and any(a.axes and axis not in a.axes for a in v.arg.args)
+    )
 
 
 def walk(tree: Iterable[Loop | Body]) -> Iterable[Loop | Body]:
