@@ -453,3 +453,86 @@ def test_integer_arrays_that_the_program_must_know():
 
 
 TABLE = np.array([1.0, 2.0, 4.0])
+
+
+def outcome(fun, *args):
+    """What a call gives, or the name of what it raises."""
+    try:
+        return fun(*args)
+    except (ArithmeticError, ValueError) as problem:
+        return type(problem).__name__
+
+
+def reciprocal(x):
+    try:
+        return 1.0 / x
+    except ZeroDivisionError:
+        return 0.0
+
+
+def inverse(x):
+    try:
+        return np.linalg.inv(x)
+    except np.linalg.LinAlgError:
+        return np.zeros_like(x)
+
+
+def raising(x):
+    with np.errstate(all="raise"):
+        try:
+            return np.log(x)
+        except FloatingPointError:
+            return np.zeros(1)
+
+
+def warned(x):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        try:
+            return np.sqrt(x)
+        except RuntimeWarning:
+            return -np.sqrt(-x)
+
+
+@pytest.mark.parametrize("backend", ["numpy", "native"])
+@pytest.mark.parametrize(
+    ("fun", "points"),
+    [
+        (reciprocal, (2.0, 0.0, 5.0)),
+        (reciprocal, (0.0, 5.0, 2.0)),
+        (inverse, (np.eye(2), np.zeros((2, 2)), 2 * np.eye(2))),
+        (inverse, (np.zeros((2, 2)), np.eye(2), 2 * np.eye(2))),
+        (raising, (np.ones(1), np.zeros(1), np.ones(1))),
+        (warned, (np.ones(1), -np.ones(1), np.ones(1))),
+        (lambda x: np.exp(-1.0 / x), (2.0, 0.0, 3.0)),
+        (lambda x: 7.0 % x + 7.0 // x, (2.0, 0.0, 3.0)),
+        (lambda x: x**-2, (2.0, 0.0, 3.0)),
+        (lambda x: abs(x**0.5), (2.0, -2.0, 3.0, -3.0)),
+        (lambda x: 2.0**x, (2.0, -2.0, 0.5)),
+        (lambda x: abs((-2.0) ** x), (2.0, 0.5, 3.0)),
+        (lambda x: x / (x - 1.0), (2.0, 1.0, 3.0)),
+        (wg.grad(lambda x: 1.0 / x), (2.0, 0.0, 3.0)),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::RuntimeWarning", "ignore::wengert.CompileWarning")
+def test_errors_decide_nothing_unseen(fun, points, backend):
+    if backend == "native":
+        pytest.importorskip("llvmlite")
+    g = wg.compile(fun, backend=backend)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for point in points:
+            for _ in range(2):
+                want, got = outcome(fun, point), outcome(g, point)
+                if isinstance(want, str):
+                    assert got == want
+                else:
+                    np.testing.assert_allclose(got, want, rtol=1e-14)
+
+
+def test_gradients_that_watch_for_kinks_keep_watching():
+    g = on_numpy(wg.grad(lambda x: abs(x), nonsmooth="raise"))
+    with pytest.warns(wg.CompileWarning, match="kinks"):
+        assert g(2.0) == 1.0
+    with pytest.raises(wg.KinkError):
+        g(0.0)

@@ -84,6 +84,8 @@ class Met:
 
     def __init__(self) -> None:
         self.unseeded = False  # a random generator without a seed was made
+        self.raised: Any = None  # where a step raised
+        self.kinks = False  # a gradient inside watches for kinks
         self._found: dict[int, weakref.ref[np.ndarray[Any, Any]]] = {}
 
     def __call__(self, values: Sequence[Any], nodes: Sequence[Any]) -> None:

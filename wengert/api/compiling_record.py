@@ -21,7 +21,7 @@ from wengert.core import context
 from wengert.core.context import FULL
 from wengert.core.graph import Graph
 from wengert.core.handle import TracedArray, handle, is_handle
-from wengert.core.node import Const, here
+from wengert.core.node import Const, describe, here
 from wengert.core.structure import root
 from wengert.core.trace import graph_of
 from wengert.core.tree import Structure, flatten
@@ -76,6 +76,10 @@ def record(
         raise Refused("it makes a random generator without a seed", result, rerun=bool(refusal))
     if refusal:
         raise Refused(refusal)
+    if outside.met.raised is not None:
+        raise Refused(f"it goes on after an error at {describe(outside.met.raised)}", result, rerun=False)
+    if outside.met.kinks:
+        raise Refused("a gradient in it watches for kinks (nonsmooth=)", result, rerun=False)
     outside.settle()
     return recording, result
 

@@ -48,6 +48,7 @@ _MOST = 20_000
 _HEAP_TYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE: all classes made by Python, few of those made by C
 _KNOWN_COMPILED = sys.stdlib_module_names | {"builtins", "numpy"}
 _HIDDEN = (bytearray, memoryview, array, ContextVar, threading.local)
+_RAISING, _CATCHING = frozenset({"raise", "call"}), frozenset({"error", "record"})
 _MAKING = frozenset({"__init__", "__new__", "__post_init__", "__repr__", "__str__"})
 _DYNAMIC = frozenset({"vars", "getattr", "__dict__", "asdict", "astuple", "fields"})
 """Names of what reads attributes that the code does not name."""
@@ -77,6 +78,8 @@ def names_in(code: CodeType) -> tuple[frozenset[str], frozenset[str], frozenset[
             written[_STORE_ATTR] |= stored[1]
         elif type(constant) is str and constant.isidentifier():
             names.add(constant)
+        elif type(constant) is tuple:  # the names of keyword arguments
+            names.update(part for part in constant if type(part) is str and part.isidentifier())
     return frozenset(names), frozenset(written[_STORE_GLOBAL]), frozenset(written[_STORE_ATTR])
 
 
@@ -180,6 +183,12 @@ class Walk:
             names, written, stored = names_in(code)
             self.names |= names
             self.stored |= stored
+            if "errstate" in names and not _RAISING.isdisjoint(names):
+                self.obstacle = (
+                    f"{fun.__name__} asks for floating point errors (np.errstate), which a replay does not give"
+                )
+            elif "catch_warnings" in names and not _CATCHING.isdisjoint(names):
+                self.obstacle = f"{fun.__name__} acts on warnings (catch_warnings), which a replay does not give"
             space = fun.__globals__
             module = space.get("__name__", "?")
             for name in names:

@@ -104,6 +104,8 @@ def enter(kind: str, kinks: Any = None) -> tuple[Frame, Token[Frame | None]]:
     frame = Frame(kind, tracing.get())
     if kinks is not None:
         frame.kinks = kinks
+        if frame.met is not None:
+            frame.met.kinks = True
     with _lock:
         # The default collector thresholds make recording quadratic-looking: 17x the time for 10x the steps.
         if not SWITCH.live and gc.isenabled():

@@ -18,6 +18,7 @@ from wengert.core.op import CONSTANT, CONTROL, ELEMENTWISE, GENERAL, LINEAR, Op
 from wengert.core.record import live_node, plain, record
 from wengert.core.types import CONSTANTS, SCALARS, ArrayType
 from wengert.ops.memory import sync
+from wengert.ops.python_numbers import RAISING, ask
 from wengert.ops.residuals import Rule
 from wengert.ops.visit import stub
 
@@ -56,7 +57,7 @@ def special(
         found = op.infer(types, params)
         y = tuple(map(stub, found)) if op.outputs else stub(found)
     else:
-        y = (evaluate or op.evaluate)(*values, *params)
+        y = computed(evaluate or op.evaluate, operands, values, params, frame)
     if not any(n is not None for n in nodes):
         if op.outputs:
             return tuple(plain(part, operands) for part in y)
@@ -69,6 +70,24 @@ def special(
     if evaluate is not None and not op.outputs and result.node is not None:
         result.node.evaluate = evaluate
     return result
+
+
+def computed(
+    function: Callable[..., Any], operands: Sequence[Any], values: Sequence[Any], params: tuple[Any, ...],
+    frame: Frame | None,
+) -> Any:
+    """The value of a step. A recording that is going to run at other values is told when a step raises: a program that
+    goes on has decided by the error; where Python's numbers would raise, it asks."""
+    if frame is None or frame.met is None:
+        return function(*values, *params)
+    try:
+        y = function(*values, *params)
+    except Exception:
+        frame.met.raised = here(3)
+        raise
+    if function in RAISING:
+        ask(function, operands, values)
+    return y
 
 
 def fully(
@@ -100,7 +119,7 @@ def fully(
             return None
     if not traced:
         return None
-    y = (evaluate or op.evaluate)(*values, *params)
+    y = computed(evaluate or op.evaluate, operands, values, params, frame)
     node = RichNode(next_seq(), op, (), (), params, here(2))
     node.args = tuple(args)
     node.type = ArrayType.of(y)
