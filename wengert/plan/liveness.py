@@ -13,7 +13,7 @@ from wengert.core.node import Const, Node
 from wengert.core.structure import ITEM
 from wengert.core.types import ArrayType
 from wengert.ops.memory import GET
-from wengert.ops.paths import is_basic
+from wengert.ops.paths import Slot, is_basic
 
 NEVER = -1
 """The last use of a value that nothing uses."""
@@ -50,9 +50,10 @@ def _copies(path: Any, kind: ArrayType) -> bool:
     if not path or path[-1][0] != "index":
         return False
     index = path[-1][1]
-    if not is_basic(index):
-        return True  # a fancy index
     parts = index if type(index) is tuple else (index,)
+    traced = any(type(p) is Slot or type(p) is slice for p in parts)  # a traced number picks a view
+    if not traced and not is_basic(index):
+        return True  # a fancy index
     return kind.shape == () and Ellipsis not in parts  # a number taken out
 
 
