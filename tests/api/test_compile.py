@@ -382,6 +382,18 @@ def test_any_callable():
     assert [h(2.0), h(3.0)] == [4.0, 6.0]
 
 
+def test_arguments_of_other_kinds_run_uncompiled():
+    circle = [2.0]
+    circle.append(circle)
+    g = on_numpy(lambda held, x: held[0] * x)
+    masked = np.ma.masked_array([1.0, 2.0], [False, True])
+    for _ in range(3):
+        assert g(circle, 3.0) == 6.0
+        assert g([masked], 2.0).mask.tolist() == [False, True]
+        assert g(np.array([1.5, "text"], dtype=object), 2.0) == 3.0
+    assert len(g.paths) == 0
+
+
 def test_no_arguments():
     g = on_numpy(lambda: np.arange(3.0) * 2)
     for _ in range(3):

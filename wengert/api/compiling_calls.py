@@ -133,7 +133,10 @@ class Calls:
         """Answer a call that the hot path does not."""
         if self.reason or tracing.get() is not None:
             return self.fun(*args, **kwargs)
-        leaves, structure = flatten((args, kwargs))
+        try:
+            leaves, structure = flatten((args, kwargs))
+        except WengertError:  # containers that contain themselves
+            return self.fun(*args, **kwargs)
         marks = tuple(map(mark, leaves))
         if None in marks or asks_for_errors():
             return self.fun(*args, **kwargs)
