@@ -142,14 +142,26 @@ def _in_place(body: Graph, carries: int) -> tuple[set[Node], tuple[int, ...]]:
     return owned, tuple(sorted(kept))
 
 
+def _views(base: Node, looks: dict[Node, list[Node]]) -> set[Node]:
+    """All results that may share an array's memory."""
+    found: set[Node] = set()
+    stack = [base]
+    while stack:
+        for v in looks.get(stack.pop(), ()):
+            if v not in found:
+                found.add(v)
+                stack.append(v)
+    return found
+
+
 def _looks_into(view: Any, base: Node, looks: dict[Node, list[Node]]) -> bool:
     """Whether a value may be a view of ``base``, which the next iteration writes to."""
-    return any(v is view or _looks_into(view, v, looks) for v in looks.get(base, ()))
+    return view in _views(base, looks)
 
 
 def _seen_later(base: Node, at: int, last: dict[Node, int], looks: dict[Node, list[Node]]) -> bool:
     """Whether a view of ``base`` is read after a step."""
-    return any(last.get(v, 0) > at or _seen_later(v, at, last, looks) for v in looks.get(base, ()))
+    return any(last.get(v, 0) > at for v in _views(base, looks))
 
 
 __all__ = ["runner"]
