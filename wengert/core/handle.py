@@ -37,6 +37,7 @@ class Traced:
     ``shared``   of a live array: its memory was read as a whole, so the next write copies first
     ``export``   of a live array: weak reference to the holder of memory lent to code that cannot be seen
     ``wrote``    of a live array: the node of its last write, whose tangent nobody else holds (careful recorder only)
+    ``traced``   of a view that a traced number leads to: the path with slots for such numbers, their values and nodes
     """
 
     value: Any
@@ -47,8 +48,9 @@ class Traced:
     shared: bool
     export: Any
     wrote: Any
+    traced: Any
 
-    __slots__ = ("__weakref__", "base", "export", "node", "path", "shared", "value", "version", "wrote")
+    __slots__ = ("__weakref__", "base", "export", "node", "path", "shared", "traced", "value", "version", "wrote")
 
     def __init__(self, value: Any, node: Node | None) -> None:
         self.value = value

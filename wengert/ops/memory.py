@@ -19,7 +19,7 @@ from wengert.core.node import USER_FILES, Node, here, outside
 from wengert.core.op import Op
 from wengert.core.record import live_node, make_node, plain
 from wengert.core.types import ArrayType, dtype_of, shape_of
-from wengert.ops.paths import READ_ONLY, Path, Step, apply, fill, freeze, is_basic
+from wengert.ops.paths import READ_ONLY, Path, Step, apply, fill, freeze, is_basic, numbered
 from wengert.ops.regions import (
     ADD_AT,
     GET,
@@ -46,8 +46,15 @@ def refresh(view: Any, base: Any) -> None:
     """A stale view takes its region from the base again, by copy."""
     region = apply(view.path, base.value)
     view.value = region.copy(order="K") if type(region) is np.ndarray else region
-    view.node = _get_node(base, view.path, (), (), view.value)
+    path, dynamic, dyn_nodes = traced_path(view)
+    view.node = _get_node(base, path, dynamic, dyn_nodes, view.value)
     view.version = base.version
+
+
+def traced_path(view: Any) -> tuple[Path, tuple[Any, ...], tuple[Any, ...]]:
+    """The path of a view as a recording needs it: slots for traced numbers, and their values and nodes."""
+    found = getattr(view, "traced", None) if SWITCH.special else None
+    return (view.path, (), ()) if found is None else found
 
 
 def _from_outside(node: Node | None) -> bool:
@@ -115,12 +122,13 @@ def read(h: Any, step: Step) -> Any:
         step = ("index", argument)
     path = (step,)
     whole = h.value
-    y = apply(fill(path, dynamic), whole)
+    filled = fill(path, dynamic)
+    y = apply(filled, whole)
     if type(y) is not np.ndarray:  # a scalar
         node = _get_node(h, path, dynamic, dyn_nodes, y)
         return y if node is None else TracedScalar(y, node)
     # A basic index is a view by definition; for the other steps NumPy decides by the layout.
-    views = is_basic(argument) if kind == "index" else (
+    views = is_basic(filled[0][1]) if kind == "index" else (
         y is whole or y.base is whole or (whole.base is not None and y.base is whole.base)
     )
     if base is None:
@@ -130,18 +138,24 @@ def read(h: Any, step: Step) -> Any:
         out = TracedArray(y, node)
         if views:
             h.version = 0
-            out.base, out.path, out.version = h, path, 0
+            out.base, out.path, out.version = h, filled, 0
+            if dynamic:
+                out.traced = path, dynamic, dyn_nodes
         return out
     if not views:
         if base is h and y.base is not None:
             y = y.copy(order="K")
         node = _get_node(h, path, dynamic, dyn_nodes, y)
         return buffer(y) if node is None else TracedArray(y, node)
-    root_path = path if base is h else (*h.path, step)
+    root_path = filled if base is h else (*h.path, *filled)
     if base.base is base:  # live: never alias memory that writes hit
         y = y.copy(order="K")
     out = TracedArray(y, _get_node(h, path, dynamic, dyn_nodes, y))
     out.base, out.path, out.version = base, root_path, base.version
+    begin, before, before_nodes = ((), (), ()) if base is h else traced_path(h)
+    if before or dynamic:
+        later = numbered(path, len(before))
+        out.traced = (*begin, *later), (*before, *dynamic), (*before_nodes, *dyn_nodes)
     return out
 
 
@@ -230,12 +244,11 @@ def write(h: Any, step: Step, value: Any, *, add: bool = False) -> None:
     if type(h) is TracedScalar:
         raise TypeError("'numpy.float64' object does not support item assignment")
     base = h if h.base is None else h.base
-    path: Path = () if base is h or h.base is None else h.path
-    dynamic: tuple[Any, ...] = ()
-    dyn_nodes: tuple[Any, ...] = ()
+    path, dynamic, dyn_nodes = ((), (), ()) if base is h else traced_path(h)
     if step[0] == "index" and not is_basic(step[1]):
-        argument, dynamic, dyn_nodes = _split_index(step[1])
-        step = ("index", argument)
+        argument, values, nodes = _split_index(step[1])
+        (step,) = numbered((("index", argument),), len(dynamic))
+        dynamic, dyn_nodes = (*dynamic, *values), (*dyn_nodes, *nodes)
     write_path(base, (*path, step), dynamic, dyn_nodes, value, add=add)
 
 

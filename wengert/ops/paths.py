@@ -73,6 +73,19 @@ def _fill_index(index: Any, dynamic: tuple[Any, ...]) -> Any:
     return index
 
 
+def numbered(path: Path, first: int) -> Path:
+    """A path whose slots are numbered from ``first`` on."""
+    if not first:
+        return path
+    return tuple((kind, _shifted(arg, first) if kind == "index" else arg) for kind, arg in path)
+
+
+def _shifted(index: Any, first: int) -> Any:
+    if type(index) is Slot:
+        return Slot(index.number + first)
+    return tuple(_shifted(part, first) for part in index) if type(index) is tuple else index
+
+
 _BASIC = frozenset({int, slice, type(None), type(Ellipsis), np.int64, np.int32, np.intp, np.uint8, np.int16})
 
 
