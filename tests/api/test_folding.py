@@ -44,7 +44,7 @@ def test_the_gradient_of_a_loop_is_a_loop(name: str) -> None:
         moved = [a * factor for a in args]
         value, gradient = wg.value_and_grad(f)(*moved)
         got, found = graph(*moved)
-        assert got == value
+        np.testing.assert_allclose(got, value, rtol=1e-14)  # a product may meet another layout
         np.testing.assert_allclose(found, gradient, rtol=1e-9, atol=1e-10 * (1 + np.abs(gradient).max()))
 
 

@@ -45,7 +45,7 @@ def pieces_of(tape: Tape) -> list[Piece]:
     covered = np.zeros(len(tokens), bool)
     covered[: tape.inputs] = True
     found: list[Piece] = []
-    for period in _periods(tokens, tape.inputs):
+    for period in _periods(tape):
         if 2 * period > len(tokens):
             break
         same = tokens[period:] == tokens[:-period]
@@ -77,19 +77,29 @@ def _size(pieces: list[Piece]) -> int:
     return sum(p.period * p.count for p in pieces)
 
 
-def _periods(tokens: Array, inputs: int) -> list[int]:
-    """The most frequent distances between two steps of one token, in ascending order."""
-    order = np.argsort(tokens, kind="stable")
-    near = tokens[order]
-    distance = np.diff(order)[near[1:] == near[:-1]]
-    if not len(distance):
-        return []
-    counts = np.bincount(distance)
-    often = np.flatnonzero(counts >= MIN_ITERATIONS - 1)
-    if len(often) > _PERIODS:
-        weight = counts[often]
-        often = often[np.argsort(-weight, kind="stable")[:_PERIODS]]
-    return sorted(int(p) for p in often)
+def _periods(tape: Tape) -> list[int]:
+    """The most frequent distances between two steps of one token, in ascending order.
+
+    A line may make several steps of one token (a product and its tangents), which only their operands tell apart: so
+    distances are also taken between steps whose operands' tokens agree, and the operands of those."""
+    tokens = tape.tokens
+    found: dict[int, int] = {}
+    consumer = np.repeat(np.arange(len(tokens)), np.diff(tape.starts))
+    position = np.arange(len(tape.operands)) - tape.starts[consumer]
+    real = tape.operands >= 0
+    refined = tokens
+    for _ in range(3):
+        order = np.argsort(refined, kind="stable")
+        near = refined[order]
+        distance = np.diff(order)[near[1:] == near[:-1]]
+        if len(distance):
+            counts = np.bincount(distance)
+            for p in np.flatnonzero(counts >= MIN_ITERATIONS - 1).tolist():
+                found[p] = max(found.get(p, 0), int(counts[p]))
+        mixed = np.where(real, refined[np.maximum(tape.operands, 0)] * 2 + 1, 0) * (2 * position + 3)
+        sums = np.bincount(consumer, mixed % 1_000_003, len(tokens)).astype(np.int64)
+        refined = (refined * 31 + sums * 1009 + 17) % 1_000_000_007
+    return sorted(sorted(found, key=lambda p: -found[p])[:_PERIODS])
 
 
 def _runs(flags: Array, shortest: int) -> list[tuple[int, int]]:
