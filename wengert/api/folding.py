@@ -25,6 +25,7 @@ from wengert.numpy_api.conversions import guard as ask
 from wengert.ops.memory import sync
 from wengert.ops.steps import run_step
 from wengert.rewrite.loops import fold
+from wengert.rewrite.passes import gates
 
 Rebuild = Callable[[list[Any]], tuple[Sequence[Any], dict[str, Any]]]
 
@@ -34,7 +35,7 @@ def folded_trace(
 ) -> tuple[Frame, list[Any], Any]:
     """What ``engine.reverse_trace`` gives, from a run of the folded graph of ``fun``."""
     graph, structure = _recorded(fun, leaves, rebuild, where)
-    graph = fold(graph)
+    graph = gates(fold(graph))
     frame, token = context.enter(REVERSE)
     full = frame.full
     met = full.met if full is not None else None
