@@ -15,6 +15,8 @@ from wengert.rewrite.loops_emit import fold_pass
 from wengert.rewrite.loops_tape import Tape, tape_of
 
 _PASSES = 8
+_WORTH = 0.05
+"""The part of the steps that must go, or a long straight program is built anew for a few accidental repetitions."""
 SMALLEST = 300
 """Loops that stand for fewer steps than this all together are left unrolled."""
 
@@ -32,7 +34,8 @@ def fold(graph: Graph, *, smallest: int = SMALLEST) -> Graph:
         tape = fold_pass(tape)
         if len(tape) > 0.99 * before:
             break
-    if tape is not first and weight_of(tape) >= smallest:
+    worth = len(first) - len(tape) >= _WORTH * len(first)
+    if worth and weight_of(tape) >= smallest:
         graph = graph_of_tape(tape, graph)
     return tidy(graph) if any(map(is_scan, graph.nodes)) else graph
 
