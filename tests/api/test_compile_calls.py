@@ -142,6 +142,17 @@ def test_auto_takes_the_faster(fake):
     assert "native" in g.explain()
 
 
+def test_the_choice_waits_for_a_call_that_takes_the_path(fake):
+    g = wg.compile(f)
+    first, second = np.array([0.4, -0.3, 1.2]), np.array([0.4, 0.3, 1.2])
+    assert g(first) == pytest.approx(f(first))
+    assert g(second) == pytest.approx(f(second))
+    assert [path.chosen for path in g.paths] == [None, None]
+    assert g(first) == pytest.approx(f(first))
+    assert g(second) == pytest.approx(f(second))
+    assert None not in [path.chosen for path in g.paths]
+
+
 def test_compiling_beside_the_program(fake):
     fake.slow = 0.2
     x = np.array([0.4, -0.3, 1.2])

@@ -10,6 +10,7 @@ from typing import Any, overload
 
 from wengert.api.arguments import require_function
 from wengert.api.compiling_calls import Calls
+from wengert.api.compiling_passes import has_llvmlite
 from wengert.api.compiling_path import Path
 from wengert.backends.guards import MISS
 from wengert.core.context import SWITCH
@@ -130,15 +131,13 @@ def _one_of(option: str, value: Any, known: Sequence[str]) -> None:
 
 
 def _require_native() -> None:
-    try:
-        import llvmlite  # noqa: F401
-    except ImportError:
+    if not has_llvmlite():
         raise error_at(
             WengertValueError,
             'backend="native" needs llvmlite, which is not installed',
             fix='pip install wengert[native], or backend="numpy"',
             depth=3,
-        ) from None
+        )
 
 
 def _explain(calls: Calls, *args: Any, **kwargs: Any) -> str:

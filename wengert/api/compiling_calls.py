@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from wengert.api.arguments import name_of
-from wengert.api.compiling_path import Path, asks_for_errors, native_plan
+from wengert.api.compiling_passes import native_plan
+from wengert.api.compiling_path import Path, asks_for_errors
 from wengert.api.compiling_reads import digest
 from wengert.api.compiling_record import Refused, record, why_untraceable
 from wengert.api.tracing import is_input

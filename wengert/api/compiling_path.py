@@ -5,7 +5,6 @@ function itself would return, in fresh memory."""
 
 from __future__ import annotations
 
-import importlib
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from wengert.api.compiling_outside import check_text
+from wengert.api.compiling_passes import improved, native_plan
 from wengert.api.compiling_reads import SCALARS
 from wengert.api.compiling_record import Recording, shares
 from wengert.backends.guards import GUARD, MISS
@@ -21,48 +21,10 @@ from wengert.backends.numpy.compiled import FLOATS, PythonPlan
 from wengert.core.graph import Graph
 from wengert.core.tree import LEAF, Structure
 from wengert.core.types import dtype_of, shape_of
-from wengert.rewrite.clean import clean, simplify
 
-_SIMPLIFIED = 50_000
-"""Steps above which a graph is only cleaned."""
 _TRYING = 2e-3
 """Seconds spent on timing a plan; what takes longer is timed once."""
 _DEFAULT_FLOATS = FLOATS[0].get() if FLOATS is not None else None
-
-
-def optional(module: str, name: str) -> Any:
-    """A function of another room that may not be there."""
-    try:
-        return getattr(importlib.import_module(module), name, None)
-    except ImportError:
-        return None
-
-
-def improved(graph: Graph, left_out: list[str]) -> Graph:
-    """A recorded graph with its loops folded, cleaned and rewritten; a pass that fails is left out."""
-    small = len(graph) <= _SIMPLIFIED
-    passes = (
-        optional("wengert.rewrite.loops", "fold"),
-        simplify if small else clean,
-        optional("wengert.rewrite.passes", "improve") if small else None,
-    )
-    for step in passes:
-        if step is None:
-            continue
-        try:
-            graph = step(graph)
-        except Exception as problem:  # noqa: BLE001 the graph as it was is right as well
-            left_out.append(f"{step.__module__}.{step.__name__} ({type(problem).__name__}: {problem})")
-    return graph
-
-
-def native_plan() -> Any:
-    """The class of native plans, or None without llvmlite."""
-    try:
-        import llvmlite  # noqa: F401
-    except ImportError:
-        return None
-    return optional("wengert.backends.llvm.program", "NativePlan")
 
 
 def asks_for_errors() -> bool:
@@ -149,33 +111,39 @@ class Path:
         entry = getattr(plan, "entry", None)
         return entry if entry is not None else _entry_by_run(plan)
 
-    def choose(self, inputs: Sequence[Any]) -> None:
-        """Settle on a plan, by timing both where both are there and the backend is free to choose."""
+    def choose(self, inputs: Sequence[Any]) -> bool:
+        """Settle on a plan, by timing both where both are there and the backend is free to choose; False where these
+        inputs take another path, which tells nothing."""
         native = self.native
         if native is None or self.backend == "numpy":
             self.chosen = self.numpy
         elif self.backend == "native":
-            self.chosen = self.native
+            self.chosen = native
         else:
-            self.chosen = min((self.native, self.numpy), key=lambda plan: self._timed(plan, inputs))
+            spent = [(self._timed(plan, inputs), plan) for plan in (native, self.numpy)]
+            if any(seconds is None for seconds, _ in spent):
+                return False
+            self.chosen = min(spent, key=lambda pair: pair[0] or 0.0)[1]
         self._hot = None
-        if native is not self.native:  # made meanwhile
-            self.choose(inputs)
+        return native is self.native or self.choose(inputs)  # it may have been made meanwhile
 
     def choose_again(self) -> None:
         """The next call chooses between the plans."""
         self.chosen = self._hot = None
 
-    def _timed(self, plan: Any, inputs: Sequence[Any]) -> float:
-        """The seconds of a call, the best of some where they are short."""
+    def _timed(self, plan: Any, inputs: Sequence[Any]) -> float | None:
+        """The seconds of a call, the best of some where they are short; None where a guard does not hold."""
         entry = self.entry_of(plan)
         best, spent = float("inf"), 0.0
         while spent < _TRYING:
             start = time.perf_counter()
             found = entry(*inputs)
             taken = time.perf_counter() - start
+            if found is MISS and spent == 0.0:  # another layout in memory
+                entry = _entry_by_run(plan)
+                continue
             if found is MISS or found is GUARD:
-                return float("inf") if plan is self.native else 0.0
+                return None
             best, spent = min(best, taken), spent + max(taken, _TRYING / 8)
         self.seconds["a call, " + ("native" if plan is self.native else "numpy")] = best
         return best
@@ -197,7 +165,8 @@ class Path:
         if self.chosen is None:
             if self.wanted:
                 self.make_native()
-            self.choose(inputs)
+            if not self.choose(inputs):
+                return MISS
         plan = self.numpy if by_numpy else self.chosen
         out = self.entry_of(plan)(*inputs)
         if out is MISS:  # another layout in memory
@@ -394,4 +363,4 @@ class _Writer:
         return f"{self.bind(structure.container.rebuild)}({self.bind(structure.extra)}, [{', '.join(parts)}])"
 
 
-__all__ = ["Path", "asks_for_errors", "improved", "native_plan"]
+__all__ = ["Path", "asks_for_errors"]

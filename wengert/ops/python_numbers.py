@@ -9,7 +9,6 @@ import operator
 from collections.abc import Sequence
 from typing import Any
 
-from wengert.core.context import SWITCH
 from wengert.core.handle import is_handle
 
 _DIVISIONS = frozenset({operator.truediv, operator.floordiv, operator.mod})
@@ -20,10 +19,8 @@ _PYTHON = frozenset({float, int, bool, complex})
 
 
 def ask(function: Any, operands: Sequence[Any], values: Sequence[Any]) -> None:
-    """Ask, before a step is recorded, what decides whether Python's numbers can take it.
-
-    (Not while a sweep is recorded: derivative rules count in NumPy's numbers.)"""
-    if SWITCH.where is not None or len(values) != 2 or not (type(values[0]) in _PYTHON and type(values[1]) in _PYTHON):
+    """Ask, before a step is recorded, what decides whether Python's numbers can take it."""
+    if len(values) != 2 or not (type(values[0]) in _PYTHON and type(values[1]) in _PYTHON):
         return
     from wengert.ops.compare import equal, greater, not_equal
 

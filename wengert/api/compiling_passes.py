@@ -1,0 +1,45 @@
+"""What happens to a recorded graph before it is planned, and where native plans come from.
+
+Imports rewrite; llvmlite only when native code is asked for. Invariant: a pass that fails is left out, and said."""
+
+from __future__ import annotations
+
+import importlib.util
+from typing import Any
+
+from wengert.core.graph import Graph
+from wengert.rewrite.clean import clean, simplify
+from wengert.rewrite.loops import fold
+from wengert.rewrite.passes import improve
+
+_SIMPLIFIED = 50_000
+"""Steps above which a graph is only cleaned."""
+
+
+def improved(graph: Graph, left_out: list[str]) -> Graph:
+    """A recorded graph with its loops folded, cleaned and rewritten."""
+    for step in (fold, simplify, improve):
+        if len(graph) > _SIMPLIFIED and step is not fold:
+            step = clean
+        try:
+            graph = step(graph)
+        except Exception as problem:  # noqa: BLE001 the graph as it was is right as well
+            left_out.append(f"{step.__module__}.{step.__name__} ({type(problem).__name__}: {problem})")
+    return graph
+
+
+def has_llvmlite() -> bool:
+    """Whether native code can be made here."""
+    return importlib.util.find_spec("llvmlite") is not None
+
+
+def native_plan() -> Any:
+    """The class of native plans, or None without llvmlite."""
+    if not has_llvmlite():
+        return None
+    from wengert.backends.llvm.program import NativePlan
+
+    return NativePlan
+
+
+__all__ = ["has_llvmlite", "improved", "native_plan"]
