@@ -20,6 +20,7 @@ from wengert.api.compiling_passes import native_plan
 from wengert.api.compiling_path import Path, asks_for_errors
 from wengert.api.compiling_reads import digest
 from wengert.api.compiling_record import Refused, record, why_untraceable
+from wengert.api.compiling_tensors import Given, Unfit, mode, opened
 from wengert.api.tracing import is_input
 from wengert.backends.guards import MISS
 from wengert.core.context import tracing
@@ -42,9 +43,9 @@ _UNTRACEABLE = (TypeError, AttributeError, NotImplementedError, BufferError, Sys
 class Kind:
     """The paths for one set of types and fixed values; ``reason`` says why there are none any more."""
 
-    def __init__(self, leaves: Sequence[Any], structure: Structure, rough: Any = None) -> None:
+    def __init__(self, leaves: Sequence[Any], shape: tuple[Structure, Given | None, Any], rough: Any = None) -> None:
         self.rough = rough  # of a kind for any contents of its integer arrays: those are inputs
-        self.structure = structure
+        self.structure, self.given, _ = shape
         self.taken = tuple(is_input(v) or (rough is not None and _has_contents(v)) for v in leaves)
         # Which keeps what the key names by its id.
         self.leaves = [None if t else v for v, t in zip(leaves, self.taken, strict=True)]
@@ -138,29 +139,34 @@ class Calls:
             leaves, structure = flatten((args, kwargs))
         except WengertError:  # containers that contain themselves
             return self.fun(*args, **kwargs)
+        try:
+            leaves, given, units = opened(leaves)
+        except Unfit as problem:
+            self.note(str(problem))
+            return self.fun(*args, **kwargs)
         marks = tuple(map(mark, leaves))
         if None in marks or asks_for_errors():
             return self.fun(*args, **kwargs)
-        key = structure, marks
+        key = (structure, given, mode()), marks
         kind = self.kinds.get(key)
         if kind is None:
-            kind = self._new_kind(key, leaves, structure)
+            kind = self._new_kind(key, leaves)
         if kind.reason:
             return self.fun(*args, **kwargs)
         paths = tuple(kind.paths)
         for path, by_numpy in (*((p, False) for p in paths), *((p, True) for p in paths)):
             try:
-                out = path.attempt(leaves, by_numpy=by_numpy)
+                out = path.attempt(leaves, units, by_numpy=by_numpy)
             except Exception as problem:  # noqa: BLE001 the function itself says what is wrong, at the user's line
                 return self._after_failure(kind, path, problem, args, kwargs)
             if out is not MISS:
                 if not by_numpy:
                     self._succeeded(kind, path)
                 return out
-        return self._record(kind, args, kwargs, leaves)
+        return self._record(kind, args, kwargs, leaves, units)
 
-    def _new_kind(self, key: Any, leaves: Sequence[Any], structure: Structure) -> Kind:
-        rough = structure, _without_contents(key[1])
+    def _new_kind(self, key: Any, leaves: Sequence[Any]) -> Kind:
+        rough = key[0], _without_contents(key[1])
         with self._lock:
             known = self.kinds.get(rough) if rough != key else None
             if known is not None:
@@ -175,7 +181,7 @@ class Calls:
                     loose = key = rough
             while len(self.kinds) >= KINDS:
                 del self.kinds[next(iter(self.kinds))]
-            return self.kinds.setdefault(key, Kind(leaves, structure, loose))
+            return self.kinds.setdefault(key, Kind(leaves, key[0], loose))
 
     def _fix(self, kind: Kind, args: Any, kwargs: Any) -> Any:
         """The program needs to know its integer arrays: each content has paths of its own."""
@@ -205,7 +211,7 @@ class Calls:
 
     # ------------------------------------------------------------ new paths
 
-    def _record(self, kind: Kind, args: Any, kwargs: Any, leaves: list[Any]) -> Any:
+    def _record(self, kind: Kind, args: Any, kwargs: Any, leaves: list[Any], units: list[Any]) -> Any:
         reason = self._too_many(kind)
         if reason:
             kind.reason = reason
@@ -213,7 +219,9 @@ class Calls:
             return self.fun(*args, **kwargs)
         start = time.perf_counter()
         try:
-            recording, out = record(self.fun, leaves, kind.structure, kind.taken, self.check)
+            recording, out = record(
+                self.fun, leaves, kind.structure, kind.taken, self.check, kind.given, units
+            )
         except Refused as refused:
             if kind.rough is not None and refused.rerun:
                 return self._fix(kind, args, kwargs)
@@ -228,7 +236,9 @@ class Calls:
             kind.reason = why_untraceable(problem)
             self.note(kind.reason)
             return out
-        path = Path(recording, leaves, kind.structure, kind.taken, backend=self.backend, threads=self.threads)
+        path = Path(
+            recording, leaves, kind.structure, kind.given, kind.taken, backend=self.backend, threads=self.threads
+        )
         path.seconds["recording"] = time.perf_counter() - start
         with self._lock:
             if any(_same_way(path, other) for other in kind.paths):

@@ -12,24 +12,23 @@ from typing import Any
 
 import numpy as np
 
-from wengert.api.compiling_outside import check_text
+from wengert.api.compiling_hot import DEFAULT_FLOATS, Writer, fitted
 from wengert.api.compiling_passes import improved, native_plan
-from wengert.api.compiling_reads import SCALARS
 from wengert.api.compiling_record import Recording, shares
+from wengert.api.compiling_tensors import Given, mode
 from wengert.backends.guards import GUARD, MISS
 from wengert.backends.numpy.compiled import FLOATS, PythonPlan
 from wengert.core.graph import Graph
-from wengert.core.tree import LEAF, Structure
+from wengert.core.tree import Structure
 from wengert.core.types import dtype_of, shape_of
 
 _TRYING = 2e-3
 """Seconds spent on timing a plan; what takes longer is timed once."""
-_DEFAULT_FLOATS = FLOATS[0].get() if FLOATS is not None else None
 
 
 def asks_for_errors() -> bool:
     """Whether the caller wants floating point errors raised or reported, which a replay does not do."""
-    if FLOATS is not None and FLOATS[0].get() is _DEFAULT_FLOATS:
+    if FLOATS is not None and FLOATS[0].get() is DEFAULT_FLOATS:
         return False
     return any(how in ("raise", "call", "log", "print") for how in np.geterr().values())
 
@@ -42,6 +41,7 @@ class Path:
         recording: Recording,
         leaves: Sequence[Any],
         structure: Structure,
+        given: Given | None,
         taken: Sequence[bool],
         *,
         backend: str,
@@ -49,6 +49,8 @@ class Path:
     ) -> None:
         self.recording = recording
         self.arguments = structure
+        self.given = given
+        self.mode = mode()
         self.taken = tuple(taken)
         self.leaves = tuple(None if t else v for v, t in zip(leaves, taken, strict=True))
         self.types = tuple(
@@ -150,8 +152,8 @@ class Path:
 
     # ------------------------------------------------------------ running
 
-    def attempt(self, leaves: Sequence[Any], *, by_numpy: bool = False) -> Any:
-        """The result for a call's leaves (of the right structure and types), or MISS.
+    def attempt(self, leaves: Sequence[Any], units: Sequence[Any] = (), *, by_numpy: bool = False) -> Any:
+        """The result for a call's plain leaves (of the right structure and types) and its Tensors, or MISS.
 
         ``by_numpy`` asks the NumPy plan: native code also says GUARD where an index does not fit."""
         if by_numpy and self.chosen is self.numpy:
@@ -183,23 +185,16 @@ class Path:
         ]
         for k, content in zip(written, moving, strict=True):
             leaves[k][...] = content
+        if recording.taken is not None:
+            values = recording.taken.assemble(values, units)
         return recording.structure.unflatten(values)
 
     def hot(self) -> Callable[[tuple[Any, ...]], Any] | None:
         """A function of the tuple of positional arguments that does all of ``attempt`` and what comes before it;
         None for calls that only the general way knows."""
         if self._hot is None and self.chosen is not None:
-            self._hot = _Writer(self).function()
+            self._hot = Writer(self).function()
         return self._hot
-
-
-def fitted(value: Any, kind: type) -> Any:
-    """An output as the type that the function itself returned."""
-    if type(value) is kind:
-        return value
-    if kind is np.ndarray:
-        return np.asarray(value)
-    return kind(value.item() if type(value) is np.ndarray and kind in (float, int, bool, complex) else value)
 
 
 def _entry_by_run(plan: Any) -> Callable[..., Any]:
@@ -213,154 +208,6 @@ def _entry_by_run(plan: Any) -> Callable[..., Any]:
         return found[0] if len(found) == 1 else tuple(found)
 
     return entry
-
-
-class _Writer:
-    """The text of the function that runs a path."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.space: dict[str, Any] = {"MISS": MISS, "GUARD": GUARD, "ndarray": np.ndarray, "fitted": fitted}
-        self.lines: list[str] = []
-        self.names: list[str] = []
-        self.leaves = iter(zip(path.leaves, path.types, strict=True))
-        self.fits = True
-
-    def bind(self, value: Any) -> str:
-        name = f"c{len(self.space)}"
-        self.space[name] = value
-        return name
-
-    def miss_unless(self, text: str) -> None:
-        self.lines.append(f"if not ({text}): return MISS")
-
-    def function(self) -> Callable[[tuple[Any, ...]], Any] | None:
-        """The compiled function; None where it is not made."""
-        path = self.path
-        recording = path.recording
-        positional, keywords = path.arguments.children
-        if recording.written or keywords.children or positional.container is None:
-            return None
-        checked = path.chosen is path.numpy or not hasattr(path.chosen, "entry") or path.chosen.entry is None
-        plain = positional.flat and all(path.taken)
-        star = plain and not checked and all(kind is not None and kind[0] is np.ndarray for kind in path.types)
-        if star:
-            pass  # the entry looks at every leaf itself
-        elif positional.children:
-            self.unpack("args", positional)
-        else:
-            self.lines.append("if args: return MISS")
-        if not self.fits:
-            return None
-        facts = check_text(recording.outside.reads, self.bind)
-        for start in range(0, len(facts), 8):
-            self.miss_unless(" and ".join(facts[start : start + 8]))
-        if FLOATS is not None:
-            self.space["floats"], self.space["default"] = FLOATS[0].get, _DEFAULT_FLOATS
-            self.miss_unless("floats() is default")
-        self.space["entry"] = path.entry_of(path.chosen)
-        self.lines.append(f"out = entry({'*args' if star else ', '.join(self.names)})")
-        self.lines.append("if out is GUARD or out is MISS: return MISS")
-        self.lines.extend(self.result())
-        text = "\n".join(["def hot(args):", *(f"    {line}" for line in self.lines)])
-        exec(compile(text, "<wengert path>", "exec"), self.space)
-        self.space["hot"].__text__ = text
-        return self.space["hot"]  # type: ignore[no-any-return]
-
-    def unpack(self, name: str, structure: Structure) -> None:
-        """Lines that take a container apart and check every leaf."""
-        container = structure.container
-        if container is None:
-            self.leaf(name, *next(self.leaves))
-            return
-        if container.cls is type(None):
-            self.miss_unless(f"{name} is None")
-            return
-        parts = [f"{name}_{k}" for k in range(len(structure.children))]
-        if container.cls in (tuple, list):
-            if name != "args":
-                self.miss_unless(f"type({name}) is {container.cls.__name__}")
-            self.miss_unless(f"len({name}) == {len(parts)}")
-            if parts:
-                self.lines.append(f"{', '.join(parts)}, = {name}")
-        elif container.cls is dict:
-            keys = tuple(structure.extra)
-            self.miss_unless(f"type({name}) is dict and tuple({name}) == {self.bind(keys)}")
-            if parts:
-                self.lines.append(f"{', '.join(parts)}, = {name}.values()")
-        else:
-            self.fits = False
-            return
-        for part, child in zip(parts, structure.children, strict=True):
-            self.unpack(part, child)
-
-    def leaf(self, name: str, known: Any, kind: Any) -> None:
-        if kind is not None:
-            cls, shape, dtype = kind
-            self.names.append(name)
-            if cls is np.ndarray:
-                self.miss_unless(
-                    f"type({name}) is ndarray and {name}.dtype is {self.bind(dtype)} and {name}.shape == {shape!r}"
-                )
-            else:
-                self.miss_unless(f"type({name}) is {self.bind(cls)}")
-        elif isinstance(known, SCALARS) and not isinstance(known, (float, complex, np.inexact)):
-            known_name = self.bind(known)
-            self.miss_unless(
-                f"{name} is {known_name} or type({name}) is {self.bind(type(known))} and {name} == {known_name}"
-            )
-        elif type(known) is np.ndarray and known.nbytes <= 4096:
-            self.miss_unless(
-                f"type({name}) is ndarray and {name}.dtype is {self.bind(known.dtype)} and "
-                f"{name}.shape == {known.shape!r} and {name}.tobytes() == {self.bind(known.tobytes())}"
-            )
-        elif type(known) is np.ndarray:
-            self.fits = False
-        else:
-            self.miss_unless(f"{name} is {self.bind(known)}")
-
-    def result(self) -> list[str]:
-        """Lines that make the function's own result of the outputs."""
-        recording = self.path.recording
-        count = sum(recording.dynamic)
-        outs = ["out"] if count == 1 else [f"out[{k}]" for k in range(count)]
-        moving = iter(outs)
-        texts = []
-        lines = []
-        for k, (value, moves, kind) in enumerate(
-            zip(recording.leaves, recording.dynamic, recording.kinds, strict=True)
-        ):
-            if not moves:
-                held = self.bind(value)
-                texts.append(f"{held}.copy()" if type(value) is np.ndarray else held)
-                continue
-            source = next(moving)
-            name = f"r{k}"
-            lines.append(f"{name} = {source}")
-            if kind in (float, complex, int, bool):
-                lines[-1] = f"{name} = {kind.__name__}({source})"
-            else:
-                cls = self.bind(kind)
-                lines.append(f"if type({name}) is not {cls}: {name} = fitted({name}, {cls})")
-            texts.append(name)
-        rest = iter(texts)
-        return [*lines, f"return {self.build(recording.structure, rest)}"]
-
-    def build(self, structure: Structure, texts: Any) -> str:
-        """An expression that builds a container of the outputs."""
-        if structure is LEAF or structure.container is None:
-            return str(next(texts))
-        cls = structure.container.cls
-        if cls is type(None):
-            return "None"
-        parts = [self.build(child, texts) for child in structure.children]
-        if cls is tuple:
-            return f"({', '.join(parts)}{',' if len(parts) == 1 else ''})"
-        if cls is list:
-            return f"[{', '.join(parts)}]"
-        if cls is dict:
-            return "{" + ", ".join(f"{self.bind(k)}: {p}" for k, p in zip(structure.extra, parts, strict=True)) + "}"
-        return f"{self.bind(structure.container.rebuild)}({self.bind(structure.extra)}, [{', '.join(parts)}])"
 
 
 __all__ = ["Path", "asks_for_errors"]

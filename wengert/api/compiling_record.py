@@ -17,6 +17,7 @@ from wengert.api import engine
 from wengert.api.arguments import name_of
 from wengert.api.compiling_outside import Outside
 from wengert.api.compiling_reads import Content
+from wengert.api.compiling_tensors import Given, Taken, Taking, entered
 from wengert.core import context
 from wengert.core.context import FULL
 from wengert.core.graph import Graph
@@ -25,6 +26,8 @@ from wengert.core.node import Const, describe, here
 from wengert.core.structure import root
 from wengert.core.trace import graph_of
 from wengert.core.tree import Structure, flatten
+from wengert.tensor.session import Session
+from wengert.tensor.tensor import Tensor
 
 
 class Refused(Exception):
@@ -47,20 +50,29 @@ class Recording:
     dynamic: tuple[bool, ...]
     kinds: tuple[type, ...]
     written: tuple[int, ...]
+    taken: Taken | None  # how the result is made of these where there are Tensors
+    tensors: bool  # whether the function works with Tensors
 
 
 def record(
-    fun: Callable[..., Any], leaves: Sequence[Any], structure: Structure, taken: Sequence[bool], check: str
+    fun: Callable[..., Any],
+    leaves: Sequence[Any],
+    structure: Structure,
+    taken: Sequence[bool],
+    check: str,
+    given: Given | None = None,
+    units: Sequence[Any] = (),
 ) -> tuple[Recording, Any]:
-    """Run ``fun`` on a call's leaves, those ``taken`` as inputs; gives the path and the result of the call.
+    """Run ``fun`` on a call's plain leaves, those ``taken`` as inputs; gives the path and the result of the call.
+    ``given`` says how ``units``, the Tensors of the call, are among its arguments.
 
     Raises Refused where the run cannot be replayed, and whatever the function raises."""
-    given = [v for v, t in zip(leaves, taken, strict=True) if not t and type(v) is not np.ndarray]
-    outside = Outside(fun, given, check)
+    fixed = [v for v, t in zip(leaves, taken, strict=True) if not t and type(v) is not np.ndarray]
+    outside = Outside(fun, fixed, check)
     if outside.obstacle:
         raise Refused(outside.obstacle)
     try:
-        recording, result, refusal = _run(fun, leaves, structure, taken, outside)
+        recording, result, refusal = _run(fun, leaves, structure, taken, outside, given, units)
     except BaseException:
         # Lists and attributes must not keep handles; the caller decides whether the function runs again.
         if outside.changed() is not None:
@@ -71,36 +83,53 @@ def record(
         reason = f"it changes {changed.label}"
         if outside.restore():
             raise Refused(reason)
-        raise Refused(reason, result, rerun=False)
+        raise Refused(reason, result(), rerun=False)
     if outside.met.unseeded:
-        raise Refused("it makes a random generator without a seed", result, rerun=bool(refusal))
+        raise Refused("it makes a random generator without a seed", None if refusal else result(), rerun=bool(refusal))
     if refusal:
         raise Refused(refusal)
     if outside.met.raised is not None:
-        raise Refused(f"it goes on after an error at {describe(outside.met.raised)}", result, rerun=False)
+        raise Refused(f"it goes on after an error at {describe(outside.met.raised)}", result(), rerun=False)
     if outside.met.kinks:
-        raise Refused("a gradient in it watches for kinks (nonsmooth=)", result, rerun=False)
+        raise Refused("a gradient in it watches for kinks (nonsmooth=)", result(), rerun=False)
     outside.settle()
-    return recording, result
+    return recording, result()
 
 
 def _run(
-    fun: Callable[..., Any], leaves: Sequence[Any], structure: Structure, taken: Sequence[bool], outside: Outside
-) -> tuple[Any, Any, str]:
+    fun: Callable[..., Any],
+    leaves: Sequence[Any],
+    structure: Structure,
+    taken: Sequence[bool],
+    outside: Outside,
+    given: Given | None,
+    units: Sequence[Any],
+) -> tuple[Any, Callable[[], Any], str]:
     where = here(4)
     private = [v.copy(order="K") if type(v) is np.ndarray else v for v in leaves]
     frame, token = context.enter(FULL)
     frame.asks = True
     frame.folds = True
     frame.met = outside.met
+    frame.note = inside = Session(frame.start)
+    take: Taking | None = None
     try:
         roots = [root(v, where, rich=True) for v, t in zip(private, taken, strict=True) if t]
         made = iter([handle(r.value, r.node) for r in roots])
         filled = [next(made) if t else v for v, t in zip(private, taken, strict=True)]
-        args, kwargs = structure.unflatten(filled)
+        tensors = [] if given is None else entered(given, filled, inside)
+        call = filled if given is None else given.fill(filled, tensors)
+        args, kwargs = structure.unflatten(call)
         out = engine.call(fun, args, kwargs)
         outputs, result = engine.flat_output(out)
-        refusal = _refusal(args, kwargs, filled, structure, leaves, private, taken, outputs)
+        take = Taking(inside, given, tensors, filled)
+        tensors_out: Taken | None = take.take(outputs)
+        if given is None and not any(type(o) is Tensor for o in outputs):
+            tensors_out = None
+        else:
+            outputs = [engine.settled(o) for o in take.parts]
+        del out
+        refusal = _refusal(args, kwargs, call, structure, leaves, private, taken, outputs) or take.refusal
         origin = {
             id(h): r.node for h, r in zip((f for f, t in zip(filled, taken, strict=True) if t), roots, strict=True)
         }
@@ -119,15 +148,30 @@ def _run(
         contents = [h.value for h in ends_of]
     finally:
         context.leave(frame, token)
+        (take or Taking(inside, None, (), ())).close()
+    refusal = refusal or take.refusal
     # An output that turned out constant stays an output of the graph: only its value is known already.
     kept = tuple((None if m else v.copy() if type(v) is np.ndarray else v) for v, m in zip(plain, moving, strict=True))
     kinds = tuple(map(type, plain))
-    recording = Recording(replace(graph, memory={}), outside, result, kept, tuple(moving), kinds, tuple(written))
-    fresh = [v.copy(order="K") if type(v) is np.ndarray else v for v in plain]
-    if not refusal:
+    recording = Recording(
+        replace(graph, memory={}),
+        outside,
+        result,
+        kept,
+        tuple(moving),
+        kinds,
+        tuple(written),
+        tensors_out,
+        inside.used(),
+    )
+
+    def finished() -> Any:
+        fresh = [v.copy(order="K") if type(v) is np.ndarray else v for v in plain]
         for k, content in zip(written, contents, strict=True):
             leaves[k][...] = content
-    return recording, result.unflatten(fresh), refusal
+        return result.unflatten(fresh if tensors_out is None else tensors_out.assemble(fresh, units))
+
+    return recording, finished, refusal
 
 
 def shares(leaves: Sequence[Any], outside: Outside, written: Sequence[int]) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 
 from wengert.api.compiling_calls import Calls, Kind, mark
 from wengert.api.compiling_path import Path
+from wengert.api.compiling_tensors import mode, opened
 from wengert.core.errors import WengertValueError, error_at
 from wengert.core.graph import Graph
 from wengert.core.node import Const, line_of
@@ -26,7 +27,8 @@ def explain(calls: Calls, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
     kinds = list(calls.kinds.values())
     if args or kwargs:
         leaves, structure = flatten((args, kwargs))
-        found = calls.kinds.get((structure, tuple(map(mark, leaves))))
+        leaves, given, _ = opened(leaves)
+        found = calls.kinds.get(((structure, given, mode()), tuple(map(mark, leaves))))
         kinds = [found] if found is not None else []
     count = sum(len(k.paths) for k in kinds)
     lines = [f"{calls.name}, compiled for {calls.backend}: {_many(count, 'path')}"]
@@ -44,6 +46,8 @@ def _many(count: int, what: str) -> str:
 
 def _kind(kind: Kind) -> list[str]:
     names = kind.structure.children[0].paths("argument") + kind.structure.children[1].paths("keyword")
+    if kind.given is not None:
+        names = kind.given.names(names)
     held = ", ".join(f"{name}: {'input' if taken else 'fixed'}" for name, taken in zip(names, kind.taken, strict=True))
     lines = [f"for ({held})"]
     if kind.reason:

@@ -23,9 +23,8 @@ from wengert.core.tree import Structure, flatten
 from wengert.core.types import dtype_of, shape_of
 from wengert.numpy_api import reach
 from wengert.numpy_api.boundary import explain
-from wengert.ops.compare import isfinite as isfinite_of
+from wengert.ops.calm import ask_finite, is_calm
 from wengert.ops.memory import sync
-from wengert.ops.questions import all as every
 
 
 def settled(value: Any) -> Any:
@@ -131,11 +130,11 @@ def sweep_back(
     masked = any(node.op.zeroes for node in order)
     asks = masked and lifted and (full := _full()) is not None and full.asks
     large = any(type(r.value) is np.ndarray and r.value.size >= 65536 for r in roots)
-    calm = masked and (large or asks) and _calm(order, outputs)
+    calm = masked and (large or asks) and is_calm(order, outputs)
     again = masked and not (calm and large)
     keep = keep or again
     if asks and calm:
-        _ask_finite(outputs)
+        ask_finite(outputs)
     release = release and not keep and not lifted
     if release:
         nodes.clear()
@@ -157,7 +156,7 @@ def sweep_back(
             order, outputs, cotangents, root_nodes, inner, outer, frame, lifted=lifted, keep=True, careful=True
         )
     elif asks and not calm:
-        _ask_finite(found)
+        ask_finite(found)
     return found
 
 
@@ -165,49 +164,6 @@ def _full() -> Frame | None:
     """The innermost full recording that is watching."""
     frame = tracing.get()
     return frame.full if frame is not None else None
-
-
-def _ask_finite(values: Sequence[Any]) -> None:
-    """Record that all these values are finite: the sweep was not run again because of it, but at other values it
-    would be."""
-    for value in values:
-        if is_handle(value) and value.node is not None:
-            t = isfinite_of(value)
-            bool(every(t, None, False) if shape_of(t.value if is_handle(t) else t) else t)
-
-
-# Steps whose transposes multiply by no residual, so that a zero cotangent stays zero in them.
-_CARRIES = frozenset(
-    {"add", "subtract", "negative", "positive", "get", "update", "add_at", "sum", "mean", "concatenate"}
-)
-# Steps through which an infinity or a NaN always reaches the output, and whose partials are finite at finite values.
-_SHOWS = _CARRIES | {"multiply", "square", "dot", "matmul", "einsum", "sin", "cos"}
-
-
-def _calm(order: list[Node], outputs: Sequence[Any]) -> bool:
-    """Whether a sweep cannot end non-finite, so that nothing has to be kept for a second one.
-
-    Exact zeros are made by the masking steps and travel to earlier ones: those must carry them as they are. After the
-    last masking step every value reaches the output, so a finite output shows that all residuals are finite. (Memory
-    let go on the way is used again while it is still in the cache.)
-    """
-    if len(outputs) != 1:
-        return False
-    value = outputs[0].value if is_handle(outputs[0]) else None
-    if not (type(value) is float or type(value) is np.float64) or not isfinite(value):
-        return False
-    last = max(k for k, node in enumerate(order) if node.op.zeroes)
-    return all(node.op.name in _CARRIES for node in order[: last + 1]) and all(
-        node.op.name in _SHOWS or (node.op.name == "power" and _whole_power(node)) for node in order[last + 1 :]
-    )
-
-
-def _whole_power(node: Node) -> bool:
-    """A power with a constant exponent of at least 1: its partial is finite wherever it is."""
-    if node.inputs[1] is not None:
-        return False
-    exponent = node.saved[[need.name for need in node.op.needs].index("b")]
-    return type(exponent) in (int, float) and exponent >= 1
 
 
 def _finite(ct: Any) -> bool:

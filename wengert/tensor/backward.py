@@ -7,6 +7,7 @@ an error.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
@@ -17,8 +18,10 @@ from wengert.core.node import Node
 from wengert.core.op import CONTROL, GENERAL, LINEAR
 from wengert.core.sweep import Sweep, lift, reachable
 from wengert.core.types import dtype_of, shape_of
+from wengert.ops.calm import ask_finite, is_calm
 from wengert.tensor.hooks import as_gradient, hooked
 from wengert.tensor.mode import enable_grad, recording
+from wengert.tensor.session import entering, session, snapshot
 from wengert.tensor.tensor import LEAF, Tensor, current, describe_node
 
 
@@ -84,13 +87,22 @@ def sweep(
             zeroes = True
     wanted = {current(t).node for t in inputs} if inputs is not None else None
     free = not retain
+    inside = session()
+    calm = zeroes and inside is not None and is_calm(order, [t.value for t in outputs])
+    if calm:
+        ask_finite([t.value for t in outputs])
     state = _run(order, ends, seeds, wanted, create_graph, free=free and not zeroes)
     if zeroes:
+        if inside is not None and not calm and all(_finite(ct) for _, ct in state.found):
+            ask_finite([ct for _, ct in state.found])
         if not all(_finite(ct) for _, ct in state.found):
             state = _run(order, ends, seeds, wanted, create_graph, careful=True)
         if free:
             for node in order:
                 _let_go(node)
+    if inside is not None and create_graph:
+        with enable_grad(), recording():
+            return _collected(state, inputs)
     return _collected(state, inputs)
 
 
@@ -134,7 +146,8 @@ def _seed(t: Tensor, gradient: Any, name: str, create_graph: bool) -> Any:
                 depth=5,
             )
         return np.ones(shape, dtype) if shape else dtype.type(1)
-    plain = current(gradient).value if isinstance(gradient, Tensor) else np.asarray(gradient)
+    plain = current(gradient).value if isinstance(gradient, Tensor) else gradient
+    plain = plain if is_handle(plain) else np.asarray(plain)
     if shape_of(plain) != shape:
         raise error_at(
             WengertValueError,
@@ -149,6 +162,10 @@ def _seed(t: Tensor, gradient: Any, name: str, create_graph: bool) -> Any:
             fix="give a gradient of the Tensor's dtype",
             depth=5,
         )
+    if is_handle(plain):
+        history = gradient.node if create_graph and isinstance(gradient, Tensor) else None
+        plain = entering(snapshot(plain), history)
+        return plain if dtype_of(plain) == dtype else plain.astype(dtype)
     if isinstance(gradient, Tensor) and create_graph and gradient.node is not None:
         return handle(plain, gradient.node)
     return np.array(plain, dtype) if shape else dtype.type(plain)
@@ -164,11 +181,20 @@ def _run(
     careful: bool = False,
     free: bool = False,
 ) -> _Pass:
-    state = _Pass(careful=careful, lifted=create_graph)
+    inside = session()
+    state = _Pass(careful=careful, lifted=create_graph or inside is not None)
     state.final = free
     for node, seed in zip(ends, seeds, strict=True):
         state.add(node, seed)
-    if create_graph:
+    if inside is not None:
+        # What leads to no leaf is a value like any other; the sweep is recorded, with create_graph in both graphs.
+        every = {node for node in order if inside.depends(node)}
+        with ExitStack() as scopes:
+            if create_graph:
+                scopes.enter_context(enable_grad())
+                scopes.enter_context(recording())
+            _loop([node for node in order if node in every], state, wanted, every, free, outer=set(order))
+    elif create_graph:
         with enable_grad(), recording():
             _loop(order, state, wanted, set(order), free)
     else:
@@ -176,7 +202,14 @@ def _run(
     return state
 
 
-def _loop(order: list[Node], state: _Pass, wanted: set[Any] | None, every: set[Node] | None, free: bool) -> None:
+def _loop(
+    order: list[Node],
+    state: _Pass,
+    wanted: set[Any] | None,
+    every: set[Node] | None,
+    free: bool,
+    outer: set[Node] | None = None,
+) -> None:
     take = state.cts.pop
     found = state.found
     owned = state.owned
@@ -192,7 +225,7 @@ def _loop(order: list[Node], state: _Pass, wanted: set[Any] | None, every: set[N
                 continue
             if wanted is not None and node in wanted:
                 found.append((node, _copied(ct, node in owned)))
-            op.pull(node if every is None else lift(node, every, every, 0), ct, state)
+            op.pull(node if every is None else lift(node, every, outer or every, 0), ct, state)
             if owned:
                 owned.discard(node)
             if free:

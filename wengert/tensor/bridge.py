@@ -15,6 +15,7 @@ from wengert.core.errors import CutError, WengertTypeError, error_at
 from wengert.core.handle import handle, is_handle
 from wengert.core.tree import STANDINS, flatten
 from wengert.tensor.mode import is_grad_enabled, is_traced, recording
+from wengert.tensor.session import entering, in_operation, session
 from wengert.tensor.tensor import Tensor, current, plain
 
 QUICK: dict[Any, Callable[..., Any]] = {}
@@ -26,10 +27,15 @@ def inward(value: Any) -> Any:
     if isinstance(value, Tensor):
         mem = value.mem
         current(value)
-        if value.node is None or not is_grad_enabled():
-            return value.value
-        return mem if mem is not None else handle(value.value, value.node)
+        flows = value.node is not None and is_grad_enabled()
+        if flows and mem is not None:
+            return mem
+        if session() is not None:
+            return entering(value.value, value.node if flows else None)
+        return handle(value.value, value.node) if flows else value.value
     kind = type(value)
+    if is_handle(value):
+        return entering(value, None) if value.base is None and session() is not None else value
     if kind is tuple or kind is list:
         return kind(inward(v) for v in value)
     if kind is dict:
@@ -48,6 +54,12 @@ def outward(value: Any) -> Any:
     """Results as Tensors; containers are rebuilt, texts and Python's own numbers stay what they are."""
     if is_handle(value):
         base = value.base
+        if (inside := session()) is not None:
+            node = inside.history_of(value.node) if in_operation() else None
+            made = inside.own(Tensor(value if base is None else handle(value.value, value.node), node))
+            if base is not None and not (base is value and value.node is None):
+                made.mem = value
+            return made
         if base is None or (base is value and value.node is None):
             return Tensor(value.value, value.node)
         made = Tensor(value.value, value.node)

@@ -9,20 +9,27 @@ from typing import Any
 
 import numpy as np
 
+from wengert.core.handle import is_handle
 from wengert.tensor.bridge import through
 from wengert.tensor.shapes import Axes, reshape, sizes_of
 from wengert.tensor.tensor import Tensor, plain
 
 
+def _array(t: Any) -> Any:
+    """The values, as a constant."""
+    value = plain(t)
+    return value if is_handle(value) else np.asarray(value)
+
+
 def softmax(self: Any, dim: int) -> Any:
     """exp(t) over its sum along ``dim``, without overflow."""
-    shifted = np.exp(self - np.max(np.asarray(plain(self)), axis=dim, keepdims=True))
+    shifted = np.exp(self - np.max(_array(self), axis=dim, keepdims=True))
     return shifted / shifted.sum(dim, True)
 
 
 def logsumexp(self: Any, dim: Axes, keepdim: bool = False) -> Any:
     """The logarithm of the sum of exponentials along ``dim``, without overflow."""
-    top = np.max(np.asarray(plain(self)), axis=dim, keepdims=True)
+    top = np.max(_array(self), axis=dim, keepdims=True)
     out = np.log(np.exp(self - top).sum(dim, True)) + top
     return out if keepdim else out.sum(dim)
 

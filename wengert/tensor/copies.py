@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from wengert.tensor.bridge import through
+from wengert.core.handle import is_handle
+from wengert.tensor.bridge import outward, through
 from wengert.tensor.tensor import Tensor, current, plain
 
 
@@ -28,17 +29,18 @@ def to(self: Tensor, dtype: Any = None, *_: Any, **options: Any) -> Any:
         return self
     if np.dtype(dtype).kind not in "fc":
         value = plain(self)
-        return Tensor(value.astype(dtype))
+        return outward(value.astype(dtype)) if is_handle(value) else Tensor(value.astype(dtype))
     return (
         through(lambda t: t.astype(dtype), (self,))
-        if self.requires_grad
+        if self.requires_grad or is_handle(self.value)
         else Tensor(np.asarray(plain(self)).astype(dtype)[()])
     )
 
 
 def tolist(self: Tensor) -> Any:
     """Nested lists of Python numbers."""
-    return np.asarray(plain(self)).tolist()
+    value = plain(self)
+    return value.tolist() if is_handle(value) else np.asarray(value).tolist()
 
 
 def zero_grad(self: Tensor) -> None:

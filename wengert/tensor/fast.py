@@ -17,13 +17,17 @@ from wengert.core.handle import is_handle
 from wengert.core.op import Op
 from wengert.core.types import CONSTANTS
 from wengert.ops import generate
-from wengert.tensor.bridge import constants, through
+from wengert.tensor.bridge import constants, outward, through
 from wengert.tensor.mode import MODE, is_grad_enabled, is_traced
+from wengert.tensor.session import session
 from wengert.tensor.tensor import Tensor, current, plain
 
 
 def general(op: Op, operands: tuple[Any, ...], params: tuple[Any, ...], *_: Any) -> Any:
     """A step outside the ordinary: a trace is running, recording is off, or an operand is of an unusual type."""
+    if session() is not None:
+        flows = is_grad_enabled() and any(type(a) is Tensor and current(a).node is not None for a in operands)
+        return through(op.record, (*operands, *params)) if flows else outward(op.record(*constants(operands), *params))
     if is_traced() or any(map(is_handle, operands)):
         return op.record(*constants(operands), *params)
     values = constants(operands)

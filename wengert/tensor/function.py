@@ -11,14 +11,16 @@ import numpy as np
 
 from wengert.core.context import next_seq
 from wengert.core.errors import WengertTypeError, WengertValueError, error_at
-from wengert.core.handle import handle, is_handle
+from wengert.core.handle import is_handle
 from wengert.core.node import Node, here
 from wengert.core.op import CONTROL, Op
 from wengert.core.structure import item
 from wengert.core.sweep import Sweep
 from wengert.core.types import dtype_of, shape_of
 from wengert.tensor.bridge import outward
+from wengert.tensor.hooks import cotangent
 from wengert.tensor.mode import enable_grad, is_grad_enabled, is_traced, no_grad
+from wengert.tensor.session import in_operation, session
 from wengert.tensor.tensor import Tensor, current
 
 
@@ -74,7 +76,7 @@ class Function:
                 fix="define them as static methods",
                 depth=3,
             )
-        if is_traced() or any(map(is_handle, args)):
+        if is_traced() or (any(map(is_handle, args)) and session() is None):
             raise error_at(
                 WengertTypeError,
                 f"{cls.__name__}.apply inside a function that is being traced: a Function is an operation on Tensors",
@@ -121,7 +123,7 @@ def _operation(cls: type[Function], ctx: Context, args: tuple[Any, ...], outs: t
             Tensor(np.zeros(shape, dtype)[()]) if c is None else outward(c) if is_handle(c) else Tensor(c)
             for c, (shape, dtype) in zip(ct, kinds, strict=True)
         ]
-        with enable_grad() if sweep.lifted else no_grad():
+        with enable_grad() if sweep.lifted and (session() is None or in_operation()) else no_grad():
             found = cls.backward(ctx, *grads) if cls.backward is not None else _transposed(cls, ctx, args, grads)
         found = found if isinstance(found, tuple) else (found,)
         if len(found) != len(args):
@@ -144,7 +146,7 @@ def _operation(cls: type[Function], ctx: Context, args: tuple[Any, ...], outs: t
                     fix="return gradients of the arguments' shapes",
                     where=node.where,
                 )
-            sweep.add(parent, handle(g.value, g.node) if sweep.lifted and g.node is not None else g.value)
+            sweep.add(parent, cotangent(g, lifted=sweep.lifted))
 
     return Op(
         listed=False,

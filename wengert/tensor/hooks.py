@@ -18,6 +18,7 @@ from wengert.core.node import Node
 from wengert.core.op import Op
 from wengert.core.types import dtype_of, shape_of
 from wengert.tensor.bridge import outward
+from wengert.tensor.session import entering, in_operation, session
 from wengert.tensor.tensor import LEAF, Tensor, current, extra
 
 
@@ -39,12 +40,22 @@ def as_gradient(ct: Any, t: Tensor, taken: set[int]) -> Tensor:
     if is_handle(ct):
         if dtype_of(ct.value) != dtype:
             ct = ct.astype(dtype)
+        if shape_of(ct.value) != shape:
+            ct = np.broadcast_to(ct, shape)
         return outward(ct)
     if not shape:
         return Tensor(dtype.type(ct.item() if type(ct) is np.ndarray else ct))
     made = np.empty(shape, dtype)
     made[...] = ct
     return Tensor(made)
+
+
+def cotangent(t: Tensor, *, lifted: bool) -> Any:
+    """A Tensor as a cotangent: with its history where the sweep is recorded."""
+    value = current(t).value
+    if session() is not None:
+        return entering(value, t.node if in_operation() else None)
+    return handle(value, t.node) if lifted and t.node is not None else value
 
 
 def hooked(t: Tensor, grad: Tensor) -> Tensor:
@@ -147,7 +158,7 @@ class _Attended:
             new = hooked(t, grad)
             if new is not grad:
                 grad = new
-                ct = handle(new.value, new.node) if state.lifted and new.node is not None else current(new).value
+                ct = cotangent(new, lifted=state.lifted)
                 state.owned.discard(node)
             if found.retains:
                 state.kept.append((t, grad))
@@ -165,4 +176,4 @@ def _attend(t: Tensor) -> None:
     node.op = op
 
 
-__all__ = ["as_gradient", "hooked", "register", "retain"]
+__all__ = ["as_gradient", "cotangent", "hooked", "register", "retain"]

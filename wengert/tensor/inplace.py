@@ -14,10 +14,12 @@ import numpy as np
 from wengert.core.errors import CutError, WengertTypeError, WengertValueError, error_at
 from wengert.core.handle import is_handle
 from wengert.core.types import dtype_of, shape_of
+from wengert.ops.join import nested
 from wengert.ops.memory import make_live, read, write
 from wengert.ops.regions import reach, settle
 from wengert.tensor.bridge import constants, inward, outward
 from wengert.tensor.mode import is_grad_enabled, is_traced, recording
+from wengert.tensor.session import entering, joined, session, snapshot
 from wengert.tensor.tensor import LEAF, Tensor, current, memory_of, plain
 
 
@@ -46,13 +48,13 @@ def check_writable(t: Tensor, name: str) -> None:
 def assign(t: Tensor, result: Any, name: str) -> Tensor:
     """Give a Tensor a new content of its own shape and dtype, seen by all views; returns it."""
     check_writable(t, name)
-    if is_handle(result):
+    if is_handle(result) and session() is None:
         raise error_at(
             CutError,
             f"{name}: a traced value is written into a Tensor made outside of the traced function",
             fix="make the Tensor's copy inside the function",
         )
-    new = result if isinstance(result, Tensor) else Tensor(np.asarray(result))
+    new = result if isinstance(result, Tensor) else outward(result if is_handle(result) else np.asarray(result))
     current(new)
     kind = dtype_of(t.value)
     if not np.can_cast(dtype_of(new.value), kind, "same_kind"):
@@ -75,7 +77,11 @@ def assign(t: Tensor, result: Any, name: str) -> Tensor:
             depth=3,
         )
     if not is_grad_enabled():
-        overwrite(t, np.array(np.broadcast_to(new.value, shape), kind))
+        if is_handle(new.value):
+            value = new.value if shape_of(new.value) == shape else np.broadcast_to(new.value, shape)
+            overwrite(t, value if dtype_of(value) == kind else value.astype(kind))
+        else:
+            overwrite(t, np.array(np.broadcast_to(new.value, shape), kind))
     elif t.mem is None and shape_of(new.value) == shape and dtype_of(new.value) == kind:
         t.value, t.node = new.value, new.node  # nobody else sees its memory: the new value takes its place
     else:
@@ -89,7 +95,10 @@ def overwrite(t: Tensor, value: Any) -> None:
     """New values without a step: the history stays what it was, views and base follow."""
     mem = t.mem
     if mem is None:
-        t.value = value if value.shape else value[()]
+        t.value = snapshot(value) if is_handle(value) else value if value.shape else value[()]
+        return
+    if session() is not None:
+        _write_recorded(t, ("index", Ellipsis), value)
         return
     base = make_live(mem)
     if base is mem:
@@ -99,6 +108,19 @@ def overwrite(t: Tensor, value: Any) -> None:
         target[...] = value
         settle(copies)
     base.version += 1
+    current(t)
+
+
+def _write_recorded(t: Tensor, step: Any, value: Any) -> None:
+    """A write into shared memory that is a step of the recording but not of the history."""
+    inside = session()
+    assert inside is not None
+    mem = memory_of(t)
+    base = mem if mem.base is None else mem.base
+    history = inside.history_of(base.node)
+    write(mem, step, entering(value, None))
+    if base.node is not None:
+        base.node = joined(base.value, history, base.node).node
     current(t)
 
 
@@ -112,8 +134,11 @@ def set_item(t: Tensor, index: Any, value: Any) -> None:
         )
     check_writable(t, "t[...] = value")
     if isinstance(value, (list, tuple)):
-        value = np.asarray(constants(value))
+        value = nested(constants(value)) if session() is not None else np.asarray(constants(value))
     place = indices(index)
+    if not is_grad_enabled() and session() is not None:
+        _write_recorded(t, ("index", place), plain(value))
+        return
     if not is_grad_enabled():
         new = np.array(current(t).value)
         new[place] = plain(value)
@@ -138,6 +163,8 @@ def indices(index: Any) -> Any:
     """An index expression with Tensors as plain integers, slices and masks."""
     if isinstance(index, Tensor):
         value = plain(index)
+        if is_handle(value) and value.shape:
+            return entering(value, None)
         if dtype_of(value).kind == "f":
             raise error_at(WengertTypeError, f"a Tensor of {dtype_of(value)} is no index", fix="use t.to(int)", depth=4)
         return value if type(value) is np.ndarray else int(value) if dtype_of(value).kind != "b" else bool(value)
@@ -158,7 +185,7 @@ def in_place(function: Callable[..., Any], name: str) -> Callable[..., Any]:
         result = function(self, *args, **kwargs)
         if result is NotImplemented:
             return result
-        if is_handle(result):
+        if is_handle(result) and session() is None:
             return result  # a traced operand: the name is bound to the traced result
         return assign(self, result, name)
 

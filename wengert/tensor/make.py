@@ -12,8 +12,10 @@ import numpy as np
 from wengert.core.errors import CutError, WengertTypeError, WengertValueError, error_at
 from wengert.core.handle import is_handle
 from wengert.core.tree import STANDINS
+from wengert.ops.join import nested
 from wengert.tensor.bridge import constants, value_alone
 from wengert.tensor.mode import makes_leaves
+from wengert.tensor.session import entering, session, snapshot
 from wengert.tensor.tensor import Tensor
 
 _FLOAT64 = np.dtype(np.float64)
@@ -38,6 +40,8 @@ def tensor(data: Any, requires_grad: bool | None = None, dtype: Any = None) -> T
         copied.flags.writeable = False
         STANDINS.setdefault(Tensor, value_alone)
         return Tensor(copied)
+    if session() is not None:
+        return _recorded(data, requires_grad, dtype)
     if is_handle(data):
         raise error_at(
             CutError,
@@ -59,6 +63,29 @@ def tensor(data: Any, requires_grad: bool | None = None, dtype: Any = None) -> T
     STANDINS.setdefault(Tensor, value_alone)
     value.flags.writeable = False
     made = Tensor(value if value.shape else value[()])
+    return made.requires_grad_() if wanted else made
+
+
+def _recorded(data: Any, requires_grad: bool | None, dtype: Any) -> Tensor:
+    """``tensor`` while a compiled function is recorded: the values stay connected with the recording."""
+    inside = session()
+    assert inside is not None
+    value = constants(data)
+    if not is_handle(value):
+        value = nested(value) if isinstance(value, (list, tuple)) else value
+    if is_handle(value):
+        value = entering(snapshot(value), None)
+        if dtype is not None and value.dtype != np.dtype(dtype):
+            value = value.astype(dtype)
+    else:
+        value = np.array(value, dtype=dtype)
+        value = value if value.shape else value[()]
+    STANDINS.setdefault(Tensor, value_alone)
+    kind = value.dtype.kind
+    if kind not in "fciub":
+        raise error_at(WengertTypeError, f"a Tensor of {value.dtype} is not possible", fix="give numbers", depth=4)
+    made = inside.own(Tensor(value))
+    wanted = (makes_leaves() and kind in "fc") if requires_grad is None else requires_grad
     return made.requires_grad_() if wanted else made
 
 

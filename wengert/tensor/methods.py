@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 
 from wengert.core.errors import WengertTypeError, error_at
+from wengert.core.handle import is_handle
 from wengert.numpy_api.table import UFUNCS
 from wengert.ops import arithmetic, compare, contract, reduce
 from wengert.ops.gates import sigmoid, softplus
 from wengert.ops.piecewise import relu
 from wengert.tensor import inplace
-from wengert.tensor.bridge import QUICK, array_function, array_ufunc, through
+from wengert.tensor.bridge import QUICK, array_function, array_ufunc, outward, through
 from wengert.tensor.composed import clamp, log_softmax, logsumexp, masked_fill, norm, repeat, softmax
 from wengert.tensor.copies import clone, to, tolist, zero_grad
 from wengert.tensor.fast import general
@@ -173,7 +174,7 @@ def _extremum(largest: bool) -> Callable[..., Any]:
         values = through(function, (self,), {"axis": _axis(dim, axis), "keepdims": keep})
         if dim is None:
             return values
-        return values, Tensor(where(plain(self), axis=dim, keepdims=keep))
+        return values, outward(where(plain(self), axis=dim, keepdims=keep))
 
     reduced.__name__ = "max" if largest else "min"
     reduced.__doc__ = (
@@ -206,13 +207,19 @@ def _spread(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def _filled(value: Any) -> Callable[..., Any]:
     def fill(self: Tensor, *given: Any) -> Any:
-        return np.full(self.shape, plain(given[0]) if value is None else value, self.dtype)[()]
+        content = plain(given[0]) if value is None else value
+        if is_handle(content):
+            return np.broadcast_to(content.astype(self.dtype), self.shape)
+        return np.full(self.shape, content, self.dtype)[()]
 
     return fill
 
 
 def _copied_from(self: Tensor, source: Any) -> Any:
-    return source if isinstance(source, Tensor) and source.shape == self.shape else np.asarray(plain(source))
+    if is_handle(source) or (isinstance(source, Tensor) and source.shape == self.shape):
+        return source
+    value = plain(source)
+    return value if is_handle(value) else np.asarray(value)
 
 
 _THROUGH: dict[str, Callable[..., Any]] = {

@@ -16,9 +16,7 @@ from typing import Any
 
 from wengert.core import context
 from wengert.core.context import REVERSE, tracing
-
-EAGER = "eager"
-"""The note of the frames that stand around a general operation on Tensors: no function is being traced there."""
+from wengert.tensor.session import EAGER, session_of
 
 
 class Mode:
@@ -155,12 +153,16 @@ def recording() -> Iterator[None]:
 
 
 def is_traced() -> bool:
-    """Whether a function is being traced in this thread (a Tensor is a constant there)."""
+    """Whether a function is being traced in this thread (a Tensor is a constant there).
+
+    Not while a compiled function is recorded: there Tensors record, and are recorded (``session``).
+    """
     frame = tracing.get()
-    return frame is not None and frame.note is not EAGER
+    return frame is not None and frame.note is not EAGER and session_of(frame) is None
 
 
 __all__ = [
+    "EAGER",
     "MODE",
     "enable_grad",
     "is_grad_enabled",

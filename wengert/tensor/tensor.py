@@ -13,14 +13,15 @@ from typing import Any
 
 import numpy as np
 
-from wengert.core.context import next_seq
+from wengert.core.context import SWITCH, next_seq
 from wengert.core.errors import WengertTypeError, WengertValueError, error_at
-from wengert.core.handle import TracedArray
+from wengert.core.handle import TracedArray, handle, is_handle
 from wengert.core.node import Node, here
 from wengert.core.types import dtype_of, shape_of
 from wengert.ops.memory import sync
 from wengert.tensor.history import LEAF, Extra, GradFn, describe_node
 from wengert.tensor.mode import is_grad_enabled, is_traced, recording
+from wengert.tensor.session import entering, raw_of, session, snapshot
 
 
 class Tensor:
@@ -85,12 +86,14 @@ class Tensor:
                     f"grad is set to a Tensor of shape {value.shape}, this one has {self.shape}",
                     fix="give a Tensor of equal shape",
                 )
-            if value is self or np.shares_memory(value.value, self.value):
+            if value is self or np.shares_memory(raw_of(value.value), raw_of(self.value)):
                 raise error_at(
                     WengertValueError,
                     "grad is set to a Tensor that shares the memory of this one; accumulating would overwrite both",
                     fix="give a copy (value.clone())",
                 )
+        if (inside := session()) is not None:
+            inside.meet(self)
         self._grad = value
 
     @property
@@ -123,7 +126,11 @@ class Tensor:
     def data(self, value: Any) -> None:
         from wengert.tensor.inplace import overwrite
 
-        new = np.array(plain(value), dtype=self.dtype)
+        new = plain(value)
+        if not is_handle(new):
+            new = np.array(new, dtype=self.dtype)
+        elif new.dtype != self.dtype:
+            new = new.astype(self.dtype)
         if new.shape != self.shape:
             raise error_at(
                 WengertValueError, f"data of shape {new.shape} for a Tensor of shape {self.shape}", fix="keep the shape"
@@ -144,7 +151,7 @@ class Tensor:
                 )
             self.node = None
             if self.mem is not None:
-                self.mem.node = None
+                self.mem.node = _node_of(self)
             return self
         if node is None:
             kind = dtype_of(self.value)
@@ -156,7 +163,7 @@ class Tensor:
                 )
             self.node = Node(next_seq(), LEAF, (), (weakref.ref(self),), (), here(2))
             if self.mem is not None:
-                self.mem.node = self.node
+                self.mem.node = _node_of(self)
         return self
 
     def detach(self) -> Tensor:
@@ -211,12 +218,19 @@ class Tensor:
                 f"item() of a Tensor of shape {self.shape}",
                 fix="index one element first, or use tolist()",
             )
+        if is_handle(value):
+            found = entering(value.item(), None)
+            plain_number = raw_of(found)
+            return handle(plain_number.item() if isinstance(plain_number, np.generic) else plain_number, found.node)
         return np.asarray(value).item()
 
     def numpy(self) -> np.ndarray[Any, Any]:
         """The values as an array, without copying; it cannot be written to. Raises for a Tensor that requires
         gradients.
         """
+        value = current(self).value
+        if is_handle(value) and (self.node is None or not is_grad_enabled()):
+            return entering(value, None)
         return self.__array__()
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray[Any, Any]:
@@ -227,6 +241,8 @@ class Tensor:
                 "a Tensor that requires gradients was asked for a plain array, which would cut the gradient",
                 fix="use t.detach().numpy(), or np.asarray(t.detach())",
             )
+        if is_handle(value):
+            return value.__array__(dtype, copy=copy)
         if dtype is not None and np.dtype(dtype) != dtype_of(value):
             return np.array(value, dtype=dtype)
         if copy:
@@ -281,7 +297,7 @@ class Tensor:
         return id(self)
 
     def __repr__(self) -> str:
-        value = np.asarray(current(self).value)
+        value = np.asarray(raw_of(current(self).value))
         text = np.array2string(value, separator=", ", prefix="tensor(")
         dtype = "" if value.dtype in (np.float64, np.int64, np.bool_) else f", dtype={value.dtype}"
         node = self.node
@@ -326,6 +342,11 @@ def current(t: Tensor) -> Tensor:
                 sync(mem)
         t.value = mem.value
         t.node = mem.node
+    if SWITCH.live and (inside := session()) is not None:
+        inside.meet(t)
+        if mem is not None:
+            t.value = mem.value if mem.node is None else handle(mem.value, mem.node)
+            t.node = inside.history_of(mem.node)
     return t
 
 
@@ -336,11 +357,22 @@ def plain(value: Any) -> Any:
 
 def memory_of(t: Tensor) -> Any:
     """The handle that knows the memory of a Tensor; made when views or writes come into play."""
-    if t.mem is None:
+    if t.mem is None and session() is not None:
+        value = raw_of(current(t).value)
+        t.mem = TracedArray(value if type(value) is np.ndarray else np.array(value), _node_of(t))
+    elif t.mem is None:
         value = t.value if type(t.value) is np.ndarray else np.array(t.value)
         t.mem = TracedArray(value, t.node)
         t.value = value
     return t.mem
+
+
+def _node_of(t: Tensor) -> Node | None:
+    """The node that the handle of a Tensor's memory has: that of its history, in a recording both in one."""
+    if session() is None:
+        return t.node
+    joint = entering(snapshot(t.value), t.node)
+    return joint.node if is_handle(joint) else None
 
 
 def extra(t: Tensor) -> Extra:

@@ -1,0 +1,65 @@
+"""Sweeps that cannot end non-finite, and the question that a recording asks about the others.
+
+Imports core, ``compare``, ``questions``. Invariant: a sweep called calm gives finite cotangents wherever its output is
+finite.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import isfinite
+from typing import Any
+
+import numpy as np
+
+from wengert.core.handle import is_handle
+from wengert.core.node import Node
+from wengert.core.types import shape_of
+from wengert.ops.compare import isfinite as isfinite_of
+from wengert.ops.questions import all as every
+
+
+def ask_finite(values: Sequence[Any]) -> None:
+    """Record that all these values are finite: the sweep was not run again because of it, but at other values it
+    would be."""
+    for value in values:
+        if is_handle(value) and value.node is not None:
+            t = isfinite_of(value)
+            bool(every(t, None, False) if shape_of(t.value if is_handle(t) else t) else t)
+
+
+# Steps whose transposes multiply by no residual, so that a zero cotangent stays zero in them.
+_CARRIES = frozenset(
+    {"add", "subtract", "negative", "positive", "get", "update", "add_at", "sum", "mean", "concatenate"}
+)
+# Steps through which an infinity or a NaN always reaches the output, and whose partials are finite at finite values.
+_SHOWS = _CARRIES | {"multiply", "square", "dot", "matmul", "einsum", "sin", "cos"}
+
+
+def is_calm(order: list[Node], outputs: Sequence[Any]) -> bool:
+    """Whether a sweep cannot end non-finite, so that nothing has to be kept for a second one.
+
+    Exact zeros are made by the masking steps and travel to earlier ones: those must carry them as they are. After the
+    last masking step every value reaches the output, so a finite output shows that all residuals are finite. (Memory
+    let go on the way is used again while it is still in the cache.)
+    """
+    if len(outputs) != 1:
+        return False
+    value = outputs[0].value if is_handle(outputs[0]) else None
+    if not (type(value) is float or type(value) is np.float64) or not isfinite(value):
+        return False
+    last = max(k for k, node in enumerate(order) if node.op.zeroes)
+    return all(node.op.name in _CARRIES for node in order[: last + 1]) and all(
+        node.op.name in _SHOWS or (node.op.name == "power" and _whole_power(node)) for node in order[last + 1 :]
+    )
+
+
+def _whole_power(node: Node) -> bool:
+    """A power with a constant exponent of at least 1: its partial is finite wherever it is."""
+    if node.inputs[1] is not None:
+        return False
+    exponent = node.saved[[need.name for need in node.op.needs].index("b")]
+    return type(exponent) in (int, float) and exponent >= 1
+
+
+__all__ = ["ask_finite", "is_calm"]
