@@ -20,3 +20,9 @@ def test_a_random_gradient_gives_what_it_means(seed):
 @pytest.mark.parametrize("seed", [10, 20, 31, 179, 616])
 def test_every_value_of_a_random_program_is_right_alone(seed):
     assert compare(seed, gradient=seed % 2 == 1, everywhere=True, bits=256)
+
+
+@pytest.mark.parametrize("seed", range(200, 230))
+def test_programs_in_many_functions_mean_the_same(seed, monkeypatch):
+    monkeypatch.setattr("wengert.backends.llvm.schedule.LONG", 20.0)
+    compare(seed, gradient=seed % 2 == 1, everywhere=False, bits=256)

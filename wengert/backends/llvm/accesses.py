@@ -151,10 +151,13 @@ class Costs:
 
     def lanes(self, label: Axis, members: list[Node], opened: frozenset[Axis]) -> Axis | None:
         """The axis to lie on the lanes inside the loop of ``label``, if any may."""
-        candidates = {a for n in members for a in n.space if a not in opened and (a is label or a.extent >= 4)}
+        candidates = dict.fromkeys(
+            a for n in members for a in n.space if a not in opened and (a is label or a.extent >= 4)
+        )
         for n in members:
             if isinstance(n.value, Reduce) and n.value.kind in {"argmax", "argmin"}:
-                candidates -= n.over
+                for a in n.over:
+                    candidates.pop(a, None)
         if not candidates:
             return None
         times = {a: self.time(a, members, opened) for a in candidates}

@@ -38,6 +38,8 @@ class Vocabulary(Protocol):
         """Lines, and the name of the result."""
 
 
+PLAIN = {"add": "fadd", "subtract": "fsub", "multiply": "fmul", "divide": "fdiv"}
+"""Functions that are one instruction."""
 COMBINE = {
     "sum": "add",
     "prod": "multiply",
@@ -92,6 +94,10 @@ class Arithmetic(Memory):
                 return args[1] if args[0].name == one else args[0]
         width = max((a.width for a in args), default=1)
         names = [self.widen(a, scalar_type(d), width) for a, d in zip(args, dtypes, strict=True)]
+        plain = PLAIN.get(function) if dtype.kind == "f" and len(args) == 2 else None
+        if plain is not None and dtypes[0] == dtypes[1] == dtype:
+            kind = vector_of(scalar_type(dtype), width)
+            return Result(self.writer.let(f"{plain} {kind} {names[0]}, {names[1]}"), width)
         lines, name = self.vocabulary.emit(function, names, dtypes, dtype, width, literals)
         for line in lines:
             self.writer.line(line.strip())

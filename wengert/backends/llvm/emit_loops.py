@@ -123,7 +123,8 @@ class Nest(Accumulators):
         for buffer in self.by_share.get(tuple(id(x) for x in path), ()):
             key = id(buffer.value)
             self.instances[key] = self.instantiate(buffer)
-            self.instances[key].filled = key in self.filled
+            kept = buffer.slot >= 0 or buffer.offset >= 0  # the frame of another function is gone
+            self.instances[key].filled = kept and key in self.filled
             made.append(key)
         yield
         if not path:
@@ -177,11 +178,11 @@ class Nest(Accumulators):
     def probe(self) -> Iterator[dict[Axis, set[int]]]:
         """Text that is not kept; the cuts that guards ask for."""
         w = self.writer
-        kept = (w.lines, w.entry, w.block, self.scopes, dict(self.instances), dict(self.accumulators), dict(w.declared))
+        kept = (w.lines, w.entry, w.block, self.scopes, dict(self.instances), dict(self.accumulators))
         filled = {k: i.filled for k, i in self.instances.items()}
         w.lines, w.entry, self.probing, self.scopes = [], [], {}, [*self.scopes, {}]
         yield self.probing
-        w.lines, w.entry, w.block, self.scopes, self.instances, self.accumulators, w.declared = kept
+        w.lines, w.entry, w.block, self.scopes, self.instances, self.accumulators = kept
         for k, i in self.instances.items():
             i.filled = filled[k]
         self.probing = None

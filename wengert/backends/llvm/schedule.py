@@ -58,10 +58,11 @@ def volume(values: list[Value], axes: frozenset[Axis]) -> int:
 def choose_unrolled(program: Program) -> frozenset[Axis]:
     """The axes that are written out in registers."""
     axes, values = axes_of(program), program.values()
+    order = {a: k for k, a in enumerate(axes)}
     found = {a for a in axes if a.extent <= UNROLL}
     largest = max((a.extent for a in axes), default=0)
     while found and volume(values, frozenset(found)) > LARGEST_TEXT:
-        found.discard(max(found, key=lambda a: (a.extent, -hash(a))))
+        found.discard(max(found, key=lambda a: (a.extent, order[a])))
     if found != {a for a in axes if a.extent <= UNROLL}:
         return frozenset(found)
     small = sorted((a for a in axes if UNROLL < a.extent <= UNROLL_SMALL), key=lambda a: a.extent)

@@ -272,20 +272,20 @@ def reads_all(v: Read, order: tuple[Axis, ...]) -> bool:
     return tuple(e for e in v.index if isinstance(e, Axis)) == order
 
 
-def axes_of(program: Program) -> set[Axis]:
-    """Every axis of the outer program."""
-    found: set[Axis] = set()
+def axes_of(program: Program) -> list[Axis]:
+    """Every axis of the outer program, in the order in which the program meets them."""
+    found: dict[Axis, None] = {}
     for v in program.values():
-        found.update(v.axes)
+        found.update(dict.fromkeys(v.axes))
         if isinstance(v, Reduce):
-            found.update(v.over)
+            found.update(dict.fromkeys(v.over))
         elif isinstance(v, Sub):
             for i in v.index.values():
                 if isinstance(i, Affine):
-                    found.update(i.axes)
+                    found.update(dict.fromkeys(i.axes))
     for s in program.stores:
-        found.update(d for d in s.dims if isinstance(d, Axis))
-    return found
+        found.update(dict.fromkeys(d for d in s.dims if isinstance(d, Axis)))
+    return list(found)
 
 
 __all__ = ["Nodes", "axes_of", "cost_of", "product", "reads_all"]

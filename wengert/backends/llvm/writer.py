@@ -15,8 +15,14 @@ INT64 = np.dtype(np.int64)
 BOOL = np.dtype(np.bool_)
 
 
+COMMON = {"d": "double", "f": "float", "?": "i1"}
+
+
 def scalar_type(dtype: Type) -> str:
     """The type of one element in a register."""
+    known = COMMON.get(dtype.char)
+    if known is not None:
+        return known
     if dtype.kind == "b":
         return "i1"
     if dtype.kind == "f":
