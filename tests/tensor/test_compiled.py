@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import wengert as wg
+from wengert import optim
 from wengert.core.errors import CompileWarning
 from wengert.core.tree import flatten
 
@@ -223,3 +224,74 @@ def test_views_and_writes():
         return p, loss
 
     compare(step, parameters, paths=2)
+
+
+# ---------------------------------------------------------------- Tensors outside
+
+
+class Model:
+    def __init__(self):
+        self.layers = parameters()
+
+    def __call__(self, x):
+        return network(self.layers, x)
+
+
+def trained(make_optimizer, compiled, calls=6):
+    model = Model()
+    optimizer = make_optimizer(model.layers)
+
+    def step(x, y):
+        optimizer.zero_grad()
+        loss = ((model(x) - wg.tensor(y)) ** 2).mean()
+        loss.backward()
+        optimizer.step()
+        return loss.item()
+
+    run = wg.compile(step, backend="numpy") if compiled else step
+    losses = [run(X, Y * (1.0 + 0.1 * k)) for k in range(calls)]
+    if compiled:
+        assert sum(path.uses for path in run.paths) and len(run.paths) == 2
+    return losses, [values(t) for t in model.layers], [values(part) for state in optimizer.state for part in state]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda p: optim.SGD(p, 0.1),
+        lambda p: optim.SGD(p, 0.1, momentum=0.9, nesterov=True, weight_decay=0.01),
+        lambda p: optim.Adam(p, 0.02),
+        lambda p: optim.AdamW(p, 0.02),
+    ],
+)
+def test_model_and_optimizer_outside(make):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", CompileWarning)
+        for want, found in zip(trained(make, False), trained(make, True), strict=True):
+            for a, b in zip(want, found, strict=True):
+                np.testing.assert_allclose(b, a, rtol=1e-11, atol=1e-12)
+
+
+def test_a_tensor_outside_is_read_at_every_call():
+    scale, picked = wg.tensor(2.0), wg.tensor([2, 0])
+    f = wg.compile(lambda x: (scale * x)[picked.numpy()], backend="numpy")
+    x = wg.tensor(np.arange(3.0))
+    for k in range(4):
+        scale.data = 2.0 + k
+        np.testing.assert_array_equal(values(f(x)), (2.0 + k) * np.array([2.0, 0.0]))
+    picked.data = np.array([1, 1])
+    np.testing.assert_array_equal(values(f(x)), [5.0, 5.0])
+
+
+def test_errors_leave_tensors_outside_as_they_were():
+    w = wg.tensor([1.0, 2.0], requires_grad=True)
+
+    def step(x):
+        with wg.no_grad():
+            w.mul_(2.0)
+        raise KeyError(x.sum().item() > 0)
+
+    before = w.value
+    with pytest.raises(KeyError):
+        wg.compile(step, backend="numpy")(wg.tensor([1.0]))
+    assert type(w.value) is np.ndarray and w.requires_grad and w.tolist() == [2.0, 4.0] and w.value is not before

@@ -25,6 +25,7 @@ from wengert.ops.keeping import Policy, kept, policy_of
 from wengert.ops.recompute import recomputed
 from wengert.tensor.bridge import inward, outward
 from wengert.tensor.mode import EAGER, enable_grad, is_grad_enabled, is_traced, recording
+from wengert.tensor.session import session
 from wengert.tensor.tensor import Tensor
 
 
@@ -91,7 +92,7 @@ def _on_tensors(fun: Callable[..., Any], leaves: list[Any], structure: Structure
     """A checkpointed function called with Tensors: one step of their graph. Tensors it closes over (parameters) are
     part of it.
     """
-    if not is_grad_enabled():
+    if not is_grad_enabled() or session() is not None:  # a recording sees the function itself
         args, kwargs = structure.unflatten(leaves)
         return fun(*args, **kwargs)
     moving = [k for k, leaf in enumerate(leaves) if type(leaf) is Tensor and leaf.dtype.kind in "fc"]

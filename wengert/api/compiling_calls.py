@@ -19,7 +19,7 @@ from wengert.api.arguments import name_of
 from wengert.api.compiling_passes import native_plan
 from wengert.api.compiling_path import Path, asks_for_errors
 from wengert.api.compiling_reads import digest
-from wengert.api.compiling_record import Refused, record, why_untraceable
+from wengert.api.compiling_record import Raised, Refused, record, why_untraceable
 from wengert.api.compiling_tensors import Given, Unfit, mode, opened
 from wengert.api.tracing import is_input
 from wengert.backends.guards import MISS
@@ -228,17 +228,15 @@ class Calls:
             kind.reason = refused.reason
             self.note(refused.reason)
             return self.fun(*args, **kwargs) if refused.rerun else refused.result
-        except (WengertError, *_UNTRACEABLE) as problem:
+        except (Raised, WengertError, *_UNTRACEABLE) as problem:
             if kind.rough is not None:
                 return self._fix(kind, args, kwargs)
             # Code that cannot be recorded may well run; what it raises by itself passes through.
             out = self.fun(*args, **kwargs)
-            kind.reason = why_untraceable(problem)
+            kind.reason = why_untraceable(problem.args[0] if isinstance(problem, Raised) else problem)
             self.note(kind.reason)
             return out
-        path = Path(
-            recording, leaves, kind.structure, kind.given, kind.taken, backend=self.backend, threads=self.threads
-        )
+        path = Path(recording, kind.structure, kind.given, backend=self.backend, threads=self.threads)
         path.seconds["recording"] = time.perf_counter() - start
         with self._lock:
             if any(_same_way(path, other) for other in kind.paths):
@@ -319,7 +317,7 @@ def warn(text: str) -> None:
 
 def _same_way(path: Path, other: Path) -> bool:
     """Whether two recordings took the same decisions, and both hold now."""
-    return _way(path) == _way(other) and other.recording.outside.differs() is None
+    return _way(path) == _way(other) and path.given == other.given and other.recording.outside.differs() is None
 
 
 def _way(path: Path) -> list[Any]:

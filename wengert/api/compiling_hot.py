@@ -41,6 +41,7 @@ class Writer:
         self.plain: dict[int, str] = {}  # of the Tensors among the arguments: the names of their values
         if path.given is not None:
             self.leaves = iter(path.given.of_leaves(list(self.leaves)))
+        self.first = len(path.of_call.tensors) if path.of_call is not None else 0
         self.fits = True
         self.units = "()"
 
@@ -133,6 +134,8 @@ class Writer:
     def tensors(self, given: Given) -> None:
         """Lines that check the Tensors of a call and take their values."""
         self.space["fits"] = fits
+        for number, t in enumerate(self.path.recording.outer, self.first):
+            self.plain.setdefault(number, self.bind(t))
         for number, (requires, grad) in enumerate(given.tensors):
             name = self.plain[number]
             self.miss_unless(f"fits({name}, {requires})")
@@ -147,7 +150,10 @@ class Writer:
         others, self.names = self.names, []
         for number, name in enumerate(names):
             self.lines.append(f"v{number} = {name}.value")
-            self.leaf(f"v{number}", self.path.leaves[number], self.path.types[number])
+            if number >= self.first and not self.path.taken[number]:
+                self.miss_unless(f"v{number} is {self.bind(self.path.leaves[number])}")
+            else:
+                self.leaf(f"v{number}", self.path.leaves[number], self.path.types[number])
         self.names += others
         self.units = f"({', '.join(names)},)"
 
@@ -203,7 +209,7 @@ class Writer:
             texts.append(name)
         if recording.taken is not None:
             self.space["assemble"] = recording.taken.assemble
-            lines.append(f"whole = assemble(({', '.join(texts)},), {self.units})")
+            lines.append(f"whole = assemble([{', '.join(texts)}], {self.units})")
             texts = [f"whole[{k}]" for k in range(len(recording.taken.leaves))]
         rest = iter(texts)
         return [*lines, f"return {self.build(recording.structure, rest)}"]

@@ -29,6 +29,7 @@ class Outside:
         self.stored: set[str] = set()
         self.reads: list[Read] = []
         self.met = Met()
+        self.tensors: list[Any] = []
         for _ in range(_ROUNDS):
             known = len(self.names)
             walk = Walk(self.names, self.stored, full=check == "full")
@@ -38,6 +39,7 @@ class Outside:
             walk.streams()
             self.reads, self.obstacle = walk.reads, walk.obstacle
             self._arrays = walk.arrays
+            self.tensors = list(walk.tensors.values())
             if len(self.names) == known or self.obstacle:
                 break
         for read in self.reads:

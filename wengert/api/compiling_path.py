@@ -15,7 +15,7 @@ import numpy as np
 from wengert.api.compiling_hot import DEFAULT_FLOATS, Writer, fitted
 from wengert.api.compiling_passes import improved, native_plan
 from wengert.api.compiling_record import Recording, shares
-from wengert.api.compiling_tensors import Given, mode
+from wengert.api.compiling_tensors import Given, Unfit, mode, widened
 from wengert.backends.guards import GUARD, MISS
 from wengert.backends.numpy.compiled import FLOATS, PythonPlan
 from wengert.core.graph import Graph
@@ -39,23 +39,20 @@ class Path:
     def __init__(
         self,
         recording: Recording,
-        leaves: Sequence[Any],
         structure: Structure,
         given: Given | None,
-        taken: Sequence[bool],
         *,
         backend: str,
         threads: int,
     ) -> None:
         self.recording = recording
         self.arguments = structure
-        self.given = given
+        self.given = recording.given
+        self.of_call = given  # without the Tensors from outside
         self.mode = mode()
-        self.taken = tuple(taken)
-        self.leaves = tuple(None if t else v for v, t in zip(leaves, taken, strict=True))
-        self.types = tuple(
-            (type(v), shape_of(v), dtype_of(v)) if t else None for v, t in zip(leaves, taken, strict=True)
-        )
+        self.taken = recording.inputs
+        self.leaves = tuple(None if t else v for v, t in zip(recording.types, self.taken, strict=True))
+        self.types = tuple(v if t else None for v, t in zip(recording.types, self.taken, strict=True))
         self.backend = backend
         self.threads = threads
         self.uses = 0
@@ -160,6 +157,14 @@ class Path:
             return MISS
         if self.recording.outside.differs() is not None:
             return MISS
+        if self.recording.outer:
+            first = len(units)
+            try:
+                given, units, leaves = widened(self.of_call, units, self.recording.outer, leaves)
+            except Unfit:
+                return MISS
+            if given != self.given or not all(map(self._fits, range(first, len(units)), leaves[first:])):
+                return MISS
         inputs = [v for v, t in zip(leaves, self.taken, strict=True) if t]
         written = self.recording.written
         if written and shares(leaves, self.recording.outside, written):
@@ -188,6 +193,12 @@ class Path:
         if recording.taken is not None:
             values = recording.taken.assemble(values, units)
         return recording.structure.unflatten(values)
+
+    def _fits(self, number: int, value: Any) -> bool:
+        """Whether the value of a Tensor from outside is of the type that was recorded."""
+        if not self.taken[number]:
+            return value is self.leaves[number]
+        return (type(value), shape_of(value), dtype_of(value)) == self.types[number]
 
     def hot(self) -> Callable[[tuple[Any, ...]], Any] | None:
         """A function of the tuple of positional arguments that does all of ``attempt`` and what comes before it;

@@ -17,7 +17,8 @@ from wengert.api import engine
 from wengert.api.arguments import name_of
 from wengert.api.compiling_outside import Outside
 from wengert.api.compiling_reads import Content
-from wengert.api.compiling_tensors import Given, Taken, Taking, entered
+from wengert.api.compiling_tensors import Entered, Given, Taken, Taking, Unfit, widened
+from wengert.api.tracing import is_input
 from wengert.core import context
 from wengert.core.context import FULL
 from wengert.core.graph import Graph
@@ -26,6 +27,7 @@ from wengert.core.node import Const, describe, here
 from wengert.core.structure import root
 from wengert.core.trace import graph_of
 from wengert.core.tree import Structure, flatten
+from wengert.core.types import dtype_of, shape_of
 from wengert.tensor.session import Session
 from wengert.tensor.tensor import Tensor
 
@@ -36,6 +38,10 @@ class Refused(Exception):
     def __init__(self, reason: str, result: Any = None, *, rerun: bool = True) -> None:
         super().__init__(reason)
         self.reason, self.result, self.rerun = reason, result, rerun
+
+
+class Raised(Exception):
+    """The recorded run raised, and what it did to Tensors until then is not done yet: the function is to run again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +58,10 @@ class Recording:
     written: tuple[int, ...]
     taken: Taken | None  # how the result is made of these where there are Tensors
     tensors: bool  # whether the function works with Tensors
+    given: Given | None  # the Tensors among arguments and outside
+    outer: tuple[Any, ...]  # those outside
+    inputs: tuple[bool, ...]  # which of the plain leaves are inputs
+    types: tuple[Any, ...]  # the plain leaves: type, shape and dtype of an input, else the value
 
 
 def record(
@@ -64,20 +74,33 @@ def record(
     units: Sequence[Any] = (),
 ) -> tuple[Recording, Any]:
     """Run ``fun`` on a call's plain leaves, those ``taken`` as inputs; gives the path and the result of the call.
-    ``given`` says how ``units``, the Tensors of the call, are among its arguments.
+    ``given`` says how ``units``, the Tensors of the call, are among its arguments; those that ``fun`` reads from
+    outside are inputs too.
 
     Raises Refused where the run cannot be replayed, and whatever the function raises."""
     fixed = [v for v, t in zip(leaves, taken, strict=True) if not t and type(v) is not np.ndarray]
     outside = Outside(fun, fixed, check)
     if outside.obstacle:
         raise Refused(outside.obstacle)
+    first, count = len(units), len(leaves)
     try:
-        recording, result, refusal = _run(fun, leaves, structure, taken, outside, given, units)
-    except BaseException:
+        given, units, leaves = widened(given, units, outside.tensors, leaves)
+    except Unfit as problem:
+        raise Refused(str(problem)) from None
+    more = [is_input(v) for v in leaves[first : first + len(leaves) - count]]
+    taken = (*taken[:first], *more, *taken[first:])
+    inside = Session()
+    try:
+        recording, result, refusal = _run(fun, leaves, structure, taken, outside, given, units, first, inside)
+    except BaseException as problem:
         # Lists and attributes must not keep handles; the caller decides whether the function runs again.
         if outside.changed() is not None:
             outside.restore()
+        inside.close({id(t) for t in units})
+        if given is not None and isinstance(problem, Exception):
+            raise Raised(problem) from problem
         raise
+    refusal = inside.close({id(t) for t in units}) or refusal
     changed = outside.changed()
     if changed is not None:
         reason = f"it changes {changed.label}"
@@ -104,6 +127,8 @@ def _run(
     outside: Outside,
     given: Given | None,
     units: Sequence[Any],
+    first: int,
+    inside: Session,
 ) -> tuple[Any, Callable[[], Any], str]:
     where = here(4)
     private = [v.copy(order="K") if type(v) is np.ndarray else v for v in leaves]
@@ -111,13 +136,15 @@ def _run(
     frame.asks = True
     frame.folds = True
     frame.met = outside.met
-    frame.note = inside = Session(frame.start)
-    take: Taking | None = None
+    inside.start = frame.start
+    frame.note = inside
+    entered: Entered | None = None
     try:
         roots = [root(v, where, rich=True) for v, t in zip(private, taken, strict=True) if t]
         made = iter([handle(r.value, r.node) for r in roots])
         filled = [next(made) if t else v for v, t in zip(private, taken, strict=True)]
-        tensors = [] if given is None else entered(given, filled, inside)
+        entered = None if given is None else Entered(given, units, first, filled, inside)
+        tensors = [] if entered is None else entered.tensors
         call = filled if given is None else given.fill(filled, tensors)
         args, kwargs = structure.unflatten(call)
         out = engine.call(fun, args, kwargs)
@@ -148,8 +175,8 @@ def _run(
         contents = [h.value for h in ends_of]
     finally:
         context.leave(frame, token)
-        (take or Taking(inside, None, (), ())).close()
-    refusal = refusal or take.refusal
+        if entered is not None:
+            entered.leave()
     # An output that turned out constant stays an output of the graph: only its value is known already.
     kept = tuple((None if m else v.copy() if type(v) is np.ndarray else v) for v, m in zip(plain, moving, strict=True))
     kinds = tuple(map(type, plain))
@@ -163,6 +190,10 @@ def _run(
         tuple(written),
         tensors_out,
         inside.used(),
+        given,
+        tuple(outside.tensors),
+        tuple(taken),
+        tuple((type(v), shape_of(v), dtype_of(v)) if t else v for v, t in zip(leaves, taken, strict=True)),
     )
 
     def finished() -> Any:
@@ -228,4 +259,4 @@ def constants_of(graph: Graph) -> int:
     return sum(seen.values())
 
 
-__all__ = ["Recording", "Refused", "constants_of", "record", "shares", "why_untraceable"]
+__all__ = ["Raised", "Recording", "Refused", "constants_of", "record", "shares", "why_untraceable"]

@@ -20,7 +20,7 @@ from wengert.core.tree import STANDINS
 from wengert.tensor.backward import FREED
 from wengert.tensor.inplace import overwrite
 from wengert.tensor.mode import is_grad_enabled, makes_leaves
-from wengert.tensor.session import Session, raw_of
+from wengert.tensor.session import Session
 from wengert.tensor.tensor import LEAF, Tensor, current
 
 _PAST = Op(
@@ -78,26 +78,66 @@ def opened(leaves: Sequence[Any]) -> tuple[list[Any], Given | None, list[Tensor]
     """The plain leaves of a call, how they belong to its Tensors, and these. Raises Unfit."""
     if not STANDINS or not any(type(leaf) is Tensor for leaf in leaves):
         return list(leaves), None, []
-    numbers: dict[int, int] = {}
-    units: list[Tensor] = []
-
-    def number(t: Tensor) -> int:
-        if id(t) not in numbers:
-            numbers[id(t)] = len(units)
-            units.append(t)
-        return numbers[id(t)]
-
-    places = tuple(number(leaf) if type(leaf) is Tensor else None for leaf in leaves)
-    facts = []
-    bases: dict[int, Tensor] = {}
-    for t in units:  # grows by the gradients
-        _check(t)
-        grad = t.grad
-        facts.append((t.node is not None, None if grad is None else number(grad)))
-        if t.mem is not None and bases.setdefault(id(_base(t)), t) is not t:
-            raise Unfit("two of its Tensors are views of the same memory")
+    numbering = _Numbering([], ())
+    places = tuple(numbering.number(leaf) if type(leaf) is Tensor else None for leaf in leaves)
+    facts = numbering.facts()
+    units = numbering.units
     plain = [t.value for t in units] + [leaf for leaf in leaves if type(leaf) is not Tensor]
-    return plain, Given(places, tuple(facts)), units
+    return plain, Given(places, facts), units
+
+
+def widened(
+    given: Given | None, units: Sequence[Tensor], outer: Sequence[Tensor], leaves: Sequence[Any]
+) -> tuple[Given | None, list[Tensor], list[Any]]:
+    """The same with Tensors from outside of the function after those of the call. Raises Unfit."""
+    if not outer:
+        return given, list(units), list(leaves)
+    known = () if given is None else given.tensors
+    numbering = _Numbering(list(units), known)
+    for t in outer:
+        if numbering.number(t) < len(known):
+            raise Unfit("a Tensor is an argument and is read from outside too")
+    facts = numbering.facts()
+    more = numbering.units[len(known) :]
+    if any(t.mem is not None for t in more):
+        raise Unfit("a Tensor that it reads from outside has views, or is one")
+    places = (None,) * len(leaves) if given is None else given.places
+    plain = [*leaves[: len(known)], *(t.value for t in more), *leaves[len(known) :]]
+    return Given(places, facts), numbering.units, plain
+
+
+class _Numbering:
+    """Tensors in the order in which they are met, their gradients last."""
+
+    def __init__(self, units: list[Tensor], known: tuple[tuple[bool, int | None], ...]) -> None:
+        self.units = units
+        self._known = known
+        self._numbers = {id(t): k for k, t in enumerate(units)}
+
+    def number(self, t: Tensor) -> int:
+        """The number of a Tensor."""
+        if id(t) not in self._numbers:
+            self._numbers[id(t)] = len(self.units)
+            self.units.append(t)
+        return self._numbers[id(t)]
+
+    def facts(self) -> tuple[tuple[bool, int | None], ...]:
+        """For each Tensor whether it requires gradients, and the number of its gradient."""
+        facts = list(self._known)
+        for t in self.units[len(facts) :]:
+            _check(t)
+            grad = t.grad
+            facts.append((t.node is not None, None if grad is None else self.number(grad)))
+        for t in self.units[len(facts) :]:  # gradients, and theirs
+            _check(t)
+            if t.grad is not None:
+                raise Unfit("the gradient of one of its Tensors has a gradient")
+            facts.append((t.node is not None, None))
+        bases: dict[int, Tensor] = {}
+        for t in self.units:
+            if t.mem is not None and bases.setdefault(id(_base(t)), t) is not t:
+                raise Unfit("two of its Tensors are views of the same memory")
+        return tuple(facts)
 
 
 def _check(t: Tensor) -> None:
@@ -117,16 +157,26 @@ def fits(t: Any, requires: bool) -> bool:
     return node.op is LEAF if requires and node is not None else node is None and not requires
 
 
-def entered(given: Given, values: Sequence[Any], inside: Session) -> list[Tensor]:
-    """The Tensors that the recorded run works on, around handles."""
-    made = [Tensor(v) for v in values[: len(given.tensors)]]
-    for t, (requires, grad) in zip(made, given.tensors, strict=True):
-        inside.own(t)
-        if requires:
-            t.requires_grad_()
-        if grad is not None:
-            t._grad = made[grad]
-    return made
+class Entered:
+    """The Tensors that the recorded run works on, around handles: new ones in the place of those of the call, and those
+    from outside (from number ``first`` on) themselves, until ``leave``."""
+
+    def __init__(
+        self, given: Given, units: Sequence[Tensor], first: int, values: Sequence[Any], inside: Session
+    ) -> None:
+        self._before = [(t, t.value, t.node, t.mem, getattr(t, "_grad", None)) for t in units[first:]]
+        self.tensors = [t if k >= first else Tensor(None) for k, t in enumerate(units)]
+        for t, value, (requires, grad) in zip(self.tensors, values[: len(units)], given.tensors, strict=True):
+            t.value, t.node, t.mem = value, None, None
+            inside.own(t)
+            if requires:
+                t.requires_grad_()
+            t._grad = None if grad is None else self.tensors[grad]
+
+    def leave(self) -> None:
+        """Give the Tensors from outside back as they were."""
+        for t, *state in self._before:
+            t.value, t.node, t.mem, t._grad = state
 
 
 # ---------------------------------------------------------------- what comes out
@@ -213,6 +263,7 @@ class Taking:
         self.values = values
         self.parts: list[Any] = []
         self.refusal = ""
+        inside.expect(units)
         self.known: dict[int, Any] = {id(t): Unit(k) for k, t in enumerate(units)}
         self.alive: list[Tensor] = list(units)
         self._bases = {id(_base(t)) for t in units if t.mem is not None}
@@ -247,6 +298,7 @@ class Taking:
         node = value.node
         history = "" if node is None else "leaf" if node.op is LEAF else "past"
         self.alive.append(value)
+        self.inside.expect((value,))
         part = self._part(value.value)
         grad = value.grad
         made = Made(part, history, node.where if node is not None else None, None if grad is None else self._leaf(grad))
@@ -296,16 +348,6 @@ class Taking:
                     seen.add(parent)
                     stack.append(parent)
 
-    def close(self) -> None:
-        """After the run: Tensors that somebody else holds must not be left with values of the recording."""
-        own = {id(t) for t in self.alive}
-        for t, (value, node, mem, grad) in self.inside.strangers(own):
-            t.value, t.node, t.mem, t._grad = value, node, mem, grad
-            self.refusal = self.refusal or "it reads a Tensor from outside that is no argument"
-        for t in self.inside.kept(own):
-            t.value, t.node, t.mem = raw_of(t.value), None, None
-            self.refusal = self.refusal or "it keeps a Tensor that it made"
-
 
 def _base(t: Tensor) -> Any:
     return t.mem if t.mem.base is None else t.mem.base
@@ -318,4 +360,4 @@ def _source(node: Any) -> Any:
     return node
 
 
-__all__ = ["Given", "Taken", "Taking", "Unfit", "Unit", "entered", "fits", "mode", "opened"]
+__all__ = ["Entered", "Given", "Taken", "Taking", "Unfit", "Unit", "fits", "mode", "opened", "widened"]

@@ -106,6 +106,7 @@ class Walk:
         self.obstacle = ""
         self.reads: list[Read] = []
         self.arrays: dict[int, Any] = {}
+        self.tensors: dict[int, Any] = {}
         self._seen: dict[Any, Any] = {}
         self._queue: deque[tuple[Any, str]] = deque()
         self._running = False
@@ -140,7 +141,7 @@ class Walk:
         if issubclass(kind, _CLOSED) or not self._first(value):
             return
         if kind in STANDINS:
-            self.obstacle = f"it reads a Tensor from outside ({label})"
+            self.tensors[id(value)] = value
         elif issubclass(kind, np.ndarray):
             self._array(value, label)
         elif kind is FunctionType:
@@ -274,7 +275,7 @@ class Walk:
                 self.obstacle = f"it reads a {kind.__name__} from outside ({label}), whose state cannot be compared"
         attributes = getattr(value, "__dict__", None)
         if type(attributes) is dict:
-            every = dataclasses.is_dataclass(kind) or not self.names.isdisjoint(_DYNAMIC)
+            every = dataclasses.is_dataclass(kind) or top == "wengert" or not self.names.isdisjoint(_DYNAMIC)
             every = every or (top == "collections" if standard else not is_users(_module_file(kind.__module__)))
             self._attributes(value, attributes, f"attribute of {kind.__name__}", every=every)
         for cls in kind.__mro__:
@@ -326,7 +327,7 @@ def _is_opaque(value: Any, kind: type) -> bool:
 
 def _is_ours(kind: type) -> bool:
     module = getattr(kind, "__module__", "")
-    return module.startswith("wengert.") and not module.startswith("wengert.nn")
+    return module.startswith("wengert.") and not module.startswith(("wengert.nn", "wengert.optim"))
 
 
 __all__ = ["Walk", "is_users", "names_in"]

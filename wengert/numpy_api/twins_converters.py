@@ -37,6 +37,7 @@ def array(
     ndmax: int = 0,
 ) -> Any:
     """``np.array``: a copy in memory of its own, of a handle a handle."""
+    object = _within(object)
     kind = type(object)
     if kind in HANDLES or (
         (kind is list or kind is tuple or kind is np.ndarray) and holds_handle(object)
@@ -54,6 +55,12 @@ def array(
     ):
         return buffer(made)
     return made
+
+
+def _within(value: Any) -> Any:
+    """The handle that an object stands for (a Tensor in a recording), or the object itself."""
+    own = getattr(type(value), "__wengert_value__", None)
+    return value if own is None else own(value)
 
 
 def _traced(value: Any, dtype: Any, copy: bool, ndmin: int) -> Any:
@@ -88,6 +95,7 @@ def _at_least(made: Any, ndmin: int) -> Any:
 
 def _converter(original: Callable[..., Any], ndmin: int = 0) -> Callable[..., Any]:
     def convert(a: Any, dtype: Any = None, *args: Any, **kwargs: Any) -> Any:
+        a = _within(a)
         kind = type(a)
         if kind in HANDLES or (
             (kind is list or kind is tuple or kind is np.ndarray) and holds_handle(a)

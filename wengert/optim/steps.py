@@ -13,9 +13,17 @@ import numpy as np
 
 import wengert
 from wengert.core.errors import WengertTypeError, WengertValueError, error_at
-from wengert.core.tree import flatten
+from wengert.core.handle import is_handle
+from wengert.core.tree import flatten, register
 
 Array = Any
+
+
+def _array(value: Any) -> Array:
+    """The values of a Tensor, an array, or a number, as an array."""
+    if isinstance(value, wengert.Tensor):
+        return value.detach().numpy()
+    return value if is_handle(value) else np.asarray(value)
 
 
 class Optimizer:
@@ -45,7 +53,7 @@ class Optimizer:
                         fix="wengert.tensor(data, requires_grad=True); for arrays use init and update",
                         depth=3,
                     )
-            self.state = [self.first(np.asarray(p.detach())) for p in self.parameters]
+            self.state = [tuple(wengert.tensor(part, False) for part in self.first(_array(p))) for p in self.parameters]
 
     def first(self, parameter: Array) -> tuple[Any, ...]:
         """The state of one parameter before the first step."""
@@ -63,19 +71,20 @@ class Optimizer:
     def step(self) -> None:
         """Move every parameter that has a gradient."""
         moved = [
-            (k, p, self.rule(np.asarray(p.detach()), np.asarray(p.grad.detach()), self.state[k]))
-            for k, p in enumerate(self.parameters)
+            (p, state, self.rule(_array(p), _array(p.grad), tuple(map(_array, state))))
+            for p, state in zip(self.parameters, self.state, strict=True)
             if p.grad is not None
         ]
         with wengert.no_grad():
-            for k, p, (value, state) in moved:
+            for p, state, (value, new) in moved:
                 p.data = value
-                self.state[k] = state
+                for part, content in zip(state, new, strict=True):
+                    part.data = content
 
     def init(self, params: Any) -> Any:
         """The state for a container of arrays."""
         leaves, structure = flatten(params)
-        return structure.unflatten([_State(self.first(np.asarray(p))) for p in leaves])
+        return structure.unflatten([_State(self.first(_array(p))) for p in leaves])
 
     def update(self, params: Any, gradients: Any, state: Any) -> tuple[Any, Any]:
         """Parameters and state after a step with gradients in a container of the same structure."""
@@ -83,7 +92,7 @@ class Optimizer:
         given = structure.flatten_like(gradients, "the gradients")
         states = structure.flatten_like(state, "the state")
         moved = [
-            self.rule(np.asarray(p), np.asarray(g), s.parts) for p, g, s in zip(leaves, given, states, strict=True)
+            self.rule(_array(p), _array(g), s.parts) for p, g, s in zip(leaves, given, states, strict=True)
         ]
         return structure.unflatten([v for v, _ in moved]), structure.unflatten([_State(s) for _, s in moved])
 
@@ -95,6 +104,9 @@ class _State:
 
     def __init__(self, parts: tuple[Any, ...]) -> None:
         self.parts = parts
+
+
+register(_State, lambda state: (state.parts, None), lambda _, parts: _State(tuple(parts)))
 
 
 class SGD(Optimizer):
@@ -126,7 +138,7 @@ class SGD(Optimizer):
 
     def first(self, parameter: Array) -> tuple[Any, ...]:
         """The state before the first step."""
-        return (None,)
+        return (np.zeros_like(parameter),) if self.momentum else ()
 
     def rule(self, parameter: Array, gradient: Array, state: tuple[Any, ...]) -> tuple[Array, tuple[Any, ...]]:
         """One step of one parameter."""
@@ -135,9 +147,9 @@ class SGD(Optimizer):
         if not self.momentum:
             return parameter - self.learning_rate * gradient, state
         (velocity,) = state
-        velocity = gradient if velocity is None else self.momentum * velocity + gradient
+        velocity = self.momentum * velocity + gradient
         way = gradient + self.momentum * velocity if self.nesterov else velocity
-        return parameter - self.learning_rate * way, (np.array(velocity),)
+        return parameter - self.learning_rate * way, (velocity.copy(),)
 
 
 class Adam(Optimizer):
@@ -167,12 +179,12 @@ class Adam(Optimizer):
 
     def first(self, parameter: Array) -> tuple[Any, ...]:
         """The state before the first step."""
-        return 0, np.zeros_like(parameter), np.zeros_like(parameter)
+        return np.float64(0.0), np.zeros_like(parameter), np.zeros_like(parameter)
 
     def rule(self, parameter: Array, gradient: Array, state: tuple[Any, ...]) -> tuple[Array, tuple[Any, ...]]:
         """One step of one parameter."""
         count, mean, square = state
-        count += 1
+        count = count + 1
         a, b = self.betas
         if self.weight_decay and self.decoupled:
             parameter = parameter * (1.0 - self.learning_rate * self.weight_decay)
@@ -180,8 +192,9 @@ class Adam(Optimizer):
             gradient = gradient + self.weight_decay * parameter
         mean = a * mean + (1.0 - a) * gradient
         square = b * square + (1.0 - b) * gradient * gradient
-        root = np.sqrt(square / (1.0 - b**count)) + self.epsilon
-        return parameter - self.learning_rate * (mean / (1.0 - a**count)) / root, (count, mean, square)
+        of_mean, of_square = ((1.0 - beta**count).astype(parameter.dtype) for beta in (a, b))
+        root = np.sqrt(square / of_square) + self.epsilon
+        return parameter - self.learning_rate * (mean / of_mean) / root, (count, mean, square)
 
 
 class AdamW(Adam):

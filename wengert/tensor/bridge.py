@@ -56,7 +56,7 @@ def outward(value: Any) -> Any:
         base = value.base
         if (inside := session()) is not None:
             node = inside.history_of(value.node) if in_operation() else None
-            made = inside.own(Tensor(value if base is None else handle(value.value, value.node), node))
+            made = inside.own(Tensor(handle(value.value, value.node), node))
             if base is not None and not (base is value and value.node is None):
                 made.mem = value
             return made

@@ -11,6 +11,7 @@ import numpy as np
 
 from wengert.core.handle import is_handle
 from wengert.tensor.bridge import outward, through
+from wengert.tensor.session import python_number
 from wengert.tensor.tensor import Tensor, current, plain
 
 
@@ -40,7 +41,7 @@ def to(self: Tensor, dtype: Any = None, *_: Any, **options: Any) -> Any:
 def tolist(self: Tensor) -> Any:
     """Nested lists of Python numbers."""
     value = plain(self)
-    return value.tolist() if is_handle(value) else np.asarray(value).tolist()
+    return python_number(value.tolist()) if is_handle(value) else np.asarray(value).tolist()
 
 
 def zero_grad(self: Tensor) -> None:

@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import gc
 import weakref
+from collections.abc import Iterable
 from typing import Any
+
+import numpy as np
 
 from wengert.core.context import Frame, next_seq, tracing
 from wengert.core.errors import CutError, error_at
@@ -28,12 +31,13 @@ EAGER = "eager"
 class Session:
     """What one full recording knows of its Tensors: which nodes lead to a leaf, and what Tensors it met."""
 
-    __slots__ = ("_flows", "_met", "start")
+    __slots__ = ("_expected", "_flows", "_met", "start")
 
-    def __init__(self, start: int) -> None:
-        self.start = start
+    def __init__(self) -> None:
+        self.start: float = 0
         self._flows: dict[Node, bool] = {}
         self._met: dict[int, tuple[weakref.ref[Any], tuple[Any, ...] | None]] = {}
+        self._expected: dict[int, weakref.ref[Any]] = {}
 
     # ------------------------------------------------------------ history
 
@@ -91,32 +95,32 @@ class Session:
         """Whether there were any."""
         return bool(self._met)
 
-    def strangers(self, own: set[int]) -> list[tuple[Any, tuple[Any, ...]]]:
-        """The Tensors that somebody outside holds (``own`` are the ids of those that are accounted for), with what they
-        were when they were met."""
-        for k in range(2):
-            found = [
-                (t, state)
-                for ref, state in self._met.values()
-                if state is not None and (t := ref()) is not None and id(t) not in own
-            ]
-            if not found or k:
-                return found
-            gc.collect()
-        return []
+    def expect(self, tensors: Iterable[Any]) -> None:
+        """Count Tensors as results of the run, which may outlive it."""
+        self._expected.update((id(t), weakref.ref(t)) for t in tensors)
 
-    def kept(self, own: set[int]) -> list[Any]:
-        """The Tensors made by the program that are still held by somebody."""
-        for k in range(2):
-            found = [
-                t
-                for ref, state in self._met.values()
-                if state is None and (t := ref()) is not None and id(t) not in own
-            ]
-            if not found or k:
-                return found
+    def close(self, own: set[int]) -> str:
+        """After the run: Tensors that somebody else holds (not those with the ids ``own``) get back what they were, or
+        lose what is only true in the recording. Says why the run cannot be replayed then, else nothing."""
+        self._flows.clear()
+        held = self._held(own)
+        if held:
             gc.collect()
-        return []
+            held = self._held(own)
+        reason = ""
+        for t, state in held:
+            if state is not None:
+                t.value, t.node, t.mem, t._grad = state
+                reason = "it reads a Tensor from outside in a way that cannot be seen"
+            else:
+                t.value, t.node, t.mem = raw_of(t.value), None, None
+                reason = reason or "it keeps a Tensor that it made"
+        self._met.clear()
+        return reason
+
+    def _held(self, own: set[int]) -> list[tuple[Any, tuple[Any, ...] | None]]:
+        found = [(t, state) for ref, state in self._met.values() if (t := ref()) is not None and id(t) not in own]
+        return [(t, s) for t, s in found if (e := self._expected.get(id(t))) is None or e() is not t]
 
 
 def session_of(frame: Frame | None) -> Session | None:
@@ -160,16 +164,28 @@ def entering(value: Any, history: Node | None) -> Any:
         sync(value)
     node = value.node
     if history is node or (history is None and (node is None or not node.inputs)):
-        return value
+        return handle(value.value, node)  # a handle of its own: views made of it are no views of the Tensor
     return joined(value.value, history, node)
 
 
 def snapshot(value: Any) -> Any:
     """A handle that later writes to an array do not reach."""
-    if is_handle(value) and value.base is not None:
+    if not is_handle(value):
+        return value
+    if value.base is not None:
         sync(value)
-        return handle(value.value, value.node)
-    return value
+    return handle(value.value, value.node)
+
+
+def python_number(value: Any) -> Any:
+    """A scalar handle as one of Python's own number, without history; other values as they are."""
+    if type(value) is list:
+        return [python_number(v) for v in value]
+    if not is_handle(value):
+        return value
+    value = entering(value, None)
+    raw = value.value
+    return handle(raw.item() if isinstance(raw, np.generic) else raw, value.node)
 
 
 def raw_of(value: Any) -> Any:
@@ -177,4 +193,15 @@ def raw_of(value: Any) -> Any:
     return value.value if is_handle(value) else value
 
 
-__all__ = ["EAGER", "Session", "entering", "in_operation", "joined", "raw_of", "session", "session_of", "snapshot"]
+__all__ = [
+    "EAGER",
+    "Session",
+    "entering",
+    "in_operation",
+    "joined",
+    "python_number",
+    "raw_of",
+    "session",
+    "session_of",
+    "snapshot",
+]

@@ -14,14 +14,14 @@ from typing import Any
 import numpy as np
 
 from wengert.core.context import SWITCH, next_seq
-from wengert.core.errors import WengertTypeError, WengertValueError, error_at
+from wengert.core.errors import CutError, WengertTypeError, WengertValueError, error_at
 from wengert.core.handle import TracedArray, handle, is_handle
 from wengert.core.node import Node, here
 from wengert.core.types import dtype_of, shape_of
 from wengert.ops.memory import sync
 from wengert.tensor.history import LEAF, Extra, GradFn, describe_node
 from wengert.tensor.mode import is_grad_enabled, is_traced, recording
-from wengert.tensor.session import entering, raw_of, session, snapshot
+from wengert.tensor.session import entering, python_number, raw_of, session, snapshot
 
 
 class Tensor:
@@ -219,9 +219,7 @@ class Tensor:
                 fix="index one element first, or use tolist()",
             )
         if is_handle(value):
-            found = entering(value.item(), None)
-            plain_number = raw_of(found)
-            return handle(plain_number.item() if isinstance(plain_number, np.generic) else plain_number, found.node)
+            return python_number(value.item())
         return np.asarray(value).item()
 
     def numpy(self) -> np.ndarray[Any, Any]:
@@ -251,6 +249,10 @@ class Tensor:
         out.flags.writeable = False
         return out
 
+    def __wengert_value__(self) -> Any:
+        """What ``np.asarray`` gives while a compiled function is recorded."""
+        return self.numpy() if is_handle(current(self).value) else self
+
     def __dlpack__(self, **options: Any) -> Any:
         out = np.asarray(
             self
@@ -267,6 +269,12 @@ class Tensor:
         return bool(current(self).value)
 
     def __float__(self) -> float:
+        if is_handle(current(self).value):
+            raise error_at(
+                CutError,
+                "float() of a Tensor fixes its value in a compiled function (t.item() does not)",
+                fix="use t.item()",
+            )
         return float(self.item())
 
     def __int__(self) -> int:
