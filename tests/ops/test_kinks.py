@@ -313,6 +313,15 @@ def test_warn_once_per_line_with_the_users_line():
     }
 
 
+def test_a_line_left_behind_by_threads_that_traced_at_once_is_forgotten():
+    from wengert.core.context import SWITCH
+
+    SWITCH.where = (len.__class__.__call__, 0)  # what two threads that restore it crosswise leave
+    wg.grad(loss, nonsmooth="record")(POINT)
+    assert [k.file for k in wg.kinks()] == [__file__] * len(wg.kinks())
+    assert SWITCH.where is None
+
+
 def test_jumps_and_branches_at_equality_are_reported_too():
     found = lambda f, x: (wg.grad(f, nonsmooth="record")(x), [k.op for k in wg.kinks()])[1]
     assert found(lambda x: x if x > 0 else 2 * x, 0.0) == ["greater"]

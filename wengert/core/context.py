@@ -111,6 +111,8 @@ def enter(kind: str, kinks: Any = None) -> tuple[Frame, Token[Frame | None]]:
         if not SWITCH.live and gc.isenabled():
             _saved_thresholds = gc.get_threshold()
             gc.set_threshold(*_COLLECTOR)
+        if not SWITCH.live:
+            SWITCH.where = None  # threads that traced at once may have left each other's line behind
         if not SWITCH.live and kind == REVERSE and frame.kinks is None:
             SWITCH.live[frame] = SWITCH.oldest = frame.start
             SWITCH.keeping, SWITCH.sweeping, SWITCH.special = 1, 1, False
