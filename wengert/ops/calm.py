@@ -17,15 +17,20 @@ from wengert.core.node import Node
 from wengert.core.types import shape_of
 from wengert.ops.compare import isfinite as isfinite_of
 from wengert.ops.questions import all as every
+from wengert.ops.reduce import sum as total
 
 
 def ask_finite(values: Sequence[Any]) -> None:
     """Record that all these values are finite: the sweep was not run again because of it, but at other values it
     would be."""
     for value in values:
-        if is_handle(value) and value.node is not None:
-            t = isfinite_of(value)
-            bool(every(t, None, False) if shape_of(t.value if is_handle(t) else t) else t)
+        if not is_handle(value) or value.node is None:
+            continue
+        if shape_of(value.value) and np.isfinite(np.add.reduce(value.value, axis=None)):
+            bool(isfinite_of(total(value, None, False)))  # one pass; a sum that overflows is asked in the other way
+            continue
+        t = isfinite_of(value)
+        bool(every(t, None, False) if shape_of(t.value if is_handle(t) else t) else t)
 
 
 # Steps whose transposes multiply by no residual, so that a zero cotangent stays zero in them.
@@ -48,7 +53,7 @@ def is_calm(order: list[Node], outputs: Sequence[Any]) -> bool:
     value = outputs[0].value if is_handle(outputs[0]) else None
     if not (type(value) is float or type(value) is np.float64) or not isfinite(value):
         return False
-    last = max(k for k, node in enumerate(order) if node.op.zeroes)
+    last = max((k for k, node in enumerate(order) if node.op.zeroes), default=-1)
     return all(node.op.name in _CARRIES for node in order[: last + 1]) and all(
         node.op.name in _SHOWS or (node.op.name == "power" and _whole_power(node)) for node in order[last + 1 :]
     )

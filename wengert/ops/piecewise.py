@@ -264,7 +264,9 @@ def frexp(x: Any) -> Any:
 
 def _relu_slope(x: Any) -> Any:
     at_zero = choice.get().relu
-    slope = np.greater(x, 0) * 1.0
+    positive = np.greater(x, 0)
+    dtype = getattr(x, "dtype", None)  # in float32 the product with a cotangent stays there
+    slope = positive * 1.0 if dtype is None or dtype.itemsize >= 8 else positive.astype(dtype)
     return slope if at_zero == 0.0 else slope + at_zero * np.equal(x, 0)
 
 

@@ -16,12 +16,13 @@ from wengert.core.errors import WengertTypeError, WengertValueError, error_at
 from wengert.core.handle import handle, is_handle
 from wengert.core.node import Node
 from wengert.core.op import CONTROL, GENERAL, LINEAR
+from wengert.core.structure import ROOT
 from wengert.core.sweep import Sweep, lift, reachable
 from wengert.core.types import dtype_of, shape_of
 from wengert.ops.calm import ask_finite, is_calm
 from wengert.tensor.hooks import as_gradient, hooked
 from wengert.tensor.mode import enable_grad, recording
-from wengert.tensor.session import entering, session, snapshot
+from wengert.tensor.session import Session, entering, session, snapshot
 from wengert.tensor.tensor import LEAF, Tensor, current, describe_node
 
 
@@ -88,7 +89,7 @@ def sweep(
     wanted = {current(t).node for t in inputs} if inputs is not None else None
     free = not retain
     inside = session()
-    calm = zeroes and inside is not None and is_calm(order, [t.value for t in outputs])
+    calm = zeroes and inside is not None and is_calm(_steps(order, inside), [t.value for t in outputs])
     if calm:
         ask_finite([t.value for t in outputs])
     state = _run(order, ends, seeds, wanted, create_graph, free=free and not zeroes)
@@ -104,6 +105,11 @@ def sweep(
         with enable_grad(), recording():
             return _collected(state, inputs)
     return _collected(state, inputs)
+
+
+def _steps(order: list[Node], inside: Session) -> list[Node]:
+    """The steps that a sweep pulls."""
+    return [node for node in order if node.op is not LEAF and node.op is not ROOT and inside.depends(node)]
 
 
 def _let_go(node: Node) -> None:
