@@ -1,5 +1,5 @@
 """Tensors against PyTorch's eager tensors, MyGrad and autograd: scalar chains, small vectors, a
-small network, and a training step of 784-256-128-10 at batch 128.
+small network, and a training step of 784-256-128-10 at batch 128, compiled too.
 
 May import wengert's public API; the peers are measured where they are installed. Invariant: every
 tool runs the same program on the same numbers in float64, and their gradients are compared first.
@@ -7,6 +7,7 @@ tool runs the same program on the same numbers in float64, and their gradients a
 
 from __future__ import annotations
 
+import functools
 import importlib
 from collections.abc import Callable
 from itertools import pairwise
@@ -197,7 +198,64 @@ def measure_tensors(quick: bool) -> measure.Table:
         for tool, seconds in zip(measured[1:], times[1:], strict=True):
             if bound == 1.0 or tool.name == Torch.name:
                 table.limits.append(measure.Limit(f"{title}: over {tool.name}", times[0] / seconds, bound))
+    steps = [measure_step(activation, measured, quick) for activation in ("tanh", "relu")]
+    for title, compiled, times in steps:
+        row = [measure.microseconds(times[tool.name]) if tool.name in times else "" for tool in measured]
+        table.rows.append([title, *row])
+        table.rows.append([f"{title}, compiled", measure.microseconds(compiled), *row[1:]])
+        for name, seconds in times.items():
+            table.limits.append(measure.Limit(f"{title}, compiled: over {name}", compiled / seconds, 1.0))
     return table
+
+
+def step_of(network: Any, no_grad: Any, rate: float) -> Callable[..., Any]:
+    """A step of gradient descent on the parameters in place: the same text for wengert and PyTorch."""
+
+    def step(parameters: list[Any], *data: Any) -> Any:
+        loss = network(parameters, *data)
+        for p in parameters:
+            p.grad = None
+        loss.backward()
+        with no_grad():
+            for p in parameters:
+                p -= rate * p.grad
+        return loss
+
+    return step
+
+
+def measure_step(activation: str, measured: list[Tool], quick: bool) -> tuple[str, float, dict[str, float]]:
+    """A training step of 784-256-128-10 at batch 128 in float32: its name, the seconds compiled, those uncompiled."""
+    from wengert import nn
+
+    random = np.random.default_rng(0)
+    images, labels = random.standard_normal((128, 784)).astype(np.float32), random.integers(0, 10, 128)
+    start = [np.asarray(v, np.float32) for v in layers(random, (784, 256, 128, 10))]
+
+    def scores(parameters: list[Any], x: Any) -> Any:
+        for k in range(0, len(parameters), 2):
+            x = x @ parameters[k] + parameters[k + 1]
+            if k + 2 < len(parameters):
+                x = getattr(x, activation)()
+        return x
+
+    ours = step_of(lambda p, x: nn.cross_entropy(scores(p, x), labels), wengert.no_grad, 0.05)
+    compiled = wengert.compile(ours)
+    runs: dict[str, Callable[[], Any]] = {}
+    for name, step in (("compiled", compiled), (Tool.name, ours)):
+        leaves, x = [wengert.tensor(v, requires_grad=True) for v in start], wengert.tensor(images)
+        runs[name] = functools.partial(step, leaves, x)
+    if any(tool.name == Torch.name for tool in measured):
+        torch = importlib.import_module("torch")
+        loss = torch.nn.functional.cross_entropy
+        theirs = step_of(lambda p, x, y: loss(scores(p, x), y), torch.no_grad, 0.05)
+        leaves = [torch.tensor(v, requires_grad=True) for v in start]
+        runs[Torch.name] = functools.partial(theirs, leaves, torch.tensor(images), torch.tensor(labels))
+    for _ in range(5):
+        losses = [float(run().item()) for run in runs.values()]
+        np.testing.assert_allclose(losses, losses[0], rtol=1e-4)
+    seconds = dict(zip(runs, measure.interleaved(list(runs.values()), 3 if quick else 11), strict=True))
+    return f"step of 784-256-128-10, {activation}, float32", seconds.pop("compiled"), seconds
 
 
 if __name__ == "__main__":
