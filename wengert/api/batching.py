@@ -81,28 +81,38 @@ def _answers(guard: Any, value: Any) -> np.ndarray[Any, Any]:
     plain = value.value if is_handle(value) else np.asarray(value)
     rows = plain.reshape(plain.shape[0], -1)
     if guard.value is not None:
-        return (rows == guard.value.reshape(-1)).all(axis=1)  # type: ignore[no-any-return]
+        return _same(rows, guard.value.reshape(-1)).all(axis=1)  # type: ignore[no-any-return]
     wanted = np.asarray(guard.outcome).reshape(-1)
     if guard.kind == "bool":
-        return (rows != 0).all(axis=1) == bool(guard.outcome) if rows.shape[1] == 1 else np.array(
-            [bool(np.all(r)) == bool(guard.outcome) for r in rows]
+        return (
+            (rows != 0).all(axis=1) == bool(guard.outcome)
+            if rows.shape[1] == 1
+            else np.array([bool(np.all(r)) == bool(guard.outcome) for r in rows])
         )
     if guard.kind == "float":
-        return (rows == wanted).all(axis=1)  # type: ignore[no-any-return]
+        return _same(rows, wanted).all(axis=1)  # type: ignore[no-any-return]
     with np.errstate(all="ignore"):
+        if guard.kind == "cast":
+            return _same(rows.astype(wanted.dtype), wanted).all(axis=1)  # type: ignore[no-any-return]
         return (np.trunc(rows).astype(wanted.dtype) == wanted).all(axis=1)  # type: ignore[no-any-return]
+
+
+def _same(rows: Any, wanted: Any) -> Any:
+    """Where numbers are equal, or both no number."""
+    return (rows == wanted) | (np.not_equal(rows, rows) & np.not_equal(wanted, wanted))
 
 
 def _note(guard: Any, value: Any, same: np.ndarray[Any, Any]) -> None:
     """Note in a full recording outside how the rows were split: on its other rows they may be split otherwise."""
     rows = value.reshape((len(same), -1))
     wanted = np.asarray(guard.outcome if guard.value is None else guard.value).reshape(-1)
-    if guard.value is None and guard.kind == "bool":
+    if guard.value is None and (guard.kind == "bool" or wanted.dtype == bool):
         agree = np.equal(np.not_equal(rows, 0), wanted)
-    elif guard.value is None and guard.kind != "float":
+    elif guard.value is None and guard.kind != "float" and wanted.dtype.kind in "iu":
         agree = np.equal(np.trunc(rows), wanted)
     else:
-        agree = np.equal(rows, wanted)
+        both = np.logical_and(np.not_equal(rows, rows), np.not_equal(wanted, wanted))
+        agree = np.logical_or(np.equal(rows, wanted), both)
     per_row = np.all(agree, axis=1)
     if is_handle(per_row):
         ask(per_row, "rows of an inner vmap", same)
@@ -147,12 +157,14 @@ def batched_call(
     while len(pending):
         first = [_plain_row(leaf, int(pending[0])) for leaf in leaves]
         recorded = record_row(fun, first, call)
-        here_values = [
-            Value(leaf if len(pending) == size else pick(leaf, pending), True) for leaf in leaves
-        ]
+        here_values = [Value(leaf if len(pending) == size else pick(leaf, pending), True) for leaf in leaves]
         with np.errstate(all="ignore"):
             try:
                 agreed, env = _agreeing(recorded, here_values, len(pending))
+                if not len(agreed) or agreed[0] != 0:  # rounded otherwise, perhaps: but this row is what was recorded
+                    agreed = np.zeros(1, int)
+                    one = [Value(pick(v.value, agreed), True) if v.batched else v for v in here_values]
+                    env = dict(zip(recorded.inputs, one, strict=True))
                 env = run_batched(recorded.nodes, [], [], len(agreed), env)
             except (ValueError, IndexError) as problem:
                 if isinstance(problem, WengertError):
@@ -181,7 +193,8 @@ def _plain_row(leaf: Any, row: int) -> Any:
 
 def _data_shaped(fun: Any, problem: Exception) -> WengertError:
     return error_at(
-        WengertValueError, f"vmap of {name_of(fun)}: a shape depends on the data of a row ({problem})",
+        WengertValueError,
+        f"vmap of {name_of(fun)}: a shape depends on the data of a row ({problem})",
         fix="use np.where instead of a boolean mask, or loop over the rows",
     )
 
@@ -193,7 +206,8 @@ def _merge(groups: Sequence[tuple[Any, list[Value]]], k: int, size: int, fun: An
     shapes = {shape_of(p.value if is_handle(p) else p)[1:] for p in parts}
     if len(shapes) > 1:
         raise error_at(
-            WengertValueError, f"vmap: rows of {name_of(fun)} have outputs of different shapes: {sorted(shapes)}",
+            WengertValueError,
+            f"vmap: rows of {name_of(fun)} have outputs of different shapes: {sorted(shapes)}",
             fix="return one shape on every path",
         )
     order = np.argsort(np.concatenate([rows for rows, _ in groups]), kind="stable")
@@ -255,7 +269,8 @@ def vmap(fun: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0, *, verify
             places.append(place)
         if size is None:
             raise error_at(
-                WengertValueError, f"vmap: no argument of {name_of(fun)} has a row axis (in_axes={in_axes!r})",
+                WengertValueError,
+                f"vmap: no argument of {name_of(fun)} has a row axis (in_axes={in_axes!r})",
                 fix="give at least one argument an axis in in_axes",
             )
         if size == 0:
@@ -292,9 +307,7 @@ def _verified(fun: Callable[..., Any], in_axes: Any, out_axes: Any) -> Callable[
             for leaf in flatten(arg)[0]
             if not is_static(leaf)
         )
-        rows = [
-            tuple(row_of(arg, b, axis) for arg, (_, axis) in zip(copies, pairs, strict=True)) for b in range(size)
-        ]
+        rows = [tuple(row_of(arg, b, axis) for arg, (_, axis) in zip(copies, pairs, strict=True)) for b in range(size)]
         check_rows(fun, rows, [row_of(result, b, out_axes) for b in range(size)])
         return result
 

@@ -130,7 +130,7 @@ class Whole(Nest):
             rows.append((slot, self.whole(v, dims) or self.copy_of(v, dims, slot.dtype)))
         for slot, (v, dims) in zip(body.inputs[carries + len(scan.sequences) :], scan.invariants, strict=True):
             pointers[id(slot)] = self.whole(v, dims) or self.copy_of(v, dims, slot.dtype)
-        for slot in body.constants:
+        for slot in constants_of(plan):
             pointers[id(slot)] = self.pointers[id(slot)]
         outputs = {v.number: v for v in reversed(self.plan.nodes.outputs[id(scan)])}
         for k, store in enumerate(body.stores):
@@ -146,12 +146,12 @@ class Whole(Nest):
             first = outputs[v.number]
             source = states[v.number] if v.number < carries else self.instances[id(first)].pointer
             if v.number < carries or v is not first:
-                self.move(source, target.pointer, body.stores[v.number].slot, v.dtype)
+                size = size_of(body.stores[v.number].slot) * (1 if v.number < carries else scan.length)
+                self.move(source, target.pointer, size, v.dtype)
             target.filled = True
 
-    def move(self, source: str, target: str, slot: Slot, dtype: Any) -> None:
-        """Copy all of an array."""
-        size = size_of(slot)
+    def move(self, source: str, target: str, size: int, dtype: Any) -> None:
+        """Copy so many elements."""
         if size > 16:
             self.writer.call(
                 "void",
@@ -196,7 +196,7 @@ class Whole(Nest):
         inner.steady = {id(s) for s in plan.program.constants}
         inner.write(plan)
         for slot, state, new in carried:
-            self.move(new, state, slot, slot.dtype)
+            self.move(new, state, size_of(slot), slot.dtype)
         self.scopes.pop()
         w.line(f"br label %{latch}")
         w.begin(latch)
@@ -237,10 +237,15 @@ def size_of(slot: Slot) -> int:
     return total
 
 
+def constants_of(plan: Plan) -> list[Slot]:
+    """The constants of a plan and of the bodies of its scans."""
+    return [*plan.program.constants, *(s for inner in plan.bodies.values() for s in constants_of(inner))]
+
+
 def slots_of(plan: Plan) -> tuple[Slot, ...]:
     """Inputs, constants and outputs."""
     p = plan.program
     return (*p.inputs, *p.constants, *(s.slot for s in p.stores))
 
 
-__all__ = ["Whole", "size_of", "slots_of"]
+__all__ = ["Whole", "constants_of", "size_of", "slots_of"]

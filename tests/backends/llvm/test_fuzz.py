@@ -1,0 +1,45 @@
+"""A few random programs of every kind, and what longer runs of the fuzzer found, held against NumPy."""
+
+import numpy as np
+import pytest
+
+import wengert
+from tests.backends.llvm.fuzz import Nothing, check, compare
+from tests.backends.llvm.fuzz_programs import Program, Step
+
+pytest.importorskip("llvmlite")
+
+
+@pytest.fixture(autouse=True)
+def _faults_are_errors(monkeypatch):
+    monkeypatch.setenv("WENGERT_NATIVE_STRICT", "1")
+
+
+@pytest.mark.parametrize("first", range(0, 56, 8))
+def test_random_programs_are_what_numpy_computes(first):
+    assert sum(check(seed) for seed in range(first, first + 8)) >= 6
+
+
+def test_a_fault_would_be_found():
+    program = Program((np.linspace(1.0, 2.0, 9),), (Step("sin", (0,)),), (1,))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tests.backends.llvm.fuzz.run_step", lambda *a: np.nextafter(np.sin(a[1][0]), 9) + 2e-14)
+        with pytest.raises(AssertionError, match="9 of 9 wrong"):
+            compare(program, 0, transform="value", compiled=False)
+    compare(program, 0, transform="value", compiled=False)
+    with pytest.raises(Nothing):
+        compare(Program((np.ones((2, 3)),), (Step("matmul", (0, 0)),), (1,)), 0, transform="value", compiled=False)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(3,), (7, 9), (4, 3, 2)])
+def test_rows_of_a_loop_that_are_read_in_two_ways(shape, dtype):
+    x = np.random.default_rng(5).standard_normal(shape).astype(dtype)
+    program = Program((x,), (Step("scanned", (0,), (False,)), Step("cos", (1,))), (2,))
+    compare(program, 1, transform="product", compiled=False)
+
+
+def test_a_cast_to_bool_under_vmap_is_asked_as_recorded():
+    x = np.array([[0.3, 0.7], [0.0, 0.2], [0.5, np.nan]])
+    got = wengert.vmap(lambda r: r * r.astype(bool))(x)
+    np.testing.assert_array_equal(got, x * x.astype(bool))
