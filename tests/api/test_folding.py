@@ -152,3 +152,25 @@ def test_compiled(backend: str) -> None:
         wanted = wg.value_and_grad(lotka_volterra)(p)
         assert value == wanted[0]
         np.testing.assert_allclose(gradient, wanted[1], rtol=1e-11)
+
+
+def test_rows_of_an_argument_without_derivative_are_read_before_the_loop() -> None:
+    def f(w: Any, xs: Any) -> Any:
+        c = 0.5
+        for t in range(len(xs) - 1):
+            c = np.tanh(w[0] * c + np.sum(w * xs[t] * xs[-1])) - xs[t + 1, 0]
+        return c
+
+    rng = np.random.default_rng(3)
+    graph = recorded(wg.value_and_grad(f), rng.random(4), rng.random((60, 4)))
+    scans = [n for n in graph.nodes if n.op.name == "scan"]
+    assert len(scans) == 2 and all(n.params[4] >= 2 for n in scans)
+    for scan in scans:  # no table of indices goes into the loop, and what is the same in every turn is made once
+        body = scan.params[0]
+        assert all(len(n.args) == 1 for n in body.nodes if n.op.name == "getitem"), str(body)
+        assert not any(n.type.shape == (60, 4) for n in body.inputs)
+    w, xs = rng.random(4), rng.random((60, 4))
+    value, gradient = graph(w, xs)
+    assert value == f(w, xs)
+    wanted = [f(w + 1e-30j * e, xs).imag * 1e30 for e in np.eye(4)]
+    np.testing.assert_allclose(gradient, wanted, rtol=1e-12)

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from wengert.core.handle import is_handle
 from wengert.core.op import CONTROL
 from wengert.core.types import ArrayType
 from wengert.rewrite.loops_find import Piece, table_dtype
@@ -245,7 +246,7 @@ class _Folder:
             if info.kind not in ("op", "read") or (info.node is not None and info.node.op.kind == CONTROL):
                 continue
             ids = [self.invariant_number(k) for _, k in refs]
-            if max(ids) >= 0:
+            if any(i >= 0 or is_handle(self.tables.value(i)) for i in ids):
                 self.invariants.append(("new", self.emit.once(self.tokens[q], ids, self.kinds[q])))
                 self.invariant_types.append(self.kinds[q])
                 self.alias[q] = ("k", len(self.invariants) - 1)

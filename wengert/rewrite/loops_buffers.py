@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from wengert.core.handle import is_handle
 from wengert.core.types import ArrayType
 from wengert.ops.memory import UPDATE
 from wengert.ops.paths import apply
@@ -143,7 +144,7 @@ def element_sequences(folder: Any) -> None:
         if info.kind != "read" or info.static[0][0] == "whole" or folder.refs[q][0][0] != "k":
             continue
         source = folder.invariants[folder.refs[q][0][1]]
-        if source < 0:
+        if source < 0 and not is_handle(folder.tables.value(source)):
             continue
         access = _Access(folder, q, 1)
         if not access.fits or not access.varying.any():
