@@ -287,3 +287,18 @@ def test_the_cheap_policy_keeps_one_result_a_layer():
 
     assert peak(lambda: wg.grad(gelu)(weights)) > 90 * x.nbytes
     assert peak(lambda: wg.grad(wg.checkpoint(gelu, policy="cheap"))(weights)) < 24 * x.nbytes
+
+
+@pytest.mark.parametrize("policy", [None, "cheap", "elementwise"])
+@pytest.mark.parametrize("size", [2, 10_000])
+def test_an_operand_that_is_returned_as_it_is(policy, size):
+    f = wg.checkpoint(lambda v, w: (v, np.sin(v) * w, w), policy=policy)
+
+    def total(x, y):
+        a, b, c = f(x, y)
+        return np.sum(a * b * c * x * y)
+
+    x, y = np.linspace(0.5, 1.5, size), np.linspace(1.0, 3.0, size)
+    by_x, by_y = wg.grad(total, (0, 1))(x, y)
+    np.testing.assert_allclose(by_x, y**3 * (2.0 * x * np.sin(x) + x**2 * np.cos(x)), rtol=1e-13)
+    np.testing.assert_allclose(by_y, 3.0 * y**2 * x**2 * np.sin(x), rtol=1e-13)

@@ -16,17 +16,21 @@ import numpy as np
 
 from wengert.api import engine
 from wengert.api.arguments import name_of
-from wengert.core.context import REVERSE, tracing
+from wengert.api.folding import FOLDING, Unfolded
+from wengert.core.context import REVERSE, next_seq, tracing
 from wengert.core.errors import WengertTypeError, WengertValueError, error_at
 from wengert.core.handle import is_handle
+from wengert.core.node import Const
 from wengert.core.record import keep_constant
+from wengert.core.structure import ROOT
 from wengert.core.tree import Structure, flatten, is_static
 from wengert.ops.keeping import Policy, kept, policy_of
 from wengert.ops.recompute import recomputed
+from wengert.rewrite.recompute import Region
 from wengert.tensor.bridge import inward, outward
 from wengert.tensor.mode import EAGER, enable_grad, is_grad_enabled, is_traced, recording
-from wengert.tensor.session import session
-from wengert.tensor.tensor import Tensor
+from wengert.tensor.session import Session
+from wengert.tensor.tensor import Tensor, current
 
 
 def checkpoint(
@@ -49,7 +53,8 @@ def checkpoint(
 
     A function that does not repeat itself raises VerificationError; ``verify`` compares all bits
     of its results and names the line. Traces that keep
-    nothing (forward mode) or that record for other uses (vmap, trace) see ``fun`` itself.
+    nothing (forward mode) or that record for other uses (vmap, trace) see ``fun`` itself; a compiled
+    function computes again, in its program, what a derivative needs of the inside.
 
     >>> import numpy as np
     >>> import wengert
@@ -68,6 +73,11 @@ def checkpoint(
     @functools.wraps(fun)
     def recomputing(*args: Any, **kwargs: Any) -> Any:
         leaves, structure = flatten((args, kwargs))
+        full = frame.full if (frame := tracing.get()) is not None else None
+        if full is not None and full.note is FOLDING:
+            raise Unfolded
+        if full is not None and type(full.note) is Session:
+            return _in_recording(fun, args, kwargs, full.note, keep)
         if any(type(leaf) is Tensor for leaf in leaves) and not is_traced():
             return _on_tensors(fun, leaves, structure, keep, verify=verify)
         if not _is_reverse():
@@ -92,7 +102,7 @@ def _on_tensors(fun: Callable[..., Any], leaves: list[Any], structure: Structure
     """A checkpointed function called with Tensors: one step of their graph. Tensors it closes over (parameters) are
     part of it.
     """
-    if not is_grad_enabled() or session() is not None:  # a recording sees the function itself
+    if not is_grad_enabled():
         args, kwargs = structure.unflatten(leaves)
         return fun(*args, **kwargs)
     moving = [k for k, leaf in enumerate(leaves) if type(leaf) is Tensor and leaf.dtype.kind in "fc"]
@@ -120,6 +130,25 @@ def _on_tensors(fun: Callable[..., Any], leaves: list[Any], structure: Structure
         else:
             found = recomputed(name_of(fun), body, operands, verify=verify)
         return outputs[0].unflatten([outward(v) if mark else v for v, mark in zip(found, marks, strict=True)])
+
+
+def _in_recording(fun: Callable[..., Any], args: Any, kwargs: Any, inside: Session, keep: Any) -> Any:
+    """A checkpointed call while a compiled function is recorded: its steps are noted, and what a derivative needs of
+    them is computed again in the compiled program (``rewrite/recompute``).
+    """
+    start = next_seq()
+    out = fun(*args, **kwargs)
+    results = set()
+    for leaf in flatten(out)[0]:
+        value = current(leaf).value if type(leaf) is Tensor else engine.settled(leaf)
+        node = value.node if is_handle(value) else None
+        while node is not None:
+            results.add(node.seq)
+            named = node.op is ROOT and node.args and not isinstance(node.args[0], Const)
+            node = node.args[0] if named else None
+    keeps = None if keep is None else lambda node: bool(keep(node.op))
+    inside.regions.append(Region(start, next_seq(), frozenset(results), keeps))
+    return out
 
 
 def _is_reverse() -> bool:

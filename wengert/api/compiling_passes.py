@@ -11,14 +11,17 @@ from wengert.core.graph import Graph
 from wengert.rewrite.clean import clean, simplify
 from wengert.rewrite.loops import fold
 from wengert.rewrite.passes import improve
+from wengert.rewrite.recompute import AGAIN
 
 _SIMPLIFIED = 50_000
 """Steps above which a graph is only cleaned."""
 
 
 def improved(graph: Graph, left_out: list[str]) -> Graph:
-    """A recorded graph with its loops folded, cleaned and rewritten."""
-    for step in (fold, simplify, improve):
+    """A recorded graph with its loops folded, cleaned and rewritten. (What a checkpoint has computed again stays as it
+    stands: a loop would stack the values of all its iterations.)"""
+    again = any(node.op is AGAIN for node in graph.nodes)
+    for step in (simplify, improve) if again else (fold, simplify, improve):
         if len(graph) > _SIMPLIFIED and step is not fold:
             step = clean
         try:

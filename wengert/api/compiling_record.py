@@ -28,6 +28,7 @@ from wengert.core.structure import root
 from wengert.core.trace import graph_of
 from wengert.core.tree import Structure, flatten
 from wengert.core.types import dtype_of, shape_of
+from wengert.rewrite.recompute import recompute
 from wengert.tensor.session import Session
 from wengert.tensor.tensor import Tensor
 
@@ -113,6 +114,10 @@ def record(
         raise Refused(refusal)
     if outside.met.raised is not None:
         raise Refused(f"it goes on after an error at {describe(outside.met.raised)}", result(), rerun=False)
+    if outside.met.text is not None:
+        raise Refused(
+            f"it makes text of a value (print, an f-string) at {describe(outside.met.text)}", result(), rerun=False
+        )
     if outside.met.kinks:
         raise Refused("a gradient in it watches for kinks (nonsmooth=)", result(), rerun=False)
     outside.settle()
@@ -170,6 +175,8 @@ def _run(
         moving = [is_handle(o) and o.node is not None and o.node.seq >= frame.start for o in outputs]
         ends = [o for o, m in zip(outputs, moving, strict=True) if m]
         graph = graph_of(frame, roots, [*ends, *(filled[k] for k in written)], values=(), name=name_of(fun))
+        if inside.regions:
+            graph = recompute(graph, inside.regions)
         plain = [o.value if is_handle(o) else o for o in outputs]
         ends_of: list[Any] = [filled[k] for k in written]
         contents = [h.value for h in ends_of]

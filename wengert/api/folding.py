@@ -19,7 +19,7 @@ from wengert.core.graph import Graph
 from wengert.core.handle import handle, is_handle
 from wengert.core.node import Const
 from wengert.core.structure import root
-from wengert.core.trace import graph_of
+from wengert.core.trace import graph_of, release
 from wengert.core.tree import Structure
 from wengert.numpy_api.conversions import guard as ask
 from wengert.ops.memory import sync
@@ -30,12 +30,34 @@ from wengert.rewrite.passes import gates
 Rebuild = Callable[[list[Any]], tuple[Sequence[Any], dict[str, Any]]]
 
 
+FOLDING = "folding"
+"""The note of a recording that is made to be folded."""
+
+
+class Unfolded(BaseException):
+    """The function holds a checkpointed call, whose steps belong to one sweep: it is differentiated as it stands."""
+
+
 def folded_trace(
     fun: Callable[..., Any], leaves: Sequence[Any], rebuild: Rebuild, where: Any
 ) -> tuple[Frame, list[Any], Any]:
     """What ``engine.reverse_trace`` gives, from a run of the folded graph of ``fun``."""
-    graph, structure = _recorded(fun, leaves, rebuild, where)
-    graph = gates(fold(graph))
+    around = tracing.get()
+    assert around is not None
+    try:
+        graph, structure = _recorded(fun, leaves, rebuild, where)
+    except Unfolded:
+        if around.full is not None and around.full.note is FOLDING:
+            raise
+        folds, around.folds = around.folds, False
+        try:
+            return engine.reverse_trace(fun, leaves, rebuild, where)
+        finally:
+            around.folds = folds
+    folded = fold(graph)
+    if folded is not graph and not {*graph.nodes} & {*folded.nodes}:
+        release(graph)
+    graph = gates(folded)
     frame, token = context.enter(REVERSE)
     full = frame.full
     met = full.met if full is not None else None
@@ -58,6 +80,7 @@ def folded_trace(
 def _recorded(fun: Callable[..., Any], leaves: Sequence[Any], rebuild: Rebuild, where: Any) -> tuple[Graph, Structure]:
     around = tracing.get()
     frame, token = context.enter(FULL)
+    frame.note = FOLDING
     if around is not None and around.full is not None:
         frame.asks = around.full.asks
     try:
@@ -65,7 +88,7 @@ def _recorded(fun: Callable[..., Any], leaves: Sequence[Any], rebuild: Rebuild, 
         roots = [root(v, where, rich=True) for v in plain]
         args, kwargs = rebuild([handle(r.value, r.node) for r in roots])
         outputs, structure = engine.flat_output(engine.call(fun, args, kwargs))
-        return graph_of(frame, roots, outputs, values=plain, name="body"), structure
+        return graph_of(frame, roots, outputs, values=plain, name="body", alone=True), structure
     finally:
         context.leave(frame, token)
 
@@ -97,4 +120,4 @@ def _run(graph: Graph, values: Sequence[Any]) -> list[Any]:
     return [o.value if isinstance(o, Const) else env[o] for o in graph.outputs]
 
 
-__all__ = ["folded_trace"]
+__all__ = ["FOLDING", "Unfolded", "folded_trace"]

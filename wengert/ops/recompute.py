@@ -253,14 +253,14 @@ def _swept(
     order = reachable(everything, roots, begin, older)
     call.check(again, order, older)
     inner_sweep = Sweep(careful=sweep.careful, lifted=sweep.lifted)
-    for node, ct in pairs:
+    lend(sweep, inner_sweep, parents, ends)
+    for node, ct in pairs:  # an output that is an operand itself adds to what is there
         inner_sweep.add(node, ct)
     node = None
     pairs.clear()
     everything.clear()
     again.clear()
     leaves.clear()
-    lend(sweep, inner_sweep, parents, ends)
     if sweep.lifted:
         inner, outer = dependence(order, ends, begin)
         run_lifted(order, inner_sweep, inner, outer, begin)

@@ -118,13 +118,13 @@ class Replay:
         inner = Sweep(careful=sweep.careful)
         final = inner.final = sweep.final
         reached = {*self.parents, *self.graph.inputs}
+        ends = [*self.graph.inputs, *self.call.outside]
+        lend(sweep, inner, node.inputs, ends)  # first: an output that is an operand itself adds to what is there
         for o, c in zip(self.graph.outputs, ct, strict=True):
             target = self._parent(o, reached)
             if c is not None and target is not None:
                 inner.add(target, c)
         del c
-        ends = [*self.graph.inputs, *self.call.outside]
-        lend(sweep, inner, node.inputs, ends)
         known: dict[Any, Any] = dict(zip(self.graph.inputs, values, strict=True))
         for step in reversed(self.graph.nodes):
             c = inner.cts.pop(step, None)

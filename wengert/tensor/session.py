@@ -31,10 +31,11 @@ EAGER = "eager"
 class Session:
     """What one full recording knows of its Tensors: which nodes lead to a leaf, and what Tensors it met."""
 
-    __slots__ = ("_expected", "_flows", "_met", "start")
+    __slots__ = ("_expected", "_flows", "_met", "regions", "start")
 
     def __init__(self) -> None:
         self.start: float = 0
+        self.regions: list[Any] = []  # the checkpointed calls
         self._flows: dict[Node, bool] = {}
         self._met: dict[int, tuple[weakref.ref[Any], tuple[Any, ...] | None]] = {}
         self._expected: dict[int, weakref.ref[Any]] = {}
