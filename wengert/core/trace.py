@@ -29,9 +29,11 @@ def graph_of(
     values: Sequence[Any] = (),
     signature: Signature | None = None,
     name: str = "graph",
+    alone: bool = False,
 ) -> Graph:
     """The graph of a finished frame (full, or linearizing): from ``roots`` (handles of its inputs)
-    to ``outputs`` (settled leaves).
+    to ``outputs`` (settled leaves). ``alone``: nobody asks for the recorded nodes any more, so the
+    graph takes them as they are where it can.
 
     Raises ChangedError when a large constant that a step reads was overwritten later in the
     recorded program."""
@@ -44,7 +46,13 @@ def graph_of(
     asked = [g.node for g in frame.guards]
     steps: list[Node] = []
     note = steps.append
+    taken = set(known) if alone else set()  # operands that are not what they stand for
     for node in _needed([e for e in (*ends, *asked) if isinstance(e, Node)], set(known), resolve):
+        if alone and node.op is not ROOT and not _stands_for_more(node, taken):
+            node.inputs = tuple([None if type(a) is Const else a for a in node.args])
+            known[node] = node
+            note(node)
+            continue
         args = tuple([
             (_known(resolve(a), known) if is_handle(a.value) else a)
             if type(a) is Const
@@ -52,9 +60,18 @@ def graph_of(
             for a in node.args
         ])
         if node.op is ROOT:
+            if not args:
+                raise error_at(
+                    WengertValueError,
+                    "a value of a function that was differentiated is used outside of it",
+                    fix="return it from the function instead of storing it outside",
+                    where=node.where,
+                )
             known[node] = args[0]  # the input of an inner trace: another name of what came in
+            taken.add(node)
             continue
         known[node] = made = copy_step(node, args)
+        taken.add(node)
         note(made)
     guards = tuple(g.of(known[g.node]) for g in frame.guards if isinstance(known[g.node], Node))
     return Graph(
@@ -67,6 +84,25 @@ def graph_of(
         name=name,
         memory={"watched": frame.watched},
     )
+
+
+def _stands_for_more(node: Node, taken: set[Node]) -> bool:
+    """Whether an operand of a step is not the node or constant that the graph has in its place."""
+    for a in node.args:
+        if type(a) is Const:
+            if is_handle(a.value):
+                return True
+        elif a in taken:
+            return True
+    return False
+
+
+def release(graph: Graph) -> None:
+    """Take the steps of a graph that nobody asks for any more apart: a written array is a cycle, which would keep all
+    that led to it until the collector has walked over everything."""
+    for node in graph.nodes:
+        node.args = None
+        node.inputs = node.saved = ()
 
 
 def _known(arg: Operand, known: dict[Node, Operand]) -> Operand:
@@ -153,4 +189,4 @@ def _needed(
     return order
 
 
-__all__ = ["graph_of"]
+__all__ = ["graph_of", "release"]
