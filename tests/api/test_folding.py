@@ -174,3 +174,48 @@ def test_rows_of_an_argument_without_derivative_are_read_before_the_loop() -> No
     assert value == f(w, xs)
     wanted = [f(w + 1e-30j * e, xs).imag * 1e30 for e in np.eye(4)]
     np.testing.assert_allclose(gradient, wanted, rtol=1e-12)
+
+
+def test_what_a_recording_wrote_into_dies_with_it() -> None:
+    import gc
+
+    from wengert.core.node import RichNode
+
+    def f(w: Any, x: Any) -> Any:
+        state = np.array(x)
+        for t in range(100):
+            state[0] = np.tanh(state[0] * w + state[1])
+            state[1] = state[0] * x[t % 2]
+        return state[1]
+
+    gc.collect()
+    gc.disable()
+    try:
+        before = sum(type(o) is RichNode for o in gc.get_objects())
+        graph = recorded(wg.grad(f), 0.3, np.array([0.2, 0.4]))
+        after = sum(type(o) is RichNode for o in gc.get_objects())
+    finally:
+        gc.enable()
+    assert loops(graph) == 2 and after - before < 400  # the run had more than 600 steps
+    x = np.array([0.25, 0.35])
+    assert float(graph(0.4, x)) == pytest.approx(f(0.4 + 1e-30j, x.astype(complex)).imag * 1e30, rel=1e-12)
+
+
+def test_a_value_that_outlives_the_recording_of_its_function() -> None:
+    def f(x: Any) -> Any:
+        box = []
+
+        def inner(y: Any) -> Any:
+            c = y
+            for _ in range(120):
+                c = np.sin(c * y)
+            box.append(c * 2.0)
+            return c
+
+        return wg.grad(inner)(x) + box[0]
+
+    with pytest.raises(wg.WengertError, match="outside of it"):
+        recorded(f, 0.9)
+    run = wg.compile(f, backend="numpy")
+    with pytest.warns(wg.WengertWarning):
+        assert float(run(0.9)) == pytest.approx(float(f(0.9)), rel=1e-14)

@@ -48,17 +48,15 @@ def graph_of(
     note = steps.append
     taken = set(known) if alone else set()  # operands that are not what they stand for
     for node in _needed([e for e in (*ends, *asked) if isinstance(e, Node)], set(known), resolve):
-        if alone and node.op is not ROOT and not _stands_for_more(node, taken):
-            node.inputs = tuple([None if type(a) is Const else a for a in node.args])
-            known[node] = node
-            note(node)
-            continue
-        args = tuple([
-            (_known(resolve(a), known) if is_handle(a.value) else a)
-            if type(a) is Const
-            else known[a]
-            for a in node.args
-        ])
+        if alone and not _stands_for_more(node, taken):
+            args = node.args
+        else:
+            args = tuple([
+                (_known(resolve(a), known) if is_handle(a.value) else a)
+                if type(a) is Const
+                else known[a]
+                for a in node.args
+            ])
         if node.op is ROOT:
             if not args:
                 raise error_at(
@@ -70,8 +68,12 @@ def graph_of(
             known[node] = args[0]  # the input of an inner trace: another name of what came in
             taken.add(node)
             continue
-        known[node] = made = copy_step(node, args)
-        taken.add(node)
+        if alone:
+            node.args, made = args, node
+            node.inputs = tuple([None if type(a) is Const else a for a in args])
+        else:
+            made = copy_step(node, args)
+        known[node] = made
         note(made)
     guards = tuple(g.of(known[g.node]) for g in frame.guards if isinstance(known[g.node], Node))
     return Graph(
