@@ -1,11 +1,12 @@
 """Every operation obeys every law at every one of its samples (`wengert/testing/laws.py`)."""
 
+import os
 import zlib
 
 import numpy as np
 import pytest
 
-from wengert.testing import LAWS, operations, samples_of
+from wengert.testing import LAWS, backends_agree, operations, samples_of
 
 OPERATIONS = {op.name: op for op in operations()}
 
@@ -31,3 +32,23 @@ def test_an_operation_obeys(name, law):
         except Exception as problem:
             problem.add_note(f"operation {name}, law {law}, sample {number}: {sample}")
             raise
+
+
+@pytest.mark.parametrize("name", [name for name, found in SAMPLES.items() if found])
+def test_native_code_gives_what_the_operation_gives(name, monkeypatch, tmp_path):
+    """Some samples of each operation; with WENGERT_ALL_SAMPLES=1 all of them."""
+    pytest.importorskip("llvmlite")
+    monkeypatch.setenv("WENGERT_CACHE_DIR", str(tmp_path))
+    samples = SAMPLES[name]
+    few = samples if os.environ.get("WENGERT_ALL_SAMPLES") else samples[:: 1 + len(samples) // 7]
+    native = backends_agree(OPERATIONS[name], few)
+    assert (native > 0) == (name not in STEPS_OF_NUMPY)
+
+
+STEPS_OF_NUMPY = frozenset(
+    "nanargmax nanargmin ldexp exponent angle point ieee_remainder sinc bessel_i unwrap fft ifft rfft irfft inv solve"
+    " pinv lstsq adjugate det slogdet cholesky qr qr_complete eigh eigvalsh eig eigvals svd svd_full svdvals polar"
+    " matrix_rank roots argsort argpartition searchsorted tie_groups has_ties tie_mean sort partition polygamma fsum"
+    " sumprod call_with_jvp call_with_vjp".split()
+)
+"""Operations that no native form is known of: inside native plans they are steps of NumPy."""

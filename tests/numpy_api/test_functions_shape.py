@@ -112,6 +112,16 @@ def test_pad(mode: str) -> None:
     check(lambda x: np.pad(x, 1, mode=mode), A)
 
 
+@pytest.mark.parametrize("mode", ["constant", "linear_ramp", "edge", "mean", "reflect"])
+@pytest.mark.parametrize("dtype", [np.float32, np.complex64])
+def test_a_recorded_pad_keeps_the_type(mode: str, dtype: type) -> None:
+    x = np.arange(6, dtype=dtype).reshape(2, 3)
+    graph = wg.trace(lambda x: np.pad(x, 1, mode=mode))(x)
+    found = graph(x + dtype(1))
+    assert found.dtype == dtype
+    np.testing.assert_allclose(found, np.pad(x + dtype(1), 1, mode=mode), rtol=1e-6)
+
+
 def test_options_of_pad() -> None:
     for mode in ("reflect", "symmetric"):
         check(lambda x, mode=mode: np.pad(x, ((1, 2), (5, 4)), mode=mode, reflect_type="odd"), A)

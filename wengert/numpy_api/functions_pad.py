@@ -108,14 +108,19 @@ def _ramp(a: Any, axis: int, count: int, end: Any, mode: str, edge: int) -> Any:
     if mode == "empty":
         return np.zeros(shape, dtype=a.dtype)
     if mode == "constant":
-        return np.broadcast_to(array(end), shape)
+        return np.broadcast_to(_as_stored(array(end), a), shape)
     n = a.shape[axis]
     border = a[along(axis, slice(0, 1) if edge == 0 else slice(n - 1, n))]
     steps = np.arange(count) / max(count, 1)
     share = (steps if edge == 0 else steps[::-1]).reshape(
         tuple(-1 if k == axis else 1 for k in range(rank(a)))
     )
-    return end + (border - end) * share
+    return _as_stored(end + (border - end) * share, a)
+
+
+def _as_stored(new: Any, a: Any) -> Any:
+    """New numbers in the type of the array that they stand beside."""
+    return new.astype(a.dtype) if a.dtype.kind in "fc" and new.dtype != a.dtype else new
 
 
 def _odd(a: Any, axis: int, width: tuple[int, int], mode: str) -> Any:

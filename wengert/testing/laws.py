@@ -80,9 +80,7 @@ def transpose_pairs_with_tangent(op: Op, operands: Values, params: Values, rng: 
         left, right = pairing(ct, push), pairing(back, tangents)
         rtol = tolerance(value, *run.leaves, double=1e-10, single=1e-4)
         allowed = rtol * (size_of(ct) * size_of(push) + size_of(back) * size_of(tangents))
-        assert abs(left - right) <= allowed, (
-            f"operands {run.which}: <ct, J t> = {left}, <J^T ct, t> = {right}"
-        )
+        assert abs(left - right) <= allowed, f"operands {run.which}: <ct, J t> = {left}, <J^T ct, t> = {right}"
         assert_same(ct, kept, "cotangent after the sweep")
     assert_same(tuple(operands), before, "operands after the sweeps")
 
@@ -113,10 +111,7 @@ def linear_is_linear(op: Op, operands: Values, params: Values, rng: Rng) -> None
 def assert_linear(run: Program, rng: np.random.Generator) -> None:
     """Assert linearity at two random points, with real factors."""
     first, second = ([random_like(v, rng) for v in run.leaves] for _ in range(2))
-    mixed = [
-        np.asarray(0.75 * x - 1.5 * z).astype(x.dtype)[()]
-        for x, z in zip(first, second, strict=True)
-    ]
+    mixed = [np.asarray(0.75 * x - 1.5 * z).astype(x.dtype)[()] for x, z in zip(first, second, strict=True)]
     want = 0.75 * run.joined(*first) - 1.5 * run.joined(*second)
     assert_close(
         run(*mixed),
@@ -139,10 +134,7 @@ def transposing_twice_gives_the_tangent(op: Op, operands: Values, params: Values
 
         def transposed(*cts: Any, run: Program = run, value: Any = value) -> Any:
             rest = iter(cts)
-            given = [
-                next(rest) if parts(v) else None
-                for v in (value if isinstance(value, tuple) else (value,))
-            ]
+            given = [next(rest) if parts(v) else None for v in (value if isinstance(value, tuple) else (value,))]
             return vjp(run, *run.leaves)[1](tuple(given) if isinstance(value, tuple) else given[0])
 
         twice = vjp(transposed, *moved)[1](tangents)
@@ -230,16 +222,12 @@ def careful_sweep_agrees(op: Op, operands: Values, params: Values, rng: Rng) -> 
             ct if isinstance(ct, tuple) else (ct,),
             strict=True,
         )
-        ends = [
-            (o.node, c) for o, c in pairs if is_handle(o) and o.node is not None and c is not None
-        ]
+        ends = [(o.node, c) for o, c in pairs if is_handle(o) and o.node is not None and c is not None]
         for node, c in ends:
             state.add(node, c)
         order = sweep.reachable([node for node, _ in ends], [r.node for r in roots], frame.start)
         sweep.run(order, state, keep=True)
-        found = tuple(
-            np.zeros_like(r.value) if r.node not in state.cts else state.cts[r.node] for r in roots
-        )
+        found = tuple(np.zeros_like(r.value) if r.node not in state.cts else state.cts[r.node] for r in roots)
         assert_close(
             found,
             pullback(ct),

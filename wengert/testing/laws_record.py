@@ -50,13 +50,9 @@ def type_is_the_values_type(op: Op, operands: Values, params: Values, rng: Rng) 
     y = evaluated(op, operands, params)
     wanted: Any = tuple(map(ArrayType.of, y)) if op.outputs else ArrayType.of(y)
     mixed = {dtype_of(v) for v in operands if dtype_of(v).kind in "fc"}
-    weak = len(mixed) > 1 and any(
-        type(v) in {float, complex} for v in operands
-    )  # a type knows nothing of weak numbers
+    weak = len(mixed) > 1 and any(type(v) in {float, complex} for v in operands)  # a type knows nothing of weak numbers
     found = op.infer([ArrayType.of(v) for v in operands], params)
-    for got, want in zip(
-        found if op.outputs else (found,), wanted if op.outputs else (wanted,), strict=True
-    ):
+    for got, want in zip(found if op.outputs else (found,), wanted if op.outputs else (wanted,), strict=True):
         assert tuple(got.shape) == want.shape, f"type rule gives {got}, the value is {want}"
         if op.name in TYPE_BY_VALUE:
             assert np.can_cast(want.dtype, got.dtype)
@@ -70,19 +66,13 @@ def batch_is_the_loop(op: Op, operands: Values, params: Values, rng: Rng) -> Non
     size = 3
     rows = [rows_of(op, operands, params, k, size) for k in range(len(operands))]
     # A Python int is a count (the order of a Bessel function): no batch has one per row.
-    able = [
-        k for k, v in enumerate(operands[: LEADING_OPERANDS.get(op.name)]) if type(v) is not int
-    ]
+    able = [k for k, v in enumerate(operands[: LEADING_OPERANDS.get(op.name)]) if type(v) is not int]
     for chosen in subsets(len(able)):
         mask = tuple(k in {able[i] for i in chosen} for k in range(len(operands)))
         points = [
-            [rows[k][b] if m else v for k, (v, m) in enumerate(zip(operands, mask, strict=True))]
-            for b in range(size)
+            [rows[k][b] if m else v for k, (v, m) in enumerate(zip(operands, mask, strict=True))] for b in range(size)
         ]
-        batched = [
-            np.stack(rows[k]) if m else v
-            for k, (v, m) in enumerate(zip(operands, mask, strict=True))
-        ]
+        batched = [np.stack(rows[k]) if m else v for k, (v, m) in enumerate(zip(operands, mask, strict=True))]
         outs = [determined(op, evaluated(op, point, params)) for point in points]
         want = tuple(map(np.stack, zip(*outs, strict=True))) if op.outputs else np.stack(outs)
         with np.errstate(all="ignore"):
@@ -107,9 +97,7 @@ def batch_is_the_loop(op: Op, operands: Values, params: Values, rng: Rng) -> Non
             assert_close(found[n], wanted, rtol, f"cotangent of operand {k}, batched {mask}")
 
 
-def rows_of(
-    op: Op, operands: tuple[Any, ...], params: tuple[Any, ...], k: int, size: int
-) -> list[Any]:
+def rows_of(op: Op, operands: tuple[Any, ...], params: tuple[Any, ...], k: int, size: int) -> list[Any]:
     """The rows of a batched operand: itself, and others as well conditioned as it is."""
     value = operands[k]
     if dtype_of(value).kind in "fc":
@@ -165,11 +153,7 @@ def every_trace_gives_the_plain_value(op: Op, operands: Values, params: Values, 
         given = [operands] if op.inputs[:1] == ("*operands",) else operands
         with np.errstate(all="ignore"):
             assert_same(op.record(*given, *params), want, "untraced")
-    which = tuple(
-        k
-        for k, v in enumerate(operands[: LEADING_OPERANDS.get(op.name)])
-        if dtype_of(v).kind in "fc"
-    )
+    which = tuple(k for k, v in enumerate(operands[: LEADING_OPERANDS.get(op.name)]) if dtype_of(v).kind in "fc")
     if not which:
         return
     run = Program(op, operands, params, which)
@@ -201,20 +185,14 @@ def _recorded(run: Program, leaves: tuple[Any, ...]) -> Any:
 @law
 def both_recorders_make_the_same_node(op: Op, operands: Values, params: Values, rng: Rng) -> None:
     """The generated fast path notes what the general one does: op, parents, params, residuals."""
-    if (
-        op.kind in {CONSTANT, CONTROL}
-        or op.name in LEADING_OPERANDS
-        or op.inputs[:1] == ("*operands",)
-    ):
+    if op.kind in {CONSTANT, CONTROL} or op.name in LEADING_OPERANDS or op.inputs[:1] == ("*operands",):
         return
     active = moving(op, operands)
     for chosen in subsets(len(active)):
         which = {active[k] for k in chosen}
         frame, token = context.enter(context.REVERSE)
         try:
-            given = [
-                handle(v, root(v, None).node) if k in which else v for k, v in enumerate(operands)
-            ]
+            given = [handle(v, root(v, None).node) if k in which else v for k, v in enumerate(operands)]
             with np.errstate(all="ignore"):
                 fast, general = op.record(*given, *params), special(op, given, params)
         finally:
@@ -225,18 +203,12 @@ def both_recorders_make_the_same_node(op: Op, operands: Values, params: Values, 
             "value of the fast path, against the general recorder's",
         )
         a, b = (_step(out[0] if isinstance(out, tuple) else out) for out in (fast, general))
-        assert a.op is b.op is op and a.inputs == b.inputs, (
-            f"{a} of {a.inputs}, against {b} of {b.inputs}"
-        )
+        assert a.op is b.op is op and a.inputs == b.inputs, f"{a} of {a.inputs}, against {b} of {b.inputs}"
         assert_same(tuple(a.params), tuple(b.params), "parameters")
         *fast_saved, fast_meta = a.saved
         *saved, meta = b.saved
-        assert_same(
-            tuple(fast_saved), tuple(saved), f"residuals when operands {sorted(which)} move"
-        )
-        if (
-            fast_meta != meta
-        ):  # the fast path may leave out what changes nothing: scalars of one shape, none complex
+        assert_same(tuple(fast_saved), tuple(saved), f"residuals when operands {sorted(which)} move")
+        if fast_meta != meta:  # the fast path may leave out what changes nothing: scalars of one shape, none complex
             assert fast_meta is None and not meta.is_complex, f"types {fast_meta}, wanted {meta}"
             assert all(t is None or t[0] == shape_of(_values(general)) == () for t in meta.types), (
                 f"no types, wanted {meta}"
@@ -261,10 +233,7 @@ def bad_types_raise_our_error(op: Op, operands: Values, params: Values, rng: Rng
 
     def with_bad(k: int, bad: Any) -> Callable[..., Any]:
         def run(x: Any) -> Any:
-            mixed = [
-                bad if i == k else x if dtype_of(v).kind in "fc" else v
-                for i, v in enumerate(operands)
-            ]
+            mixed = [bad if i == k else x if dtype_of(v).kind in "fc" else v for i, v in enumerate(operands)]
             return op.record(mixed, *params) if listed else op.record(*mixed, *params)
 
         return run
@@ -287,9 +256,7 @@ def it_says_what_it_is(op: Op, operands: Values, params: Values, rng: Rng) -> No
             continue
         assert isinstance(form, str) and form.strip(), f"an empty printed form: {form!r}"
         fields = {name for _, name, _, _ in string.Formatter().parse(form) if name}
-        assert fields <= set(op.inputs) | set(op.params), (
-            f"{form!r} asks for {fields - set(op.inputs)}"
-        )
+        assert fields <= set(op.inputs) | set(op.params), f"{form!r} asks for {fields - set(op.inputs)}"
         assert fields >= set(op.inputs), f"{form!r} leaves out {set(op.inputs) - fields}"
         shown = form.format(**{name: f"<{name}>" for name in (*op.inputs, *op.params)})
         assert all(f"<{name}>" in shown for name in op.inputs)

@@ -44,9 +44,7 @@ class Program:
     ``leaves`` is the point. The results are those parts that are functions of the operands.
     """
 
-    def __init__(
-        self, op: Op, operands: Sequence[Any], params: tuple[Any, ...], which: Sequence[int]
-    ) -> None:
+    def __init__(self, op: Op, operands: Sequence[Any], params: tuple[Any, ...], which: Sequence[int]) -> None:
         self.op = op
         self.operands = tuple(operands)
         self.params = params
@@ -126,11 +124,7 @@ def random_like(value: Any, rng: np.random.Generator) -> Any:
     drawn: Any = rng.normal(size=shape)
     if dtype.kind == "c":
         drawn = drawn + 1j * rng.normal(size=shape)
-    return (
-        dtype.type(drawn)
-        if shape == () and type(value) is not np.ndarray
-        else np.asarray(drawn).astype(dtype)
-    )
+    return dtype.type(drawn) if shape == () and type(value) is not np.ndarray else np.asarray(drawn).astype(dtype)
 
 
 def pairing(a: Any, b: Any) -> float:
@@ -145,11 +139,7 @@ def size_of(value: Any) -> float:
 
 def is_single(*values: Any) -> bool:
     """Whether float32 numbers take part."""
-    return any(
-        dtype_of(p).itemsize < (16 if dtype_of(p).kind == "c" else 8)
-        for v in values
-        for p in parts(v)
-    )
+    return any(dtype_of(p).itemsize < (16 if dtype_of(p).kind == "c" else 8) for v in values for p in parts(v))
 
 
 def tolerance(*values: Any, double: float, single: float) -> float:
@@ -161,9 +151,7 @@ def widened(operands: Sequence[Any]) -> tuple[Any, ...]:
     """Operands in double precision."""
     wide = {"f": np.float64, "c": np.complex128}
     return tuple(
-        v.astype(wide[v.dtype.kind])
-        if isinstance(v, (np.ndarray, np.generic)) and v.dtype.kind in "fc"
-        else v
+        v.astype(wide[v.dtype.kind]) if isinstance(v, (np.ndarray, np.generic)) and v.dtype.kind in "fc" else v
         for v in operands
     )
 
@@ -172,9 +160,7 @@ def narrowed(operands: Sequence[Any]) -> tuple[Any, ...]:
     """Operands in single precision; Python numbers, which have none, stay."""
     thin = {"f": np.float32, "c": np.complex64}
     return tuple(
-        v.astype(thin[v.dtype.kind])
-        if isinstance(v, (np.ndarray, np.generic)) and v.dtype.kind in "fc"
-        else v
+        v.astype(thin[v.dtype.kind]) if isinstance(v, (np.ndarray, np.generic)) and v.dtype.kind in "fc" else v
         for v in operands
     )
 
@@ -191,17 +177,13 @@ def assert_close(got: Any, want: Any, rtol: float, what: str, error: Any = 0.0) 
         right = (np.abs(got - want) <= allowed) | (got == want) | (np.isnan(got) & np.isnan(want))
     if not right.all():
         k = int(np.argmax(np.where(right, -1.0, np.nan_to_num(np.abs(got - want), nan=np.inf))))
-        raise AssertionError(
-            f"{what}: entry {k} is {got[k]}, wanted {want[k]} (all got {got}, wanted {want})"
-        )
+        raise AssertionError(f"{what}: entry {k} is {got[k]}, wanted {want[k]} (all got {got}, wanted {want})")
 
 
 def assert_same(got: Any, want: Any, what: str) -> None:
     """Assert equality bit for bit, of dtypes too, for values and tuples of them."""
     if isinstance(want, tuple):
-        assert isinstance(got, tuple) and len(got) == len(want), (
-            f"{what}: got {got!r}, wanted {want!r}"
-        )
+        assert isinstance(got, tuple) and len(got) == len(want), f"{what}: got {got!r}, wanted {want!r}"
         for k, (g, w) in enumerate(zip(got, want, strict=True)):
             assert_same(g, w, f"{what}[{k}]")
         return
@@ -209,11 +191,7 @@ def assert_same(got: Any, want: Any, what: str) -> None:
     if not isinstance(want, (np.ndarray, np.generic, float, int, complex)):
         assert got is want or got == want, f"{what}: got {got!r}, wanted {want!r}"
         return
-    assert dtype_of(got) == dtype_of(want), (
-        f"{what}: dtype {dtype_of(got)}, wanted {dtype_of(want)}"
-    )
-    assert shape_of(got) == shape_of(want), (
-        f"{what}: shape {shape_of(got)}, wanted {shape_of(want)}"
-    )
+    assert dtype_of(got) == dtype_of(want), f"{what}: dtype {dtype_of(got)}, wanted {dtype_of(want)}"
+    assert shape_of(got) == shape_of(want), f"{what}: shape {shape_of(got)}, wanted {shape_of(want)}"
     same = np.array_equal(got, want, equal_nan=dtype_of(want).kind in "fc")
     assert same, f"{what}: got {got!r}, wanted {want!r}"

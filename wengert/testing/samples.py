@@ -70,8 +70,7 @@ def _derived(op: Op, rng: np.random.Generator) -> Iterator[Sample]:
         dtypes = dtype if isinstance(dtype, tuple) else (dtype,) * len(op.inputs)
         for _ in range(20):
             operands = tuple(
-                _draw(op, k, shape, d, rng)
-                for k, (shape, d) in enumerate(zip(shapes, dtypes, strict=True))
+                _draw(op, k, shape, d, rng) for k, (shape, d) in enumerate(zip(shapes, dtypes, strict=True))
             )
             if not _accepted(op, operands, params):
                 break
@@ -201,9 +200,7 @@ def _writes(rng: np.random.Generator) -> Iterable[Any]:
             yield _written(rng, (("index", index),), dtype, None)
             yield _written(rng, (("index", index),), dtype, ())
         yield _written(rng, (("transpose", None), ("index", (1, slice(0, 2)))), dtype, None)
-        yield _written(
-            rng, (("index", (slice(None), slice(1, 4))), ("index", slice(0, 2))), dtype, (1, 3)
-        )
+        yield _written(rng, (("index", (slice(None), slice(1, 4))), ("index", slice(0, 2))), dtype, (1, 3))
 
 
 def _written(rng: np.random.Generator, path: Any, dtype: Any, shape: tuple[int, ...] | None) -> Any:

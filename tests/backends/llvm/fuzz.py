@@ -41,6 +41,10 @@ TRANSFORMS = ("value", "value", "value", "gradient", "gradient", "tangent", "pro
 # ---------------------------------------------------------------- what NumPy says, and how surely
 
 
+class Nothing(Exception):
+    """There is nothing to compare: NumPy or the derivative refuses."""
+
+
 def rounded(x: Any, rng: np.random.Generator, units: float = 2.0, *, terms: bool = False) -> Any:
     """A float value moved by up to so many units in the last place; terms of sums also all together, as many equal
     terms lose the same."""
@@ -67,6 +71,11 @@ def evaluated(graph: Graph, values: list[Any], rng: np.random.Generator | None) 
         y = run_step(node.op, operands, node.params, node.evaluate)
         chain = CHAINS.get(node.op.name, 0) and np.sqrt(max(map(np.size, operands), default=1))
         known[node] = rounded(y, rng, 2.0 + chain) if inexact else y
+    for guard in graph.guards if rng is not None else ():
+        try:
+            guard.check(known[guard.node])
+        except ValueError:
+            raise Nothing("what the program decides hangs on rounding") from None
     return [o.value if isinstance(o, Const) else known[o] for o in graph.outputs]
 
 
@@ -180,10 +189,6 @@ def is_float_leaf(y: Any) -> bool:
 
 
 # ---------------------------------------------------------------- one comparison
-
-
-class Nothing(Exception):
-    """There is nothing to compare: NumPy or the derivative refuses."""
 
 
 def compare(program: Program, seed: int, *, transform: str, compiled: bool, zeros: bool = False) -> None:
