@@ -1,11 +1,14 @@
 """Steps written with Tensors, compiled: several steps of training equal those of the plain function."""
 
+import sys
+import threading
 import warnings
 
 import numpy as np
 import pytest
 
 import wengert as wg
+from tests.tensor.test_random_programs import program as written_views
 from wengert import optim
 from wengert.core.errors import CompileWarning
 from wengert.core.tree import flatten
@@ -295,3 +298,54 @@ def test_errors_leave_tensors_outside_as_they_were():
     with pytest.raises(KeyError):
         wg.compile(step, backend="numpy")(wg.tensor([1.0]))
     assert type(w.value) is np.ndarray and w.requires_grad and w.tolist() == [2.0, 4.0] and w.value is not before
+
+
+def test_threads_that_record_with_the_same_tensor():
+    scale = wg.tensor(np.arange(3.0), requires_grad=True)
+
+    def slope(x):
+        (g,) = wg.autograd.grad(((x @ scale) ** 2).sum(), scale)
+        return g
+
+    compiled = wg.compile(slope, backend="numpy")
+    wrong = []
+
+    def work(number):
+        for k in range(12):
+            x = X[: 1 + (number + k) % 4, :3]
+            found = values(compiled(wg.tensor(x)))
+            if not np.allclose(found, 2.0 * x.T @ (x @ np.arange(3.0)), rtol=1e-12):
+                wrong.append((number, k, found))
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        threads = [threading.Thread(target=work, args=(k,)) for k in range(5)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert not wrong and type(scale.value) is np.ndarray and len(compiled.paths) == 4
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_random_writes_into_views(seed):
+    way = np.random.default_rng(seed).standard_normal((3, 3))
+
+    def step(t):
+        out = written_views(t, seed, lambda a: a.clone())
+        (slope,) = wg.autograd.grad(out, t, create_graph=True)
+        (curved,) = wg.autograd.grad((slope * way).sum(), t)
+        with wg.no_grad():
+            written_views(t, seed + 1, lambda a: a)
+        return slope.detach(), curved, t
+
+    compiled = wg.compile(step, backend="numpy")
+    for k in range(3):
+        start = np.random.default_rng(100 + seed).standard_normal((3, 3)) + k
+        want, found = (f(wg.tensor(start, requires_grad=True)) for f in (step, compiled))
+        for a, b in zip(want, found, strict=True):
+            np.testing.assert_allclose(values(b), values(a), rtol=1e-10, atol=1e-11)
+    assert len(compiled.paths) == 1 and compiled.paths[0].uses

@@ -6,6 +6,7 @@ a run of the function would have left it with, or the path is refused.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -92,6 +93,22 @@ def widened(
     """The same with Tensors from outside of the function after those of the call. Raises Unfit."""
     if not outer:
         return given, list(units), list(leaves)
+    if not _outside.acquire(timeout=_PATIENCE):
+        raise Unfit("another thread is recording a function that reads the same Tensors")
+    try:
+        return _widened(given, units, outer, leaves)
+    finally:
+        _outside.release()
+
+
+_outside = threading.RLock()
+"""Held while Tensors from outside hold values of a recording."""
+_PATIENCE = 10.0
+
+
+def _widened(
+    given: Given | None, units: Sequence[Tensor], outer: Sequence[Tensor], leaves: Sequence[Any]
+) -> tuple[Given, list[Tensor], list[Any]]:
     known = () if given is None else given.tensors
     numbering = _Numbering(list(units), known)
     for t in outer:
@@ -164,6 +181,9 @@ class Entered:
     def __init__(
         self, given: Given, units: Sequence[Tensor], first: int, values: Sequence[Any], inside: Session
     ) -> None:
+        self._alone = len(units) > first
+        if self._alone:
+            _outside.acquire()
         self._before = [(t, t.value, t.node, t.mem, getattr(t, "_grad", None)) for t in units[first:]]
         self.tensors = [t if k >= first else Tensor(None) for k, t in enumerate(units)]
         for t, value, (requires, grad) in zip(self.tensors, values[: len(units)], given.tensors, strict=True):
@@ -177,6 +197,8 @@ class Entered:
         """Give the Tensors from outside back as they were."""
         for t, *state in self._before:
             t.value, t.node, t.mem, t._grad = state
+        if self._alone:
+            _outside.release()
 
 
 # ---------------------------------------------------------------- what comes out
