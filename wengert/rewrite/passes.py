@@ -23,6 +23,7 @@ from wengert.rewrite.elements import RELEASE, cleaning
 from wengert.rewrite.factors import FACTORS
 from wengert.rewrite.gates import GATES, LOGARITHMS, PLAIN, QUOTIENTS, SHIFTS, SPARING, STABILITY, shared_exponentials
 from wengert.rewrite.pattern import kind_of
+from wengert.rewrite.products import PRODUCTS
 from wengert.rewrite.regions import WRITES, chains
 from wengert.rewrite.sums import SUMS
 
@@ -51,6 +52,7 @@ _AFTER = joined(
     FACTORS,
     WRITES,
     SUMS,
+    PRODUCTS,
     CONTRACTIONS,
     DIAGONALS,
     PLAIN,

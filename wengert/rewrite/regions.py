@@ -66,9 +66,11 @@ def _is_view(path: Path) -> bool:
 
 
 def _shortened(path: Path, shape: tuple[int, ...]) -> Path:
-    """The path without steps that leave every element where it is, and with slices written out."""
+    """The path without steps that leave every element where it is, with slices written out, and with neighbours that
+    keep all elements in their order as one reshape."""
     dummy = np.broadcast_to(np.zeros(()), shape)
-    out = []
+    out: list[tuple[str, Any]] = []
+    begin: tuple[int, ...] | None = None  # the shape before the last step of the path, where that keeps the order
     for kind, argument in path:
         if kind == "index" and is_basic(argument):
             argument = _written_out(argument, dummy.shape)
@@ -77,7 +79,15 @@ def _shortened(path: Path, shape: tuple[int, ...]) -> Path:
         if kind == "index" and type(argument) is tuple:
             keeps = all(type(p) is slice and p == slice(None) for p in argument)
         if not (keeps and np.shape(after) == dummy.shape):
-            out.append((kind, argument))
+            ordered = in_order(kind, argument) and np.size(after) == dummy.size > 0
+            if ordered and begin is not None:
+                out[-1] = "reshape", (np.shape(after), "C")
+                if np.shape(after) == begin:
+                    out.pop()
+                    begin = None
+            else:
+                out.append((kind, argument))
+                begin = dummy.shape if ordered else None
         dummy = np.broadcast_to(np.zeros(()), np.shape(after))
     return tuple(out)
 
