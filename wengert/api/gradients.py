@@ -102,7 +102,7 @@ def value_and_grad(
             out = engine.settled(scalar_output(out, fun, holomorphic))
             if holomorphic:
                 _complex_only(leaves, fun)
-            seed = np.float64(1.0) if not holomorphic else np.complex128(1.0)
+            seed = _one(out) if not holomorphic else np.complex128(1.0)
             if is_handle(out) and out.node is not None and out.node.seq >= frame.start:
                 ends = [out]
                 if release := tracing.get() is None and not has_aux:
@@ -126,6 +126,13 @@ def value_and_grad(
         return ((value, aux), gradient) if has_aux else (value, gradient)
 
     return value_and_gradient
+
+
+def _one(out: Any) -> Any:
+    """The cotangent that a sweep begins with: a float64 would make all of the sweep of a float32 function one of
+    float64."""
+    dtype = dtype_of(out.value if is_handle(out) else out)
+    return np.float32(1.0) if dtype == np.float32 else np.float64(1.0)
 
 
 def _complex_only(leaves: Sequence[Any], fun: Any) -> None:

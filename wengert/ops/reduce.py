@@ -57,7 +57,8 @@ def spread_over(ct: Any, shape: tuple[int, ...], axis: Any) -> Any:
     scalar = shape_of(ct.value if is_handle(ct) else ct) == ()
     if is_handle(ct):
         if type(ct.value) is not np.ndarray:
-            return ct * np.ones(shape)
+            single = dtype_of(ct.value) in (np.float32, np.complex64)
+            return ct * np.ones(shape, np.float32 if single else np.float64)
         if not scalar:
             ct = ct.reshape(kept_shape(shape, axis))
         return read(ct, ("broadcast", shape))
@@ -203,15 +204,11 @@ def _masked_sum(x: Any, initial: Any, mask: Any, axis: Any, keepdims: Any, dtype
     return np.add.reduce(x, axis=axis, dtype=dtype, keepdims=keepdims, initial=initial, where=mask)
 
 
-def _masked_shape(
-    x_shape: Any, initial_shape: Any, mask_shape: Any, axis: Any, keepdims: Any
-) -> Any:
+def _masked_shape(x_shape: Any, initial_shape: Any, mask_shape: Any, axis: Any, keepdims: Any) -> Any:
     return reduced_shape(np.broadcast_shapes(x_shape, mask_shape), axis, keepdims)
 
 
-def _unmask(
-    ct: Any, mask: Any, x_shape: tuple[int, ...], mask_shape: tuple[int, ...], axis: Any
-) -> Any:
+def _unmask(ct: Any, mask: Any, x_shape: tuple[int, ...], mask_shape: tuple[int, ...], axis: Any) -> Any:
     full = np.broadcast_shapes(x_shape, mask_shape)
     return fit(np.where(mask, spread_over(ct, full, axis), 0.0), x_shape, np.dtype(complex))
 
@@ -314,28 +311,25 @@ def _min(x: Any, axis: Any, keepdims: Any) -> Any:
 def _even_split(x: Any, y: Any, axis: Any) -> Any:
     """1/k at each of the k elements that attain the extreme."""
     chosen = np.equal(x, y)
+    single = x.dtype == np.float32  # whose slopes stay float32
     if is_handle(chosen) or axis is not None:
-        return chosen / np.add.reduce(chosen, axis=axis, keepdims=True)
+        share = chosen / np.add.reduce(chosen, axis=axis, keepdims=True)
+        return share.astype(np.float32) if single else share
     hits = np.count_nonzero(chosen)
+    kind = np.float32 if single else np.float64
     if hits == 1:
-        return chosen.astype(float)
-    return chosen / hits if hits else np.full(x.shape, np.nan)
+        return chosen.astype(kind)
+    return np.divide(chosen, hits, dtype=kind) if hits else np.full(x.shape, np.nan, kind)
 
 
 def tied(values: Any, params: Any, y: Any) -> Any:
     """Whether more than one element attains the extreme."""
     axis = params[0]
-    return bool(
-        np.any(np.count_nonzero(values[0] == kept(y, values[0].shape, axis), axis=axis) > 1)
-    )
+    return bool(np.any(np.count_nonzero(values[0] == kept(y, values[0].shape, axis), axis=axis) > 1))
 
 
-max = reduction(
-    "max", _max, _even_split, doc="The largest element over axes; ties share evenly.", zeroes=True
-)
-min = reduction(
-    "min", _min, _even_split, doc="The smallest element over axes; ties share evenly.", zeroes=True
-)
+max = reduction("max", _max, _even_split, doc="The largest element over axes; ties share evenly.", zeroes=True)
+min = reduction("min", _min, _even_split, doc="The smallest element over axes; ties share evenly.", zeroes=True)
 
 
 # ---------------------------------------------------------------- logarithms of sums
@@ -350,16 +344,12 @@ logaddexp_reduce = reduction(
     lambda x, axis, keepdims: np.logaddexp.reduce(x, axis=axis, keepdims=keepdims),
     lambda x, y, axis: np.exp(x - _finite_or_zero(y)),
     doc="`log(sum_i exp(x_i))`.",
-    samples=lambda rng: [
-        ((rng.normal(size=(3, 4)),), (axis, keep)) for axis, keep in ((0, False), (-1, True))
-    ],
+    samples=lambda rng: [((rng.normal(size=(3, 4)),), (axis, keep)) for axis, keep in ((0, False), (-1, True))],
 )
 logaddexp2_reduce = reduction(
     "logaddexp2_reduce",
     lambda x, axis, keepdims: np.logaddexp2.reduce(x, axis=axis, keepdims=keepdims),
     lambda x, y, axis: np.exp2(x - _finite_or_zero(y)),
     doc="`log2(sum_i 2**x_i)`.",
-    samples=lambda rng: [
-        ((rng.normal(size=(3, 4)),), (axis, keep)) for axis, keep in ((0, False), (-1, True))
-    ],
+    samples=lambda rng: [((rng.normal(size=(3, 4)),), (axis, keep)) for axis, keep in ((0, False), (-1, True))],
 )
