@@ -5,8 +5,10 @@ import pytest
 
 import wengert
 from wengert.backends.llvm import kept_kernels
+from wengert.backends.llvm.cache import Cache
+from wengert.backends.llvm.emit import emit
 from wengert.backends.llvm.indexed import Constant, Map, Program, Read, Slot, Store
-from wengert.backends.llvm.kept_kernels import digest
+from wengert.backends.llvm.kept_kernels import digest, load, store
 from wengert.backends.llvm.lower import lower
 
 TABLE = np.arange(12.0).reshape(4, 3)
@@ -96,3 +98,23 @@ def test_a_kept_kernel_computes_the_same(f, tmp_path, monkeypatch):
     assert [k.tobytes() for k in first.run([x])] == [k.tobytes() for k in second.run([x])]
     np.testing.assert_allclose(second.run([x])[0], f(x), rtol=1e-12)
     assert first.source("llvm") == second.source("llvm") and first.source() == second.source()
+
+
+def test_tables_of_loops_and_of_other_layouts_are_kept(tmp_path):
+    tall = np.random.default_rng(3).standard_normal((70, 4))
+    row = np.random.default_rng(4).standard_normal(70)
+
+    def f(x):
+        return wengert.scan(lambda c, t: (c * t + TABLE[0], np.sum(tall * row[:, None] * t)), x, np.arange(5.0))
+
+    program = lower(wengert.trace(f)(np.ones(3)))
+    kernel, kept = emit(program, width_bits=512, fma=True), Cache(tmp_path, 1 << 24)
+    own = {id(s) for s in (*program.inputs, *program.constants, *(s.slot for s in program.stores))}
+    assert any(id(s) not in own for s in kernel.slots)
+    assert store(kept, ("a",), program, kernel, b"code")
+    found, code = load(kept, ("a",), program)
+    assert code == b"code" and found.text == kernel.text and len(found.slots) == len(kernel.slots)
+    for a, b in zip(found.slots, kernel.slots, strict=True):
+        assert (a.kind, a.shape, a.dtype) == (b.kind, b.shape, b.dtype)
+        if a.kind == "constant":
+            np.testing.assert_array_equal(a.data, b.data)

@@ -8,18 +8,20 @@ from __future__ import annotations
 import hashlib
 import itertools
 
-from wengert.backends.llvm.canonical import canonical
 from wengert.backends.llvm.emit_arithmetic import CannotEmit
-from wengert.backends.llvm.emit_whole import Whole, slots_of
-from wengert.backends.llvm.indexed import Program, Slot
+from wengert.backends.llvm.emit_whole import Whole, constants_of, slots_of
+from wengert.backends.llvm.indexed import Program
 from wengert.backends.llvm.kernel import Kernel
 from wengert.backends.llvm.loops_text import describe
 from wengert.backends.llvm.scalar_ops import Vocabulary
+from wengert.backends.llvm.scan_forms import settled
 from wengert.backends.llvm.schedule import Plan, parts_of, schedule
 from wengert.backends.llvm.storage import Storage
 from wengert.backends.llvm.writer import Writer
 
 PLACEHOLDER = "@KERNEL"
+MUCH_TEXT = 500_000
+"""Letters of text that take LLVM seconds."""
 
 
 class Module:
@@ -77,17 +79,23 @@ class Module:
         return "\n".join([*lines, "  br label %start", "start:", *w.lines, "}"]) + "\n"
 
 
-def constants_of(plan: Plan) -> list[Slot]:
-    """The constants of a plan and of the bodies of its scans."""
-    return [*plan.program.constants, *(s for inner in plan.bodies.values() for s in constants_of(inner))]
-
-
 def emit(program: Program, *, width_bits: int, fma: bool) -> Kernel:
     """The kernel of a program, for vectors of ``width_bits`` on a machine with (``fma``) or without fused
     multiply-add.
 
     Raises CannotEmit for what has no native form."""
-    plan = schedule(canonical(program), width_bits)
+    program = settled(program)
+    made = _written(schedule(program, width_bits), width_bits, fma)
+    if len(made.text) > MUCH_TEXT:
+        # Elements that are gathered lane by lane make much of what is little in the program: then loops stay loops.
+        rolled = _written(schedule(program, width_bits, 0), width_bits, fma)
+        if len(rolled.text) < len(made.text) // 4:
+            return rolled
+    return made
+
+
+def _written(plan: Plan, width_bits: int, fma: bool) -> Kernel:
+    """The kernel of a scheduled program."""
     module = Module(plan, width_bits, fma)
     functions = module.functions()
     declared = "\n".join(module.declared.values())

@@ -15,6 +15,7 @@ from wengert.backends.llvm.emit_values import Places
 from wengert.backends.llvm.indexed import Axis, Read, Scan, Scatter, Slot, Value
 from wengert.backends.llvm.loop_tree import Body, Loop, Node
 from wengert.backends.llvm.positions import ZERO, Position, Variable, at
+from wengert.backends.llvm.scan_forms import updated_in_place
 from wengert.backends.llvm.schedule import Plan
 from wengert.backends.llvm.schedule_nodes import reads_all
 from wengert.backends.llvm.storage import Storage
@@ -118,12 +119,14 @@ class Whole(Nest):
         body = plan.program
         carries = len(scan.initial)
         pointers: dict[int, str] = {}
-        states, news = [], []
+        states: list[str] = []
+        news: list[str] = []
         for slot, (v, dims) in zip(body.inputs, scan.initial, strict=False):
             if v.dtype != slot.dtype:
                 raise CannotEmit("a carried value changes its type")
-            states.append(self.copy_of(v, dims, slot.dtype))
-            news.append(self.area_for(slot.dtype, size_of(slot)))
+            states.append(self.copy_of(v, dims, slot.dtype, self.state_of(scan, len(states), size_of(slot))))
+            kept = updated_in_place(body, len(news))
+            news.append(states[-1] if kept else self.area_for(slot.dtype, size_of(slot)))
             pointers[id(slot)] = states[-1]
         rows: list[tuple[Slot, str]] = []
         for slot, (v, dims) in zip(body.inputs[carries:], scan.sequences, strict=False):
@@ -145,10 +148,18 @@ class Whole(Nest):
             target = self.instances[id(v)]
             first = outputs[v.number]
             source = states[v.number] if v.number < carries else self.instances[id(first)].pointer
-            if v.number < carries or v is not first:
+            if source != target.pointer:
                 size = size_of(body.stores[v.number].slot) * (1 if v.number < carries else scan.length)
                 self.move(source, target.pointer, size, v.dtype)
             target.filled = True
+
+    def state_of(self, scan: Scan, number: int, size: int) -> str | None:
+        """The memory of a final state, where the state can live from the first step on."""
+        if size > IN_FRAME:
+            for v in self.plan.nodes.outputs[id(scan)]:
+                if v.number == number:
+                    return self.instances[id(v)].pointer
+        return None
 
     def move(self, source: str, target: str, size: int, dtype: Any) -> None:
         """Copy so many elements."""
@@ -196,7 +207,8 @@ class Whole(Nest):
         inner.steady = {id(s) for s in plan.program.constants}
         inner.write(plan)
         for slot, state, new in carried:
-            self.move(new, state, size_of(slot), slot.dtype)
+            if state != new:
+                self.move(new, state, size_of(slot), slot.dtype)
         self.scopes.pop()
         w.line(f"br label %{latch}")
         w.begin(latch)

@@ -34,6 +34,10 @@ SOURCES = _sources()
 """The hash of the compiler's own files, taken when they are loaded; None where they cannot be read."""
 
 
+TABLES = 1 << 22
+"""The most bytes of tables that are kept with a kernel."""
+
+
 class Unkept(Exception):
     """A program that holds something a digest cannot tell."""
 
@@ -59,7 +63,11 @@ def load(kept: Cache, key: tuple[str, ...], program: Program) -> tuple[Kernel, b
     size = int.from_bytes(found[:8], "little")
     facts = json.loads(found[8 : 8 + size])
     text_end = 8 + size + facts["text"]
-    slots = _slots(program)
+    slots, begin = _slots(program), text_end
+    for shape, dtype, length in facts["tables"]:
+        data = np.frombuffer(bytearray(found[begin : begin + length]), dtype).reshape(shape)
+        slots.append(Slot("", tuple(shape), data.dtype, "constant", data))
+        begin += length
     kernel = Kernel(
         name=facts["name"],
         text=zlib.decompress(found[8 + size : text_end]).decode(),
@@ -68,14 +76,19 @@ def load(kept: Cache, key: tuple[str, ...], program: Program) -> tuple[Kernel, b
         loops=facts["loops"],
         external=tuple(facts["external"]),
     )
-    return kernel, found[text_end:]
+    return kernel, found[begin:]
 
 
 def store(kept: Cache, key: tuple[str, ...], program: Program, kernel: Kernel, code: bytes) -> bool:
     """Keep a kernel; whether that was possible."""
     places = {id(s): k for k, s in enumerate(_slots(program))}
-    if any(id(s) not in places for s in kernel.slots):
-        return False  # a table that code generation made itself
+    tables: list[np.ndarray[Any, Any]] = []  # constants of loops, and those that were laid out otherwise
+    for s in kernel.slots:
+        if id(s) not in places:
+            if s.data is None or sum(t.nbytes for t in tables) + s.data.nbytes > TABLES:
+                return False
+            places[id(s)] = len(places)
+            tables.append(np.ascontiguousarray(s.data, s.dtype))
     text = zlib.compress(kernel.text.encode(), 1)
     facts = {
         "name": kernel.name,
@@ -84,9 +97,10 @@ def store(kept: Cache, key: tuple[str, ...], program: Program, kernel: Kernel, c
         "loops": kernel.loops,
         "external": list(kernel.external),
         "text": len(text),
+        "tables": [(t.shape, t.dtype.str, t.nbytes) for t in tables],
     }
     head = json.dumps(facts).encode()
-    return kept.put(len(head).to_bytes(8, "little") + head + text + code, *key)
+    return kept.put(len(head).to_bytes(8, "little") + head + text + b"".join(t.tobytes() for t in tables) + code, *key)
 
 
 def _slots(program: Program) -> list[Slot]:

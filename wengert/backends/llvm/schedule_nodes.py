@@ -176,6 +176,9 @@ class Nodes:
                     space = self.rolled((*v.axes, *(v.over if isinstance(v, Reduce) else ())))
                     if len(self.rolled(arg.axes)) < len(space):
                         wider.add(id(arg))
+        for v in reversed(values):  # where unrolled axes are only renamed, the argument is what has fewer
+            if id(v) in wider and isinstance(v, Sub) and not self.moved(v, v.arg):
+                wider.add(id(v.arg))
         for store in self.program.stores:
             users[id(store.value)] = users.get(id(store.value), 0) + 1
         self.chosen: set[int] = set()
