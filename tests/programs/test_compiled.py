@@ -27,10 +27,21 @@ def moved(program: Program, seed: int) -> tuple:
     return oracle.unflatten(program.args, point * (1 + 1e-3 * np.random.default_rng(seed).normal(size=point.shape)))
 
 
+NOTED = {
+    "exception_caught_inside",  # makes text of a value, as the next two
+    "format_and_print",
+    "print_and_repr_of_an_array",
+    "global_variable_written",
+    "monte_carlo_path_with_legacy_seed",  # leaves NumPy's global generator in another state
+}
+"""Programs that do what no replay would do again: they run uncompiled, with a note."""
+
+
 @pytest.fixture(autouse=True)
-def _no_notes():
+def _no_notes(request):
+    noted = request.node.callspec.params["program"].name in NOTED
     with warnings.catch_warnings():
-        warnings.simplefilter("error", wg.CompileWarning)
+        warnings.simplefilter("ignore" if noted else "error", wg.CompileWarning)
         warnings.simplefilter("ignore", RuntimeWarning)
         yield
 

@@ -88,6 +88,7 @@ class Met:
         self.unseeded = False  # a random generator without a seed was made
         self.raised: Any = None  # where a step raised
         self.kinks = False  # a gradient inside watches for kinks
+        self.text: Any = None  # where text was made of a value
         self._found: dict[int, weakref.ref[np.ndarray[Any, Any]]] = {}
 
     def __call__(self, values: Sequence[Any], nodes: Sequence[Any]) -> None:

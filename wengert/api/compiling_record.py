@@ -174,7 +174,9 @@ def _run(
             refusal = "it writes into an argument that shares memory with something else that it reads"
         moving = [is_handle(o) and o.node is not None and o.node.seq >= frame.start for o in outputs]
         ends = [o for o, m in zip(outputs, moving, strict=True) if m]
-        graph = graph_of(frame, roots, [*ends, *(filled[k] for k in written)], values=(), name=name_of(fun))
+        ends = [*ends, *(filled[k] for k in written)]
+        plainly = given is None and tensors_out is None
+        graph = graph_of(frame, roots, ends, values=(), name=name_of(fun), alone=plainly)
         if inside.regions:
             graph = recompute(graph, inside.regions)
         plain = [o.value if is_handle(o) else o for o in outputs]

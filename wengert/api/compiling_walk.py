@@ -52,6 +52,14 @@ _RAISING, _CATCHING = frozenset({"raise", "call"}), frozenset({"error", "record"
 _MAKING = frozenset({"__init__", "__new__", "__post_init__", "__repr__", "__str__"})
 _DYNAMIC = frozenset({"vars", "getattr", "__dict__", "asdict", "astuple", "fields"})
 """Names of what reads attributes that the code does not name."""
+_CHANGING = {
+    "time": frozenset({"clock_gettime", "localtime", "monotonic", "perf_counter", "process_time", "strftime", "time"}),
+    "datetime": frozenset({"now", "today", "utcnow"}),
+    "os": frozenset({"environ", "environb", "getenv", "getpid", "urandom"}),
+    "uuid": frozenset({"uuid1", "uuid4"}),
+    "secrets": frozenset({"choice", "randbelow", "randbits", "token_bytes", "token_hex"}),
+}
+"""What gives another answer at every call, by module: clocks, the environment, the system's random numbers."""
 _CachedFunction = type(functools.lru_cache(lambda: None))
 _CLOSED = (*SCALARS, BuiltinFunctionType, np.ufunc, np.dtype, type(np.sum), slice, range)
 
@@ -138,6 +146,7 @@ class Walk:
     def _look(self, value: Any, label: str) -> None:
         value = original(value)
         kind = type(value)
+        self._changing(value, kind, label)
         if issubclass(kind, _CLOSED) or not self._first(value):
             return
         if kind in STANDINS:
@@ -168,6 +177,16 @@ class Walk:
             self.obstacle = f"it reads a {kind.__name__} from outside ({label}), whose state cannot be compared"
         else:
             self._object(value, kind, label)
+
+    def _changing(self, value: Any, kind: type, label: str) -> None:
+        """A clock or the environment, imported by its own name."""
+        if kind is BuiltinFunctionType:
+            home, name = value.__module__, value.__name__
+            if name.removesuffix("_ns") not in _CHANGING.get("os" if home == "posix" else home or "", ()):
+                return
+        elif kind.__name__ != "_Environ" or kind.__module__ != "os":
+            return
+        self.obstacle = f"it reads {label}, which may give another answer at every call"
 
     def _array(self, value: Any, label: str) -> None:
         self.arrays[id(value)] = value
@@ -240,6 +259,9 @@ class Walk:
                 self.visit(part, label)
 
     def _module(self, value: ModuleType, label: str) -> None:
+        found = sorted(n for n in self.names if n.removesuffix("_ns") in _CHANGING.get(value.__name__, ()))
+        if found:
+            self.obstacle = f"it reads {value.__name__}.{found[0]}, which may give another answer at every call"
         if not is_users(_module_file(value.__name__)):
             return
         space = vars(value)
@@ -248,6 +270,8 @@ class Walk:
 
     def _class(self, value: type, label: str, *, made: bool = True) -> None:
         """What a class gives; ``made`` says that the program may make instances, so that what does that is read."""
+        if value.__module__ == "datetime" and (found := sorted(self.names & _CHANGING["datetime"])):
+            self.obstacle = f"it reads {value.__name__}.{found[0]}, which may give another answer at every call"
         if (id(value), made) in self._seen:
             return
         self._seen[id(value), made] = value

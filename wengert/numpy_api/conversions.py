@@ -153,6 +153,7 @@ def _number(name: str, convert: Any) -> Any:
         value = peek(t)
         if is_cut(t):
             if name == "float" and _formatting():
+                told(t)
                 return convert(value)
             if name == "float" and SWITCH.special and is_flat(t):
                 return guard(t, "float", convert(value))
@@ -186,11 +187,10 @@ to_float = _number("float", float)
 to_complex = _number("complex", complex)
 
 
+_TEXTS = frozenset({"array2string", "array_repr", "array_str"})
 _HARMLESS = frozenset(
     {
-        "array2string",
-        "array_repr",
-        "array_str",  # text: no derivative goes through it
+        *_TEXTS,  # no derivative goes through them
         "result_type",
         "can_cast",
         "min_scalar_type",
@@ -210,6 +210,8 @@ def guard(t: Any, kind: str, outcome: Any) -> Any:
     """
     if t.node is not None and kind != "bool":
         SWITCH.cut = (kind, *here(3))
+    if kind in _TEXTS:
+        told(t)
     if SWITCH.special and t.node is not None and kind not in _HARMLESS:
         frame = tracing.get()
         value = None if kind in QUESTIONS else np.array(peek(t))
@@ -277,14 +279,28 @@ def refuse_pickle(t: Any, *_: Any) -> Any:
     )
 
 
+def told(t: Any) -> bool:
+    """Whether a recording that is going to be replayed was told that text is made of a value: it cannot know what the
+    text decides, or who reads it.
+    """
+    frame = tracing.get() if SWITCH.special and t.node is not None else None
+    if frame is None or frame.met is None:
+        return False
+    frame.met.text = here(3)
+    return True
+
+
 def text(t: Any) -> str:
     """``str(t)``: that of the value."""
+    told(t)
     return str(peek(t))
 
 
 def representation(t: Any) -> str:
     """``repr(t)``: the value, and that it is traced."""
     value = peek(t)
+    if told(t):
+        return repr(value)
     kind = "TracedArray" if type(t) is TracedArray else "TracedScalar"
     inner = np.array2string(value, separator=", ") if type(value) is np.ndarray else repr(value)
     return f"{kind}({inner})"
@@ -292,4 +308,5 @@ def representation(t: Any) -> str:
 
 def formatted(t: Any, spec: str) -> str:
     """``format(t, spec)``: that of the value."""
+    told(t)
     return format(peek(t), spec)
