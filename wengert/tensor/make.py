@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from wengert.core.context import tracing
 from wengert.core.errors import CutError, WengertTypeError, WengertValueError, error_at
 from wengert.core.handle import is_handle
 from wengert.core.tree import STANDINS
@@ -78,6 +79,9 @@ def _recorded(data: Any, requires_grad: bool | None, dtype: Any) -> Tensor:
         if dtype is not None and value.dtype != np.dtype(dtype):
             value = value.astype(dtype)
     else:
+        full = frame.full if (frame := tracing.get()) is not None else None
+        if full is not None and full.met is not None:
+            full.met((value,), (None,))
         value = np.array(value, dtype=dtype)
         value = value if value.shape else value[()]
     STANDINS.setdefault(Tensor, value_alone)
