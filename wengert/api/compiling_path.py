@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,11 +20,14 @@ from wengert.api.compiling_tensors import Given, Unfit, mode, widened
 from wengert.backends.guards import GUARD, MISS
 from wengert.backends.numpy.compiled import FLOATS, PythonPlan
 from wengert.core.graph import Graph
+from wengert.core.trace import release
 from wengert.core.tree import Structure
 from wengert.core.types import dtype_of, shape_of
 
 _TRYING = 2e-3
 """Seconds spent on timing a plan; what takes longer is timed once."""
+LONG = 2000
+"""Steps of a recording that is not kept once its loops are folded."""
 
 
 def asks_for_errors() -> bool:
@@ -46,6 +50,7 @@ class Path:
         threads: int,
     ) -> None:
         self.recording = recording
+        self.recorded = len(recording.graph)
         self.arguments = structure
         self.given = recording.given
         self.of_call = given  # without the Tensors from outside
@@ -77,8 +82,16 @@ class Path:
             if self._graph is None:
                 start = time.perf_counter()
                 self._graph = improved(self.recording.graph, self.left_out)
+                self._forget(self.recording.graph)
                 self.seconds["rewriting"] = time.perf_counter() - start
             return self._graph
+
+    def _forget(self, recorded: Graph) -> None:
+        """Let the steps of a long recording go whose loops were folded: only its guards are looked at again."""
+        assert self._graph is not None
+        if len(recorded) > LONG and not {*recorded.nodes} & {*self._graph.nodes}:
+            release(recorded)
+            self.recording = replace(self.recording, graph=recorded.with_steps((), recorded.outputs, recorded.guards))
 
     @property
     def numpy(self) -> PythonPlan:
@@ -221,4 +234,4 @@ def _entry_by_run(plan: Any) -> Callable[..., Any]:
     return entry
 
 
-__all__ = ["Path", "asks_for_errors"]
+__all__ = ["LONG", "Path", "asks_for_errors"]

@@ -58,9 +58,9 @@ def _kind(kind: Kind) -> list[str]:
 
 
 def _path(path: Path) -> list[str]:
-    recorded, graph, plan = path.recording.graph, path.graph, path.numpy.plan
+    graph, plan = path.graph, path.numpy.plan
     types = ", ".join(repr(n.type) for n in graph.inputs)
-    sizes = f"{_many(len(recorded), 'step')} recorded, {len(graph)} after rewriting"
+    sizes = f"{_many(path.recorded, 'step')} recorded, {len(graph)} after rewriting"
     lines = [f"({types}), {sizes}, {_many(len(graph.guards), 'guard')}"]
     counts = Counter(node.op.name for node in graph.nodes)
     lines.append("steps: " + ", ".join(f"{name} {n}" for name, n in counts.most_common(_SHOWN)))

@@ -13,6 +13,7 @@ import itertools
 import os
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from typing import Any
 
@@ -84,6 +85,7 @@ class Switch:
 SWITCH = Switch()
 _lock = threading.RLock()
 _saved_thresholds: tuple[int, int, int] | None = None
+_resting = 0  # blocks that keep the collector from walking over steps that will not outlive them
 
 
 def _refresh() -> None:
@@ -98,9 +100,38 @@ def _refresh() -> None:
     )
 
 
+def _rest() -> None:
+    global _saved_thresholds
+    if _saved_thresholds is None and gc.isenabled():
+        _saved_thresholds = gc.get_threshold()
+        gc.set_threshold(*_COLLECTOR)
+
+
+def _wake() -> None:
+    global _saved_thresholds
+    if _saved_thresholds is not None and not SWITCH.live and not _resting:
+        if gc.get_threshold() == _COLLECTOR:
+            gc.set_threshold(*_saved_thresholds)
+        _saved_thresholds = None
+
+
+@contextmanager
+def collector_at_rest() -> Iterator[None]:
+    """A block at whose end a recording has been worked up: until then the collector would only find it alive."""
+    global _resting
+    with _lock:
+        _resting += 1
+        _rest()
+    try:
+        yield
+    finally:
+        with _lock:
+            _resting = max(0, _resting - 1)
+            _wake()
+
+
 def enter(kind: str, kinks: Any = None) -> tuple[Frame, Token[Frame | None]]:
     """Start a trace of the given kind inside the current one."""
-    global _saved_thresholds
     frame = Frame(kind, tracing.get())
     if kinks is not None:
         frame.kinks = kinks
@@ -108,10 +139,8 @@ def enter(kind: str, kinks: Any = None) -> tuple[Frame, Token[Frame | None]]:
             frame.met.kinks = True
     with _lock:
         # The default collector thresholds make recording quadratic-looking: 17x the time for 10x the steps.
-        if not SWITCH.live and gc.isenabled():
-            _saved_thresholds = gc.get_threshold()
-            gc.set_threshold(*_COLLECTOR)
         if not SWITCH.live:
+            _rest()
             SWITCH.where = None  # threads that traced at once may have left each other's line behind
         if not SWITCH.live and kind == REVERSE and frame.kinks is None:
             SWITCH.live[frame] = SWITCH.oldest = frame.start
@@ -139,14 +168,11 @@ def leave(frame: Frame, token: Token[Frame | None]) -> None:
 
 def retire(frame: Frame) -> None:
     """The second half of ``leave``, for a frame whose context was reset already (its sweep has run)."""
-    global _saved_thresholds
     frame.alive = False
     with _lock:
         SWITCH.live.pop(frame, None)
-        if not SWITCH.live and _saved_thresholds is not None:
-            if gc.get_threshold() == _COLLECTOR:
-                gc.set_threshold(*_saved_thresholds)
-            _saved_thresholds = None
+        if _saved_thresholds is not None:
+            _wake()
         if SWITCH.live:
             _refresh()
         else:
@@ -155,8 +181,9 @@ def retire(frame: Frame) -> None:
 
 def _after_fork() -> None:
     """Only the forking thread lives on in the child: keep its own frames, forget the others'."""
-    global _lock
+    global _lock, _resting
     _lock = threading.RLock()
+    _resting = 0
     frame = tracing.get()
     mine = set(frame.chain()) if frame is not None else set()
     SWITCH.live = {f: s for f, s in SWITCH.live.items() if f in mine}
