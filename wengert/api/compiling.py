@@ -59,11 +59,12 @@ def compile(  # noqa: A001 it is the name that users know
     any transform of one: ``compile(grad(f))``, ``compile(vmap(jacfwd(f)))``; as a decorator with and without options.
 
     Floats, complex numbers and floating point arrays of any shape, also in containers, are the inputs; all other
-    leaves are fixed: another value is another path. What ``fun`` reads from outside is checked at each call (numbers
-    and functions by value and identity, arrays by identity and, with ``check="sample"``, by some 128 spread elements,
-    with "full" by all of them, with "none" not at all); a difference records anew. A program that cannot be replayed
-    (it draws random numbers, changes a global, takes ever new paths) runs as it is, and a ``CompileWarning`` says why
-    once. Texts are printed and warnings given while a path is recorded, not when it is replayed.
+    leaves are fixed: another value is another path. Tensors, among the arguments and outside, are state in and out.
+    What ``fun`` reads from outside is checked at each call (numbers and functions by value and identity, arrays by
+    identity and, with ``check="sample"``, by some 128 spread elements, with "full" by all of them, with "none" not
+    at all); a difference records anew. A program that cannot be replayed (it draws random numbers, changes a
+    global, takes ever new paths) runs as it is, and a ``CompileWarning`` says why once. Texts are printed and
+    warnings given while a path is recorded, not when it is replayed.
 
     ``backend``: "native" compiles to machine code (needs llvmlite), "numpy" to a plan of NumPy calls, "auto" takes
     the faster. ``threads`` bounds those of large native loops. ``wait=False`` makes native code beside the running
