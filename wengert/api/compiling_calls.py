@@ -17,13 +17,13 @@ import numpy as np
 
 from wengert.api.arguments import name_of
 from wengert.api.compiling_passes import native_plan
-from wengert.api.compiling_path import Path, asks_for_errors
+from wengert.api.compiling_path import LONG, Path, asks_for_errors
 from wengert.api.compiling_reads import digest
 from wengert.api.compiling_record import Raised, Refused, record, why_untraceable
 from wengert.api.compiling_tensors import Given, Unfit, mode, opened
 from wengert.api.tracing import is_input
 from wengert.backends.guards import MISS
-from wengert.core.context import tracing
+from wengert.core.context import collector_at_rest, tracing
 from wengert.core.errors import CompileWarning, WengertError
 from wengert.core.handle import HANDLES
 from wengert.core.node import describe, user_frame
@@ -212,6 +212,10 @@ class Calls:
     # ------------------------------------------------------------ new paths
 
     def _record(self, kind: Kind, args: Any, kwargs: Any, leaves: list[Any], units: list[Any]) -> Any:
+        with collector_at_rest():
+            return self._recorded(kind, args, kwargs, leaves, units)
+
+    def _recorded(self, kind: Kind, args: Any, kwargs: Any, leaves: list[Any], units: list[Any]) -> Any:
         reason = self._too_many(kind)
         if reason:
             kind.reason = reason
@@ -268,6 +272,8 @@ class Calls:
 
     def _prepare(self, path: Path) -> None:
         """Compile a new path natively, now or beside the running program."""
+        if path.recorded > LONG:
+            _ = path.graph  # its loops are folded now, so that the recording can go
         if self.backend == "numpy":
             return
         if self.backend == "auto" and native_plan() is None:
