@@ -6,6 +6,7 @@ import pytest
 import wengert
 from tests.backends.llvm.fuzz import Nothing, check, compare
 from tests.backends.llvm.fuzz_programs import Program, Step
+from wengert.backends.llvm.program import NativePlan
 
 pytest.importorskip("llvmlite")
 
@@ -43,3 +44,17 @@ def test_a_cast_to_bool_under_vmap_is_asked_as_recorded():
     x = np.array([[0.3, 0.7], [0.0, 0.2], [0.5, np.nan]])
     got = wengert.vmap(lambda r: r * r.astype(bool))(x)
     np.testing.assert_array_equal(got, x * x.astype(bool))
+
+
+@pytest.mark.parametrize(
+    ("words", "shape", "dtype"),
+    [
+        ((Step("upper", (0,), (0,)), Step("upper", (1,), (2,))), (139, 16), np.float32),
+        ((Step("cumprod", (0,), (1,)),), (3, 15, 16, 2), np.float64),
+    ],
+)
+def test_little_programs_have_little_text(words, shape, dtype):
+    x = np.random.default_rng(6).uniform(0.5, 1.5, shape).astype(dtype)
+    program = Program((x,), words, (len(words),))
+    assert len(NativePlan(wengert.trace(program)(x)).source("llvm")) < 100_000
+    compare(program, 2, transform="value", compiled=False)

@@ -55,18 +55,18 @@ def volume(values: list[Value], axes: frozenset[Axis]) -> int:
     return total
 
 
-def choose_unrolled(program: Program) -> frozenset[Axis]:
-    """The axes that are written out in registers."""
+def choose_unrolled(program: Program, largest_text: int = LARGEST_TEXT) -> frozenset[Axis]:
+    """The axes that are written out in registers, for at most so many operations in the text."""
     axes, values = axes_of(program), program.values()
     order = {a: k for k, a in enumerate(axes)}
     found = {a for a in axes if a.extent <= UNROLL}
     largest = max((a.extent for a in axes), default=0)
-    while found and volume(values, frozenset(found)) > LARGEST_TEXT:
+    while found and volume(values, frozenset(found)) > largest_text:
         found.discard(max(found, key=lambda a: (a.extent, order[a])))
     if found != {a for a in axes if a.extent <= UNROLL}:
         return frozenset(found)
     small = sorted((a for a in axes if UNROLL < a.extent <= UNROLL_SMALL), key=lambda a: a.extent)
-    limit = LARGEST_TEXT if largest > UNROLL_SMALL else 300
+    limit = largest_text if largest > UNROLL_SMALL else 300
     for a in small:
         beside = largest <= UNROLL_SMALL or any(
             a in v.axes and any(b.extent >= 4 * UNROLL_SMALL for b in v.axes) for v in values
@@ -323,16 +323,16 @@ def place(tree: list[Loop | Body], path: tuple[Loop, ...]) -> None:
                     first.starts.append(node)
 
 
-def schedule(program: Program, width_bits: int) -> Plan:
-    """The loop tree of a canonical program."""
-    found = Nodes(program, choose_unrolled(program))
+def schedule(program: Program, width_bits: int, largest_text: int = LARGEST_TEXT) -> Plan:
+    """The loop tree of a canonical program; axes are written out up to so many operations in the text."""
+    found = Nodes(program, choose_unrolled(program, largest_text))
     found.find()
     check(found.nodes)
     tree = Builder(found, width_bits).build(found.nodes, frozenset(), False)
     tree = split(tree)
     place(tree, ())
     scans = [n.value for n in found.nodes if isinstance(n.value, Scan)]
-    bodies = {id(s): schedule(canonical(s.body), width_bits) for s in scans}
+    bodies = {id(s): schedule(canonical(s.body), width_bits, largest_text) for s in scans}
     return Plan(program, found, tree, width_bits, bodies)
 
 
