@@ -2,7 +2,7 @@
 
 A sweep frees and allocates large arrays all the time, and filling a fresh 8 MB array costs several times the arithmetic
 in it when its pages have to be mapped first. Imports the standard library only. Invariant: done at most once per
-process, only when a large cotangent appears, and never with WENGERT_KEEP_FREED_MEMORY=0.
+process, only when a large cotangent or result appears, and never with WENGERT_KEEP_FREED_MEMORY=0.
 """
 
 from __future__ import annotations

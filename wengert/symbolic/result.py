@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from wengert.core import freed
 from wengert.core.errors import NoRuleError, WengertTypeError, WengertValueError
 from wengert.symbolic import dense
 from wengert.symbolic.code import Code
@@ -223,6 +224,8 @@ class Derivative:
             )[()]
         else:
             found = self._function(**arrays)
+        if type(found) is np.ndarray and found.nbytes > 1 << 20 and not freed.asked:
+            freed.keep()  # a Newton iteration fills such an array at every step
         return np.asarray(found, dtype=float) if self._laid.shape else found
 
     def operator(self, **values: Any) -> CompressedHessian:
