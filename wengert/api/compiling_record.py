@@ -73,10 +73,11 @@ def record(
     check: str,
     given: Given | None = None,
     units: Sequence[Any] = (),
+    folds: bool | str = True,
 ) -> tuple[Recording, Any]:
     """Run ``fun`` on a call's plain leaves, those ``taken`` as inputs; gives the path and the result of the call.
     ``given`` says how ``units``, the Tensors of the call, are among its arguments; those that ``fun`` reads from
-    outside are inputs too.
+    outside are inputs too. ``folds``: how the loops of what is differentiated inside are treated (``Frame.folds``).
 
     Raises Refused where the run cannot be replayed, and whatever the function raises."""
     fixed = [v for v, t in zip(leaves, taken, strict=True) if not t and type(v) is not np.ndarray]
@@ -92,7 +93,7 @@ def record(
     taken = (*taken[:first], *more, *taken[first:])
     inside = Session()
     try:
-        recording, result, refusal = _run(fun, leaves, structure, taken, outside, given, units, first, inside)
+        recording, result, refusal = _run(fun, leaves, structure, taken, outside, given, units, first, inside, folds)
     except BaseException as problem:
         # Lists and attributes must not keep handles; the caller decides whether the function runs again.
         if outside.changed() is not None:
@@ -134,12 +135,13 @@ def _run(
     units: Sequence[Any],
     first: int,
     inside: Session,
+    folds: bool | str,
 ) -> tuple[Any, Callable[[], Any], str]:
     where = here(4)
     private = [v.copy(order="K") if type(v) is np.ndarray else v for v in leaves]
     frame, token = context.enter(FULL)
     frame.asks = True
-    frame.folds = True
+    frame.folds = folds
     frame.met = outside.met
     inside.start = frame.start
     frame.note = inside
