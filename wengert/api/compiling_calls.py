@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from wengert.api.arguments import name_of
-from wengert.api.compiling_passes import native_plan
+from wengert.api.compiling_passes import has_llvmlite, native_plan
 from wengert.api.compiling_path import LONG, Path, asks_for_errors
 from wengert.api.compiling_reads import digest
 from wengert.api.compiling_record import Raised, Refused, record, why_untraceable
@@ -224,7 +224,7 @@ class Calls:
         start = time.perf_counter()
         try:
             recording, out = record(
-                self.fun, leaves, kind.structure, kind.taken, self.check, kind.given, units
+                self.fun, leaves, kind.structure, kind.taken, self.check, kind.given, units, self._folds()
             )
         except Refused as refused:
             if kind.rough is not None and refused.rerun:
@@ -252,6 +252,10 @@ class Calls:
                 kind.paths.pop()
         self._prepare(path)
         return out
+
+    def _folds(self) -> bool | str:
+        """Few tangents of scalars fit a vector register; as small arrays of NumPy they cost more than a sweep."""
+        return "reverse" if self.backend == "numpy" or not has_llvmlite() else True
 
     def _too_many(self, kind: Kind) -> str:
         """Why no further path is recorded; empty when one may be."""
