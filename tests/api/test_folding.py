@@ -5,6 +5,7 @@ References are the uncompiled derivatives (which are held against differences el
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 from pathlib import Path
 from typing import Any
@@ -219,3 +220,18 @@ def test_a_value_that_outlives_the_recording_of_its_function() -> None:
     run = wg.compile(f, backend="numpy")
     with pytest.warns(wg.WengertWarning):
         assert float(run(0.9)) == pytest.approx(float(f(0.9)), rel=1e-14)
+
+
+def test_numpy_runs_loops_back_and_native_code_carries_few_tangents() -> None:
+    p = np.array([1.5, 1.0, 3.0, 1.0])
+    back = wg.compile(wg.value_and_grad(lotka_volterra), backend="numpy")
+    found = [back(p), back(p)]
+    assert "scan 2" in back.explain()
+    if importlib.util.find_spec("llvmlite") is not None:
+        forward = wg.compile(wg.value_and_grad(lotka_volterra), backend="native")
+        found += [forward(p), forward(p)]
+        assert "scan 1" in forward.explain()
+    wanted = wg.value_and_grad(lotka_volterra)(p)
+    for value, gradient in found:
+        assert value == pytest.approx(wanted[0], rel=1e-13)
+        np.testing.assert_allclose(gradient, wanted[1], rtol=1e-10)
