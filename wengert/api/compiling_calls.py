@@ -5,6 +5,7 @@ facts hold, by the run that records a new path, or by the function itself."""
 
 from __future__ import annotations
 
+import gc
 import sys
 import threading
 import time
@@ -23,6 +24,7 @@ from wengert.api.compiling_record import Raised, Refused, record, why_untraceabl
 from wengert.api.compiling_tensors import Given, Unfit, mode, opened
 from wengert.api.tracing import is_input
 from wengert.backends.guards import MISS
+from wengert.core import freed
 from wengert.core.context import collector_at_rest, tracing
 from wengert.core.errors import CompileWarning, WengertError
 from wengert.core.handle import HANDLES
@@ -35,6 +37,9 @@ KINDS = 64
 """Sets of types and fixed values kept."""
 _IN_VAIN = 16
 """So many recordings in a row without a single replay: the function runs uncompiled from then on."""
+
+_LARGE = 1 << 20
+"""Bytes of an input from which on memory is worth a thought."""
 
 _HASHED = (int, bool, str, bytes, Enum, frozenset, np.dtype)
 _UNTRACEABLE = (TypeError, AttributeError, NotImplementedError, BufferError, SystemError)
@@ -222,6 +227,9 @@ class Calls:
             self.note(reason)
             return self.fun(*args, **kwargs)
         start = time.perf_counter()
+        large = any(type(v) is np.ndarray and v.nbytes >= _LARGE for v in leaves)
+        if large:
+            freed.keep()  # recording allocates and frees every value of the program once
         try:
             recording, out = record(
                 self.fun, leaves, kind.structure, kind.taken, self.check, kind.given, units, self._folds()
@@ -241,6 +249,8 @@ class Calls:
             self.note(kind.reason)
             return out
         path = Path(recording, kind.structure, kind.given, backend=self.backend, threads=self.threads)
+        if large:
+            gc.collect(0)  # handles that refer to themselves hold the values: let the plan have their memory
         path.seconds["recording"] = time.perf_counter() - start
         with self._lock:
             if any(_same_way(path, other) for other in kind.paths):

@@ -71,6 +71,7 @@ def graph_of(
         if alone:
             node.args, made = args, node
             node.inputs = tuple([None if type(a) is Const else a for a in args])
+            node.saved = ()  # residuals of a sweep that is over, as large as all values together
         else:
             made = copy_step(node, args)
         known[node] = made
