@@ -120,7 +120,7 @@ class Path:
 
     def entry_of(self, plan: Any) -> Callable[..., Any]:
         """What runs a plan on the input leaves: the outputs (one object or a tuple), MISS or GUARD."""
-        entry = getattr(plan, "entry", None)
+        entry = getattr(plan, "entry", None) or getattr(plan, "answer", None)
         return entry if entry is not None else _entry_by_run(plan)
 
     def choose(self, inputs: Sequence[Any]) -> bool:

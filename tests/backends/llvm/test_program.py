@@ -296,3 +296,15 @@ def test_lesser_processors_compute_the_same(features):
     want = float(fresh_python(SECOND, WENGERT_NATIVE_STRICT="1").split()[-1])
     found = float(fresh_python(SECOND, WENGERT_NATIVE_STRICT="1", WENGERT_CPU_FEATURES=features).split()[-1])
     assert found == pytest.approx(want, rel=1e-12)
+
+
+def test_an_answer_tells_only_that_a_guard_failed():
+    plan = planned(several_guards, np.array([1.0, 1.2]))
+    assert plan.entry is None
+    close([plan.answer(np.array([1.1, 1.0]))], [several_guards(np.array([1.1, 1.0]))])
+    assert plan.answer(np.array([-1.0, 1.0])) is GUARD and plan.answer(np.array([1.0, 9.0])) is GUARD
+    x = np.array([1.1, 1.0])
+    assert planned(branching, x * 2).answer(-x) is GUARD  # one kernel
+    singular = planned(lambda a: np.linalg.inv(a) * np.exp(a) + np.sin(a) * a, np.eye(3))
+    with pytest.raises(np.linalg.LinAlgError):
+        singular.answer(np.zeros((3, 3)))

@@ -32,10 +32,10 @@ STRICT = "WENGERT_NATIVE_STRICT"
 
 class NativePlan:
     """A graph as native code; ``entry`` is the C function of the leaves where all of the graph is one kernel, else
-    None.
+    None, and ``answer`` is then its counterpart for leaves that the caller has checked.
 
     ``run(values)`` gives fresh outputs or raises GuardFailed; ``native`` and ``fallen`` count steps; ``reasons`` tells
-    for each step of NumPy why it is one. ``threads`` is kept for kernels that can share their work."""
+    for each step of NumPy why it is one. ``threads`` is 1 so far."""
 
     def __init__(self, graph: Graph, *, threads: int = 1) -> None:
         engine()  # what is wrong with the settings is an error, not a reason for NumPy
@@ -97,8 +97,7 @@ class NativePlan:
             except GuardFailed:
                 raise
             except Exception:
-                # Steps run in another order than the program's: a guard that stood before this step may not hold.
-                index = self._as_recorded().failing(values)
+                index = self._failed_before(values)
                 if index >= 0:
                     raise GuardFailed(index) from None
                 raise
@@ -107,10 +106,25 @@ class NativePlan:
                 raise GuardFailed(self._numbers[failing] if failing >= 0 else self._numbers[0])
         return [found] if len(self.graph.outputs) == 1 else list(found)
 
-    def _as_recorded(self) -> PythonPlan:
+    def answer(self, *values: Any) -> Any:
+        """The outputs (one object, or a tuple), or GUARD, without looking which of the guards failed; what a step of
+        NumPy raises."""
+        plan = self._python
+        try:
+            return plan.entry(*values) if plan is not None else self._whole.call(*values)  # type: ignore[union-attr]
+        except GuardFailed:
+            return GUARD
+        except Exception:
+            if plan is None or self._failed_before(values) < 0:
+                raise
+            return GUARD
+
+    def _failed_before(self, values: Sequence[Any]) -> int:
+        """The number of the guard that does not hold where a step raised (-1: all hold): steps run in another order
+        than the program's, and a guard that stood before the step comes first."""
         if self._original is None:
             self._original = PythonPlan(self.graph)
-        return self._original
+        return self._original.failing(values)
 
     def explain(self) -> str:
         """What is native and what is not, bytes and operations, compile times."""
