@@ -89,6 +89,8 @@ def test_bad_options():
             wg.compile(np.sin, **option)
     with pytest.raises(TypeError, match="threads"):
         wg.compile(np.sin, threads="2")
+    with pytest.raises(ValueError, match="not split among threads yet"):
+        wg.compile(np.sin, threads=2)
 
 
 def outcome(fun, *args):

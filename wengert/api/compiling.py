@@ -67,8 +67,9 @@ def compile(  # noqa: A001 it is the name that users know
     warnings given while a path is recorded, not when it is replayed.
 
     ``backend``: "native" compiles to machine code (needs llvmlite), "numpy" to a plan of NumPy calls, "auto" takes
-    the faster. ``threads`` bounds those of large native loops. ``wait=False`` makes native code beside the running
-    program, which is answered by NumPy meanwhile. The results are fresh arrays, and so are those that ``fun`` returns
+    the faster. ``threads`` is 1: native code runs on one thread so far, the one that calls it, with the interpreter's
+    lock released where it runs long. ``wait=False`` makes native code beside the running program, which is answered by
+    NumPy meanwhile. The results are fresh arrays, and so are those that ``fun`` returns
     as it got them. Raises WengertTypeError for what is no function, WengertValueError for an unknown option.
 
     ``f.explain()`` says what was made of the function, ``f.source(kind)`` shows it ("python", "loops", "llvm",
@@ -96,7 +97,13 @@ def compile(  # noqa: A001 it is the name that users know
         raise error_at(
             WengertTypeError if type(threads) is not int else WengertValueError,
             f"threads={threads!r} is not a number of threads",
-            fix="threads=1, or more for large arrays",
+            fix="threads=1",
+        )
+    if threads != 1:
+        raise error_at(
+            WengertValueError,
+            f"threads={threads}: a native loop is not split among threads yet; a call runs on the thread that makes it",
+            fix="threads=1 and calls from several threads at once; large matrix products use the threads of BLAS",
         )
     if backend == "native":
         _require_native()
