@@ -41,7 +41,15 @@ class ArrayType:
     @classmethod
     def of(cls, value: Any) -> ArrayType:
         """The type of a raw value."""
-        return _SCALAR if type(value) in FLOATS else cls(shape_of(value), dtype_of(value))
+        if type(value) in FLOATS:
+            return _SCALAR
+        key = shape_of(value), dtype_of(value)
+        found = _MET.get(key)
+        if found is None:
+            found = cls(*key)
+            if len(_MET) < _MOST:
+                _MET[key] = found
+        return found
 
     @property
     def ndim(self) -> int:
@@ -69,6 +77,9 @@ def shape_of(value: Any) -> tuple[int, ...]:
 
 
 _SCALAR = ArrayType(())
+_MET: dict[tuple[tuple[int, ...], np.dtype[Any]], ArrayType] = {}
+_MOST = 4096
+"""Types that are made once: a recording asks for the same few at every step."""
 
 _PYTHON_DTYPES = {
     float: FLOAT64, int: np.dtype(np.int64), bool: np.dtype(np.bool_), complex: np.dtype(np.complex128),

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from wengert.core.context import SWITCH, next_seq, tracing
+from wengert.core.context import FULL, SWITCH, next_seq, tracing
 from wengert.core.errors import CutError, error_at
 from wengert.core.handle import TracedArray, TracedScalar, buffer, handle, is_handle
-from wengert.core.node import USER_FILES, Node, here, outside
+from wengert.core.node import USER_FILES, Node, RichNode, here, outside
 from wengert.core.op import Op
 from wengert.core.record import live_node, make_node, plain
 from wengert.core.types import ArrayType, dtype_of, shape_of
@@ -81,6 +81,15 @@ def _get_node(h: Any, path: Path, dynamic: tuple[Any, ...], dyn_nodes: tuple[Any
         return None
     frame = tracing.get()
     value = h.value
+    if (
+        parent is not None and frame is not None and frame.kind == FULL and not SWITCH.sweeping and not dynamic
+        and parent.seq >= frame.start and not parent.abstract
+        and not frame.forwards and frame.kinks is None and frame.keeper is None
+    ):  # what most reads are in a program that is recorded to be compiled
+        node = RichNode(next_seq(), GET, (), (), (path, shape_of(value), dtype_of(value)), here(3))
+        node.args = (parent,)
+        node.type = ArrayType.of(y)
+        return node
     if (h.base is h and parent is None) or (h.base is not None and _from_outside(parent)):
         value = value.copy(order="K")  # the step keeps this value, and the memory may be written
     return make_node(
