@@ -14,7 +14,7 @@ from wengert.api.compiling_outside import check_text
 from wengert.api.compiling_reads import SCALARS
 from wengert.api.compiling_tensors import Given, fits, mode
 from wengert.backends.guards import GUARD, MISS
-from wengert.backends.numpy.compiled import FLOATS
+from wengert.backends.numpy.compiled import FLOATS, PythonPlan
 from wengert.core.tree import LEAF, Structure
 
 DEFAULT_FLOATS = FLOATS[0].get() if FLOATS is not None else None
@@ -62,7 +62,7 @@ class Writer:
         positional, keywords = path.arguments.children
         if recording.written or keywords.children or positional.container is None:
             return None
-        checked = path.chosen is path.numpy or not hasattr(path.chosen, "entry") or path.chosen.entry is None
+        checked = isinstance(path.chosen, PythonPlan) or not hasattr(path.chosen, "entry") or path.chosen.entry is None
         plain = positional.flat and all(path.taken) and path.given is None
         star = plain and not checked and all(kind is not None and kind[0] is np.ndarray for kind in path.types)
         if star:
