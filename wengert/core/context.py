@@ -21,6 +21,7 @@ next_seq = itertools.count(1).__next__
 
 REVERSE, FORWARD, FULL, ABSTRACT, LINEARIZE = "reverse", "forward", "full", "abstract", "linearize"
 _COLLECTOR = (200_000, 1000, 1000)
+_RESTING = (1_000_000, 1000, 1000)
 
 
 class Frame:
@@ -110,7 +111,7 @@ def _rest() -> None:
 def _wake() -> None:
     global _saved_thresholds
     if _saved_thresholds is not None and not SWITCH.live and not _resting:
-        if gc.get_threshold() == _COLLECTOR:
+        if gc.get_threshold() in (_COLLECTOR, _RESTING):
             gc.set_threshold(*_saved_thresholds)
         _saved_thresholds = None
 
@@ -122,6 +123,8 @@ def collector_at_rest() -> Iterator[None]:
     with _lock:
         _resting += 1
         _rest()
+        if _saved_thresholds is not None and gc.get_threshold() == _COLLECTOR:
+            gc.set_threshold(*_RESTING)
     try:
         yield
     finally:

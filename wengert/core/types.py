@@ -43,7 +43,7 @@ class ArrayType:
         """The type of a raw value."""
         if type(value) in FLOATS:
             return _SCALAR
-        key = shape_of(value), dtype_of(value)
+        key = (value.shape, value.dtype) if type(value) is np.ndarray else (shape_of(value), dtype_of(value))
         found = _MET.get(key)
         if found is None:
             found = cls(*key)

@@ -83,10 +83,11 @@ def _get_node(h: Any, path: Path, dynamic: tuple[Any, ...], dyn_nodes: tuple[Any
     value = h.value
     if (
         parent is not None and frame is not None and frame.kind == FULL and not SWITCH.sweeping and not dynamic
+        and type(value) is np.ndarray
         and parent.seq >= frame.start and not parent.abstract
         and not frame.forwards and frame.kinks is None and frame.keeper is None
     ):  # what most reads are in a program that is recorded to be compiled
-        node = RichNode(next_seq(), GET, (), (), (path, shape_of(value), dtype_of(value)), here(3))
+        node = RichNode(next_seq(), GET, (), (), (path, value.shape, value.dtype), here(3))
         node.args = (parent,)
         node.type = ArrayType.of(y)
         return node
