@@ -142,6 +142,20 @@ def test_auto_takes_the_faster(fake):
     assert "native" in g.explain()
 
 
+def test_numpy_is_not_tried_where_it_cannot_win(fake):
+    x = np.linspace(0.0, 1.0, 1_000_000)
+    g = wg.compile(lambda x: np.sum(np.exp(np.sin(x) * x) * x + x * x))
+    g(x)
+    (path,) = g.paths
+    path.make_native()
+    path.native.entry = lambda *leaves: np.float64(7.0)  # takes no time at all
+    path.wanted = False
+    assert path.choose([x]) and path.chosen is path.native
+    assert "a call, numpy" not in path.seconds
+    path.native.entry = lambda *leaves: (time.sleep(0.01), np.float64(7.0))[1]
+    assert path.choose([x]) and "a call, numpy" in path.seconds
+
+
 def test_the_choice_waits_for_a_call_that_takes_the_path(fake):
     g = wg.compile(f)
     first, second = np.array([0.4, -0.3, 1.2]), np.array([0.4, 0.3, 1.2])

@@ -20,14 +20,19 @@ from wengert.api.compiling_tensors import Given, Unfit, mode, widened
 from wengert.backends.guards import GUARD, MISS
 from wengert.backends.numpy.compiled import FLOATS, PythonPlan
 from wengert.core.graph import Graph
+from wengert.core.op import ELEMENTWISE
 from wengert.core.trace import release
 from wengert.core.tree import Structure
 from wengert.core.types import dtype_of, shape_of
+from wengert.plan.liveness import nbytes
 
 _TRYING = 2e-3
 """Seconds spent on timing a plan; what takes longer is timed once."""
 LONG = 2000
 """Steps of a recording that is not kept once its loops are folded."""
+
+_FASTEST = 2e11
+"""Bytes a second that no step of NumPy on one thread computes faster."""
 
 
 def asks_for_errors() -> bool:
@@ -35,6 +40,12 @@ def asks_for_errors() -> bool:
     if FLOATS is not None and FLOATS[0].get() is DEFAULT_FLOATS:
         return False
     return any(how in ("raise", "call", "log", "print") for how in np.geterr().values())
+
+
+def _least(graph: Graph) -> float:
+    """Seconds that NumPy needs for a graph at the very least: its element-wise steps write their results one by one."""
+    written = sum(nbytes(n.type) for n in graph.nodes if n.op.kind == ELEMENTWISE)
+    return written / _FASTEST
 
 
 class Path:
@@ -124,18 +135,24 @@ class Path:
         return entry if entry is not None else _entry_by_run(plan)
 
     def choose(self, inputs: Sequence[Any]) -> bool:
-        """Settle on a plan, by timing both where both are there and the backend is free to choose; False where these
-        inputs take another path, which tells nothing."""
+        """Settle on a plan, by timing both where both are there and the backend is free to choose, unless the native
+        plan takes less than NumPy can; False where these inputs take another path, which tells nothing."""
         native = self.native
         if native is None or self.backend == "numpy":
             self.chosen = self.numpy
         elif self.backend == "native":
             self.chosen = native
         else:
-            spent = [(self._timed(plan, inputs), plan) for plan in (native, self.numpy)]
-            if any(seconds is None for seconds, _ in spent):
+            by_native = self._timed(native, inputs)
+            if by_native is None:
                 return False
-            self.chosen = min(spent, key=lambda pair: pair[0] or 0.0)[1]
+            if by_native < _least(self.graph):
+                self.chosen = native
+            else:
+                by_numpy = self._timed(self.numpy, inputs)
+                if by_numpy is None:
+                    return False
+                self.chosen = native if by_native <= by_numpy else self.numpy
         self._hot = None
         return native is self.native or self.choose(inputs)  # it may have been made meanwhile
 
