@@ -181,3 +181,11 @@ def test_the_extents_of_products(f, shapes, want):
 def test_large_products_are_for_a_library(shapes, large):
     graph = wengert.trace(lambda a, b: a @ b)(*(np.ones(s) for s in shapes))
     assert (for_a_library(graph.nodes[-1]) is not None) is large
+
+
+@pytest.mark.parametrize(("rows", "native"), [(512, True), (80, False)])
+def test_a_long_sum_is_native_and_a_short_one_is_not(rows, native):
+    found = check(cut_of(lambda x, y: np.sum(x @ y), np.ones((rows, 70)), np.ones((70, 80))))
+    assert ["sum"] in [names(s) for s in found.segments] if native else not found.segments
+    strided = check(cut_of(lambda x, y: np.sum((x @ y)[:, ::2]), np.ones((rows, 70)), np.ones((70, 300))))
+    assert not strided.segments  # it would be copied first

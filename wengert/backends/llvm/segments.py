@@ -31,6 +31,9 @@ SMALL_SEGMENT = 2
 MANY = 1024
 """So many values of a transcendental function are worth one."""
 
+MANY_SUMMED = 1 << 15
+"""So many elements of a sum are worth one: native code sums them at the speed of memory."""
+
 _COSTLY = frozenset(
     {
         *("exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "logaddexp", "logaddexp2", "power", "cbrt", "hypot"),
@@ -235,7 +238,17 @@ def _is_small(group: Sequence[Node]) -> bool:
         return False
     if any(n.op.name in _COSTLY and prod(n.type.shape) >= MANY for n in group):
         return False
+    if any(n.op.name == "sum" and _is_long(n.args[0]) for n in group):
+        return False
     return sum(n.op is not ITEM and looks_into(n) is None for n in group) <= SMALL_SEGMENT
+
+
+def _is_long(summed: Operand) -> bool:
+    """Whether a sum is long enough for native code, and what it reads is an array that needs no copy first."""
+    if isinstance(summed, Const) or looks_into(summed) is not None or type(summed.type) is not ArrayType:
+        return False
+    size: int = prod(summed.type.shape)
+    return size >= MANY_SUMMED
 
 
 # ---------------------------------------------------------------- segments
