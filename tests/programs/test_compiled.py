@@ -76,3 +76,13 @@ def test_compiled_value_and_writes(program: Program) -> None:
                 np.asarray(v).dtype for v in oracle.leaves(want)
             ]
             assert same_bits(ours, theirs), "what the program does to its arguments is another"
+
+
+@pytest.mark.parametrize("program", PROGRAMS[::8], ids=label)
+def test_the_gradient_by_whichever_backend_is_faster(program: Program) -> None:
+    pytest.importorskip("llvmlite")
+    plain = wg.grad(real_function(program), argnums(program))
+    gradient = wg.compile(plain, backend="auto")
+    with quiet():
+        for k in range(4):  # recorded, compiled and timed, chosen, elsewhere
+            assert_close(gradient(*moved(program, k)), oracle.flatten(plain(*moved(program, k))), 1e-10)
