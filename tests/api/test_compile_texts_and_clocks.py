@@ -114,3 +114,33 @@ def test_modules_that_hold_clocks_may_be_there_unused():
     for x in (1.0, 2.0):
         assert compiled(x) == fun(x)
     assert len(compiled.paths) == 1
+
+
+def scaled(x):
+    return x * float(os.environ.get("WENGERT_NO_SUCH_FACTOR", "2"))
+
+
+class Model:
+    def scaled(self, x):
+        return x * 3.0
+
+
+MODEL = Model()
+
+
+def by_a_method(x):
+    return MODEL.scaled(x)
+
+
+def by_globals(x):
+    return globals()["scaled"](x)
+
+
+def test_a_global_with_the_name_of_an_attribute_is_another_thing():
+    run = wg.compile(by_a_method, backend="numpy")
+    np.testing.assert_array_equal(run(X), 3.0 * X)
+    np.testing.assert_array_equal(run(X + 1.0), 3.0 * (X + 1.0))
+    assert "path 0" in run.explain()
+    other = wg.compile(by_globals, backend="numpy")
+    with pytest.warns(wg.CompileWarning, match=r"os\.environ"):
+        np.testing.assert_array_equal(other(X), 2.0 * X)

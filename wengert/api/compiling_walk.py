@@ -65,9 +65,10 @@ _CLOSED = (*SCALARS, BuiltinFunctionType, np.ufunc, np.dtype, type(np.sum), slic
 
 
 @functools.lru_cache(maxsize=4096)
-def names_in(code: CodeType) -> tuple[frozenset[str], frozenset[str], frozenset[str]]:
-    """Of a code object and those inside it: all names and short texts, the globals and the attributes it writes."""
-    names = set(code.co_names)
+def names_in(code: CodeType) -> tuple[frozenset[str], frozenset[str], frozenset[str], frozenset[str]]:
+    """Of a code object and those inside it: all names and short texts, the globals and the attributes it writes, and
+    what it may read as a global (names that only attributes have are none)."""
+    names, texts, loaded = set(code.co_names), set[str](), set[str]()
     written: dict[int, set[str]] = {_STORE_GLOBAL: set(), _STORE_ATTR: set()}
     argument = 0
     for position in range(0, len(code.co_code), 2):
@@ -77,6 +78,10 @@ def names_in(code: CodeType) -> tuple[frozenset[str], frozenset[str], frozenset[
             continue
         if step in written:
             written[step].add(code.co_names[argument])
+        elif step == _LOAD_GLOBAL:
+            loaded.add(code.co_names[argument >> 1])  # the last bit says whether it is called
+        elif step in _LOAD_NAMES:
+            loaded.add(code.co_names[argument])
         argument = 0
     for constant in code.co_consts:
         if type(constant) is CodeType:
@@ -84,14 +89,17 @@ def names_in(code: CodeType) -> tuple[frozenset[str], frozenset[str], frozenset[
             names |= inner
             written[_STORE_GLOBAL] |= stored[0]
             written[_STORE_ATTR] |= stored[1]
+            loaded |= stored[2]
         elif type(constant) is str and constant.isidentifier():
-            names.add(constant)
+            texts.add(constant)
         elif type(constant) is tuple:  # the names of keyword arguments
-            names.update(part for part in constant if type(part) is str and part.isidentifier())
-    return frozenset(names), frozenset(written[_STORE_GLOBAL]), frozenset(written[_STORE_ATTR])
+            texts.update(part for part in constant if type(part) is str and part.isidentifier())
+    kept = written[_STORE_GLOBAL], written[_STORE_ATTR], loaded | texts | written[_STORE_GLOBAL]
+    return frozenset(names | texts), *map(frozenset, kept)  # type: ignore[return-value]
 
 
-_STORE_GLOBAL, _STORE_ATTR = dis.opmap["STORE_GLOBAL"], dis.opmap["STORE_ATTR"]
+_STORE_GLOBAL, _STORE_ATTR, _LOAD_GLOBAL = (dis.opmap[name] for name in ("STORE_GLOBAL", "STORE_ATTR", "LOAD_GLOBAL"))
+_LOAD_NAMES = {dis.opmap[name] for name in ("LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS") if name in dis.opmap}
 
 
 def is_users(file: str | None) -> bool:
@@ -200,7 +208,7 @@ class Walk:
         code = fun.__code__
         users = is_users(code.co_filename)
         if users:
-            names, written, stored = names_in(code)
+            names, written, stored, loaded = names_in(code)
             self.names |= names
             self.stored |= stored
             if "errstate" in names and not _RAISING.isdisjoint(names):
@@ -211,7 +219,7 @@ class Walk:
                 self.obstacle = f"{fun.__name__} acts on warnings (catch_warnings), which a replay does not give"
             space = fun.__globals__
             module = space.get("__name__", "?")
-            for name in names:
+            for name in loaded:
                 if name in space:
                     self._entry(f"the global {name!r} of {module}", space, name)
                 elif name in written:
