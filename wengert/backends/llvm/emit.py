@@ -15,13 +15,15 @@ from wengert.backends.llvm.kernel import Kernel
 from wengert.backends.llvm.loops_text import describe
 from wengert.backends.llvm.scalar_ops import Vocabulary
 from wengert.backends.llvm.scan_forms import settled
-from wengert.backends.llvm.schedule import Plan, parts_of, schedule
+from wengert.backends.llvm.schedule import Plan, parts_of, schedule, volume
 from wengert.backends.llvm.storage import Storage
 from wengert.backends.llvm.writer import Writer
 
 PLACEHOLDER = "@KERNEL"
 MUCH_TEXT = 500_000
 """Letters of text that take LLVM seconds."""
+LETTERS = 500
+"""The letters of one operation, at most, where nothing swells it."""
 
 
 class Module:
@@ -85,8 +87,9 @@ def emit(program: Program, *, width_bits: int, fma: bool) -> Kernel:
 
     Raises CannotEmit for what has no native form."""
     program = settled(program)
-    made = _written(schedule(program, width_bits), width_bits, fma)
-    if len(made.text) > MUCH_TEXT:
+    plan = schedule(program, width_bits)
+    made = _written(plan, width_bits, fma)
+    if len(made.text) > max(MUCH_TEXT, LETTERS * volume(program.values(), plan.nodes.unrolled)):
         # Elements that are gathered lane by lane make much of what is little in the program: then loops stay loops.
         rolled = _written(schedule(program, width_bits, 0), width_bits, fma)
         if len(rolled.text) < len(made.text) // 4:

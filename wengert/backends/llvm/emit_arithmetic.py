@@ -10,7 +10,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from wengert.backends.llvm.emit_memory import Memory, Result
+from wengert.backends.llvm.emit_memory import Result
+from wengert.backends.llvm.emit_rows import Rows
 from wengert.backends.llvm.writer import Type, Writer, literal, scalar_type, vector_of
 
 LITERALS = 4096
@@ -67,7 +68,7 @@ def neutral(kind: str, dtype: Type) -> Any:
     return limits.min if least else limits.max
 
 
-class Arithmetic(Memory):
+class Arithmetic(Rows):
     """Functions of results, into one writer."""
 
     def __init__(self, writer: Writer, vocabulary: Vocabulary) -> None:

@@ -286,7 +286,8 @@ class Nest(Accumulators):
 
     def written(self, axes: tuple[Axis, ...], action: Callable[[Places], None]) -> None:
         """An action at every index of the axes that have no loop yet: written out, or in plain loops."""
-        self.each(self.left(axes), dict(self.places), action)
+        with self.rows():
+            self.each(self.left(axes), dict(self.places), action)
 
     def each(
         self,

@@ -12,7 +12,7 @@ from typing import Any
 
 from wengert.backends.llvm.accesses import Costs
 from wengert.backends.llvm.canonical import canonical
-from wengert.backends.llvm.indexed import Axis, Map, Program, Read, Reduce, Scan, Store, Value
+from wengert.backends.llvm.indexed import Axis, Map, Program, Read, Reduce, Reshaped, Scan, Store, Sub, Value
 from wengert.backends.llvm.loop_tree import Body, Loop, Node
 from wengert.backends.llvm.schedule_nodes import Nodes, axes_of, product
 
@@ -297,6 +297,25 @@ def serves(v: Reduce, axis: Axis) -> bool:
     )
 
 
+def guarded_axes(program: Program) -> frozenset[Axis]:
+    """The axes that guards may depend on, also where others were put in their place."""
+    found: set[Axis] = set()
+    moves: list[tuple[Axis, tuple[Axis, ...]]] = []
+    for v in program.values():
+        if isinstance(v, Sub):
+            found.update(a for g, _, _ in v.guards for a in g.axes)
+            moves += [(a, i.axes) for a, i in v.index.items()]
+        elif isinstance(v, Reshaped):
+            moves += [(a, v.target) for a in v.source]
+    size = -1
+    while size < len(found):
+        size = len(found)
+        for axis, others in moves:
+            if axis in found:
+                found.update(others)
+    return frozenset(found)
+
+
 def walk(tree: Iterable[Loop | Body]) -> Iterable[Loop | Body]:
     """All loops and bodies, outer ones first."""
     for item in tree:
@@ -305,15 +324,16 @@ def walk(tree: Iterable[Loop | Body]) -> Iterable[Loop | Body]:
             yield from walk(item.children)
 
 
-def place(tree: list[Loop | Body], path: tuple[Loop, ...]) -> None:
-    """Tell every node where it stands, and every loop which accumulations it starts."""
+def place(tree: list[Loop | Body], path: tuple[Loop, ...], cut: frozenset[Axis]) -> None:
+    """Tell every node where it stands, and every loop which accumulations it starts and whether guards that depend on
+    its axis (one of ``cut``) are inside."""
     for item in tree:
         if isinstance(item, Loop):
             item.starts.clear()
             item.makes = frozenset(id(n.value) for c in walk([item]) if isinstance(c, Body) for n in c.nodes)
-            place(item.children, (*path, item))
-            item.guarded = any(
-                c.guarded if isinstance(c, Loop) else any(n.guarded for n in c.nodes) for c in item.children
+            place(item.children, (*path, item), cut)
+            item.guarded = item.axis in cut and any(
+                n.guarded for c in walk([item]) if isinstance(c, Body) for n in c.nodes
             )
         else:
             for node in item.nodes:
@@ -330,7 +350,7 @@ def schedule(program: Program, width_bits: int, largest_text: int = LARGEST_TEXT
     check(found.nodes)
     tree = Builder(found, width_bits).build(found.nodes, frozenset(), False)
     tree = split(tree)
-    place(tree, ())
+    place(tree, (), guarded_axes(program))
     scans = [n.value for n in found.nodes if isinstance(n.value, Scan)]
     bodies = {id(s): schedule(canonical(s.body), width_bits, largest_text) for s in scans}
     return Plan(program, found, tree, width_bits, bodies)
