@@ -19,7 +19,7 @@ import numpy as np
 from wengert.api.arguments import name_of
 from wengert.api.compiling_passes import has_llvmlite, native_plan
 from wengert.api.compiling_path import LONG, Path, asks_for_errors
-from wengert.api.compiling_reads import digest
+from wengert.api.compiling_reads import content
 from wengert.api.compiling_record import Raised, Refused, record, why_untraceable
 from wengert.api.compiling_tensors import Given, Unfit, mode, opened
 from wengert.api.tracing import is_input
@@ -68,7 +68,7 @@ def mark(leaf: Any) -> Any:
             return leaf.dtype, leaf.shape
         if leaf.dtype.hasobject:
             return None
-        return leaf.dtype, leaf.shape, leaf.tobytes() if leaf.nbytes <= 64 else digest(leaf)
+        return leaf.dtype, leaf.shape, leaf.tobytes() if leaf.nbytes <= 64 else content(leaf)
     if kind is float or kind is complex:
         return kind
     if issubclass(kind, np.generic):

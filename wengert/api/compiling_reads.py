@@ -257,6 +257,29 @@ def digest(array: np.ndarray[Any, Any]) -> bytes:
     return hashlib.blake2b(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data, digest_size=16).digest()
 
 
+def content(array: np.ndarray[Any, Any]) -> bytes:
+    """The digest of an array of integers or bools. To compare with what came last under this object's id takes a
+    tenth of the time of hashing, and programs get the same indices again and again."""
+    if array.dtype.kind not in "iub" or not SMALLEST <= array.nbytes <= LARGEST:
+        return digest(array)
+    known = _latest.get(id(array))
+    if known is not None:
+        copy, found = known
+        if copy.dtype == array.dtype and copy.shape == array.shape and np.array_equal(copy, array):
+            return found
+    copy = array.copy()
+    found = digest(copy)
+    for key in list(_latest)[: max(0, len(_latest) - LATEST + 1)]:
+        _latest.pop(key, None)
+    _latest[id(array)] = copy, found
+    return found
+
+
+LATEST, SMALLEST, LARGEST = 8, 4096, 1 << 20
+"""How many arrays, of how many bytes each, are remembered with their digests."""
+_latest: dict[int, tuple[np.ndarray[Any, Any], bytes]] = {}
+
+
 class Stream(Read):
     """The state of a random generator: a program that draws from it is no function of its arguments."""
 
@@ -301,6 +324,7 @@ __all__ = [
     "Entry",
     "Read",
     "Stream",
+    "content",
     "digest",
     "original",
     "same",
