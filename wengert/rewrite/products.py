@@ -209,7 +209,7 @@ def _adds_axis(node: Node) -> bool:
 
 _NOT_NEGATIVE = frozenset({"exp", "exp2", "sigmoid", "logistic", "softplus", "absolute", "sqrt", "square"})
 _KEEPS_SIGN = frozenset({"sum", "mean", "max", "min", "get"})
-_OF_BOTH = frozenset({"add", "multiply", "divide", "minimum"})
+_OF_BOTH = frozenset({"add", "multiply", "minimum"})
 
 
 def not_negative(x: Operand, depth: int = 0) -> bool:
@@ -228,11 +228,25 @@ def not_negative(x: Operand, depth: int = 0) -> bool:
         return True
     if name in _OF_BOTH:
         return all(not_negative(a, depth + 1) for a in x.args)
+    if name == "divide":  # by no negative zero, which would make a negative infinity
+        below = x.args[1]
+        above_zero = _constant(below, lambda v: v > 0) or _no_negative_zero(below)
+        return above_zero and not_negative(first, depth + 1)
     if name == "maximum":
         return any(not_negative(a, depth + 1) for a in x.args)
     if name == "subtract":  # 1 - sigmoid(x), of which rounding makes no negative number
         return _constant(first, lambda v: v >= 1) and _at_most_one(x.args[1])
     return False
+
+
+def _no_negative_zero(x: Operand) -> bool:
+    """Whether a value is at least zero, and a zero among them positive."""
+    if isinstance(x, Const) or not x.args:
+        return False
+    name = x.op.name
+    if name in _KEEPS_SIGN:
+        return _no_negative_zero(x.args[0])
+    return (name in _NOT_NEGATIVE and name != "sqrt") or (name == "multiply" and x.args[0] is x.args[1])
 
 
 def _at_most_one(x: Operand) -> bool:
