@@ -5,6 +5,7 @@ Imports core, ``memory``, ``visit``. Invariant: nothing unknown is ever evaluate
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy as np
 from wengert.core.context import FULL, LINEARIZE, SWITCH, Frame, next_seq, tracing
 from wengert.core.errors import CutError, NoRuleError, WengertTypeError, error_at
 from wengert.core.handle import TracedArray, TracedScalar, is_handle
-from wengert.core.node import Const, RichNode, here
+from wengert.core.node import USER_FILES, Const, RichNode, here, outside
 from wengert.core.op import CONSTANT, CONTROL, ELEMENTWISE, GENERAL, LINEAR, Op
 from wengert.core.record import live_node, plain, record
 from wengert.core.types import CONSTANTS, SCALARS, ArrayType
@@ -119,8 +120,26 @@ def fully(
             return None
     if not traced:
         return None
-    y = computed(evaluate or op.evaluate, operands, values, params, frame)
-    node = RichNode(next_seq(), op, (), (), params, here(2))
+    function = evaluate or op.evaluate
+    met = frame.met
+    if met is None:
+        y = function(*values, *params)
+    else:  # as in ``computed``
+        try:
+            y = function(*values, *params)
+        except Exception:
+            met.raised = here(2)
+            raise
+        if function in RAISING:
+            ask(function, operands, values)
+    if SWITCH.where is None:
+        inner = sys._getframe(2)
+        caller = inner.f_back or inner
+        code = caller.f_code
+        where = (code, caller.f_lasti) if USER_FILES.get(code.co_filename) else outside(caller)
+    else:
+        where = SWITCH.where
+    node = RichNode(next_seq(), op, (), (), params, where)
     node.args = tuple(args)
     node.type = ArrayType.of(y)
     node.evaluate = evaluate
