@@ -30,6 +30,7 @@ NAMESPACE: dict[str, Any] = {
     "FLOATS": types.FLOATS,
     "FLOAT": np.float64,
     "CONST": types.CONSTANTS,
+    "KNOWN": types.CONSTANTS | handle.HANDLES,
     "SYNC": memory.sync,
     "KEEP": record.keep_constant,
     "Node": node.Node,
@@ -128,7 +129,7 @@ def source(op: Op, name: str, variant: str) -> str:
     line(
         f" if S.special: return SPECIAL(OP_{safe}, {ops}, {par}{other})"
         if foreign == "FOREIGN"
-        else f" if S.special and all((type(a) in CONST or type(a) is TA or type(a) is TS) for a in {ops}): "
+        else f" if S.special and {' and '.join(f'type({a}) in KNOWN' for a in operands)}: "
         f"return SPECIAL(OP_{safe}, {ops}, {par})"
     )
     for k in range(count):
