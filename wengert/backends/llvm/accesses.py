@@ -13,6 +13,8 @@ from wengert.backends.llvm.schedule_nodes import Nodes, product
 Strides = dict[Axis, int] | None
 GATHER = 2.0
 HORIZONTAL = 10.0
+CACHE = 1 << 19
+"""Bytes that stay in the second cache beside all else."""
 
 
 @dataclass(eq=False)
@@ -171,6 +173,9 @@ class Costs:
         times = 4 if flat and cost <= 12 else 2 if flat and cost <= 24 else 1
         if not flat and any(isinstance(n.value, Reduce) and len(set(n.space) - opened - {label}) >= 2 for n in members):
             times = 4  # contractions: one number of the other operand serves four registers
+            sums = sum(product(n.space) // label.extent for n in members if label in n.over)
+            if sums * self.width_bits // 8 > CACHE:
+                times = 8  # a sum per lane is read and written once for each step of this loop
         width = lanes * times
         while width > lanes and label.extent < 2 * width:
             width //= 2

@@ -89,12 +89,18 @@ def emit(program: Program, *, width_bits: int, fma: bool) -> Kernel:
     program = settled(program)
     plan = schedule(program, width_bits)
     made = _written(plan, width_bits, fma)
-    if len(made.text) > max(MUCH_TEXT, LETTERS * volume(program.values(), plan.nodes.unrolled)):
+    most = max(MUCH_TEXT, LETTERS * volume(program.values(), plan.nodes.unrolled))
+    if len(made.text) > most and writes_out(plan):
         # Elements that are gathered lane by lane make much of what is little in the program: then loops stay loops.
         rolled = _written(schedule(program, width_bits, 0), width_bits, fma)
         if len(rolled.text) < len(made.text) // 4:
             return rolled
     return made
+
+
+def writes_out(plan: Plan) -> bool:
+    """Whether some axis has no loop."""
+    return bool(plan.nodes.unrolled) or any(map(writes_out, plan.bodies.values()))
 
 
 def _written(plan: Plan, width_bits: int, fma: bool) -> Kernel:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from wengert.backends.llvm import scalar_rules, vector_math
-from wengert.backends.llvm.vector_text import FLOATING, KINDS, Body, Value, kind_of, splat, vector
+from wengert.backends.llvm.vector_text import FLOATING, KINDS, Body, Value, kind_of, name_of, splat, vector
 
 
 def supports(function: str, arg_dtypes: Sequence[Any], dtype: Any, literals: Sequence[Any] | None = None) -> bool:
@@ -25,10 +25,10 @@ def supports(function: str, arg_dtypes: Sequence[Any], dtype: Any, literals: Seq
     >>> supports("exp", [np.float64], np.float64), supports("exp", [np.complex128], np.complex128)
     (True, False)
     """
-    dtypes = [np.dtype(d) for d in (*arg_dtypes, dtype)]
-    if any(d.name not in KINDS for d in dtypes):
+    names = [name_of(d) for d in (*arg_dtypes, dtype)]
+    if any(name not in KINDS for name in names):
         return False
-    *args, result = (KINDS[d.name] for d in dtypes)
+    *args, result = (KINDS[name] for name in names)
     name, chosen = _resolved(function, literals, len(args))
     known = vector_math.FUNCTIONS.get(name)
     if known is not None and result in FLOATING and [args[k] for k in chosen] == [result] * known.arity:

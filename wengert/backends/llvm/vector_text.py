@@ -7,6 +7,7 @@ no instruction gets a flag of fast mathematics but ``contract`` where the body w
 
 from __future__ import annotations
 
+import functools
 import itertools
 import struct
 from collections.abc import Callable, Sequence
@@ -28,7 +29,13 @@ def kind_of(dtype: np.dtype[Any] | type) -> str:
     >>> kind_of(np.dtype("float32"))
     'float'
     """
-    return KINDS[np.dtype(dtype).name]
+    return KINDS[name_of(dtype)]
+
+
+@functools.cache
+def name_of(dtype: np.dtype[Any] | type) -> str:
+    """NumPy's name of a type, which takes it a microsecond to make."""
+    return str(np.dtype(dtype).name)
 
 
 def literal(kind: str, value: float) -> str:
@@ -377,4 +384,4 @@ class Body:
         return self.intrinsic("copysign", x, sign)
 
 
-__all__ = ["BITS", "FLOATING", "KINDS", "MANGLED", "Body", "Value", "kind_of", "literal", "splat", "vector"]
+__all__ = ["BITS", "FLOATING", "KINDS", "MANGLED", "Body", "Value", "kind_of", "literal", "name_of", "splat", "vector"]
