@@ -235,3 +235,36 @@ def test_numpy_runs_loops_back_and_native_code_carries_few_tangents() -> None:
     for value, gradient in found:
         assert value == pytest.approx(wanted[0], rel=1e-13)
         np.testing.assert_allclose(gradient, wanted[1], rtol=1e-10)
+
+
+_READS = (
+    "xs[t, 1]", "xs[-t - 1, 2]", "np.sum(xs[t] * w)", "np.sum(xs[2 * t + 1])", "np.sum(xs[t : t + 3, 0])",
+    "xs[idx[t], 3]", "xs[5, 0]", "np.sum(xs[7] * w)", "xs[t].max()", "np.sum(xs[:, 1][t : t + 2])", "xs[t + 1][2]",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_reads_of_any_kind_of_an_argument_with_or_without_derivative(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(40, 70))
+    first, second, third = rng.choice(_READS, 3)
+    text = f"""
+def f(w, xs):
+    c, s = 0.3, 0.0
+    for t in range({n}):
+        c = np.tanh(c * w[0] + {first} * w[1] * 0.3) + {second} * 0.1
+        s = s + c * {third}
+    return c + s
+"""
+    space: dict[str, Any] = {"np": np, "idx": rng.integers(0, n, n)}
+    exec(text, space)
+    which = (0, 1) if seed % 3 == 2 else 0
+    graph = recorded(wg.value_and_grad(space["f"], which), rng.random(4), rng.random((2 * n + 6, 4)))
+    assert loops(graph) >= 1
+    w, xs = rng.random(4), rng.random((2 * n + 6, 4))
+    value, gradients = graph(w, xs)
+    assert value == pytest.approx(space["f"](w, xs), rel=1e-13)
+    slope = gradients[0] if which else gradients
+    for k, e in enumerate(1e-5 * np.eye(4)):
+        near = [space["f"](w + j * e, xs) for j in (-2, -1, 1, 2)]
+        assert slope[k] == pytest.approx((8 * (near[2] - near[1]) - near[3] + near[0]) / 12e-5, rel=1e-7, abs=1e-8)
