@@ -236,7 +236,7 @@ def _split(
     read_, used_ = tuple(sorted(read)), tuple(sorted(used))
     s, m = len(summed), len(moving)
     sums, cts, rows_ct = tail[:s], tail[s : s + m], tail[s + m :]
-    inputs = (
+    inputs: tuple[Any, ...] = (
         *cts,
         *sums,
         *(known[k] for k in kept),

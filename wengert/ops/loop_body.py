@@ -34,7 +34,7 @@ def runner(body: Graph, carries: int) -> tuple[Callable[..., tuple[Any, ...]], t
     found = body.memory.get("runner")
     if found is None:
         found = body.memory["runner"] = _compiled(body, carries)
-    return found  # type: ignore[no-any-return]
+    return found
 
 
 def _compiled(body: Graph, carries: int) -> tuple[Callable[..., tuple[Any, ...]], tuple[int, ...]]:
@@ -95,7 +95,7 @@ def _function(node: Node, evaluate: Any, *, owned: bool) -> Callable[..., Any]:
     if owned:
         return lambda *operands: write_raw(node.op, operands, node.params, owned=True)
     if not node.params:
-        return evaluate  # type: ignore[no-any-return]
+        return evaluate
     params = node.params
     return lambda *values: evaluate(*values, *params)
 
@@ -111,9 +111,7 @@ def _in_place(body: Graph, carries: int) -> tuple[set[Node], tuple[int, ...]]:
                 last[a] = at
                 if not copies:
                     looks.setdefault(a, []).append(node)
-    for o in body.outputs:
-        if not isinstance(o, Const):
-            last[o] = len(body.nodes)
+    last.update((o, len(body.nodes)) for o in body.outputs if not isinstance(o, Const))
     number = {n: k for k, n in enumerate(body.inputs[:carries])}
     fresh: set[Node] = set()
     taken: dict[Node, set[int]] = {}

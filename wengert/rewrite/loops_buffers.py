@@ -113,7 +113,8 @@ class _Access:
         windows = [m for m in moving if m[1][0] == "s"]
         if windows and (len(moving) > 1 or moving[0][0] != 0 or count * windows[0][1][1] > _WINDOWS_UP_TO):
             return None
-        last, numbers = [], []
+        last: list[Any] = []
+        numbers: list[Any] = []
         for _, entry, values in moving:
             step = int(values[1] - values[0])
             if len(moving) == 1 and entry[0] == "i" and step and (np.diff(values) == step).all():

@@ -219,7 +219,7 @@ class _Builder:
             made.append(inner.step(self.tables.infos[token], [value(r) for r in refs]))
         outputs = [value(r) for r in (*loop.updates, *loop.rows)]
         # What a body gives are steps or inputs of its own; a constant stays one.
-        body_inputs = (*inputs, *known.values())
+        body_inputs: tuple[Any, ...] = (*inputs, *known.values())
         body = Graph(
             inputs=body_inputs,
             outputs=tuple(outputs),

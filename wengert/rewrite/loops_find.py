@@ -339,7 +339,7 @@ def _dtype_in_body(loop: Any, position: int, tables: Any) -> Any:
     if k < 0:
         return None
     kinds = {"c": loop.carries, "x": loop.sequences, "k": loop.invariants}
-    found = set()
+    found: set[Any] = set()
     for _, token, refs in loop.steps:
         if ("k", k) in refs:
             types = np.array([loop.steps[i][0] if w == "b" else kinds[w][i] for w, i in refs])

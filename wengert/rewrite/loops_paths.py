@@ -121,7 +121,7 @@ def slice_of(start: int, length: int, step: int) -> slice:
 def path_of(static: Static, numbers: Sequence[Any]) -> Path:
     """The path with its numbers (ints, arrays, or Slots where an index is an operand) put back."""
     if static[0][0] == "whole":
-        return static[0][2].path  # type: ignore[no-any-return]
+        return static[0][2].path
     rest = iter(numbers)
     steps: list[Any] = []
     for kind, argument in static:

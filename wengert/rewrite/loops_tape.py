@@ -11,6 +11,7 @@ import math
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -194,7 +195,7 @@ def tape_of(graph: Graph) -> Tape:
     for k, node in enumerate(graph.inputs):
         number[node] = k
         kind = type_of(node.type)
-        tokens.append(tables.token(("input", k), lambda node=node, kind=kind: Info("input", 0, kind, node)))
+        tokens.append(tables.token(("input", k), partial(Info, "input", 0, kind, node)))
         types.append(kind)
         starts.append(0)
     for node in graph.nodes:
