@@ -129,7 +129,7 @@ def sweep_back(
     # (No loop here: its variable would hold the last node.)
     masked = any(node.op.zeroes for node in order)
     asks = masked and lifted and (full := _full()) is not None and full.asks
-    large = any(type(r.value) is np.ndarray and r.value.size >= 65536 for r in roots)
+    large = masked and any(type(r.value) is np.ndarray and r.value.size >= 65536 for r in roots)
     calm = masked and (large or asks) and is_calm(order, outputs)
     again = masked and not (calm and large)
     keep = keep or again
