@@ -218,7 +218,9 @@ def pull_function(op: Op) -> Callable[..., None]:
     line = out.append
     line(f" {', '.join([*slots, 'm'])}{'' if slots else ','} = n.saved")
     if op.kind == ELEMENTWISE:
-        line(f" if m is not None or sw.careful: return PULL_E(OP_{safe}, n, ct, sw)")
+        fitted = all(rule is not None for rule in op.rules)
+        unusual = "(m is not None and m.is_complex)" if fitted else "m is not None"
+        line(f" if sw.careful or {unusual}: return PULL_E(OP_{safe}, n, ct, sw)")
     line(f" {', '.join(f'a{k}' for k in range(len(op.inputs)))}, = n.inputs")
     if op.params:
         line(f" {', '.join(f'p_{p}' for p in op.params)}, = n.params")
@@ -229,6 +231,8 @@ def pull_function(op: Op) -> Callable[..., None]:
         if pad == "  ":
             line(f" if a{k} is not None:")
         out.extend(pad + text for text in _contribution(op, k, rule, where, safe))
+        if op.kind == ELEMENTWISE and fitted:  # what was broadcast is summed
+            line(f"{pad}if m is not None and m.types[{k}] is not None: c = FIT(c, *m.types[{k}])")
         line(f"{pad}o = cts.get(a{k})")
         alone = " and ".join(f"a{j} is None" for j in range(len(op.rules)) if j != k) or "True"
         line(f"{pad}if o is None:")
@@ -243,7 +247,7 @@ def _contribution(op: Op, k: int, rule: Any, where: dict[str, str], safe: str) -
     if rule is None:
         return [f"c = NO_RULE(OP_{safe}, {k}, n)"]
     if isinstance(rule, int):
-        negative = f"c = -ct if type(ct) is not ND or ct.size < 8192 else MINUS(sw, a{k}, ct)"
+        negative = f"c = -ct if m is not None or type(ct) is not ND or ct.size < 8192 else MINUS(sw, a{k}, ct)"
         return [{1: "c = ct", -1: negative}.get(rule, f"c = ct * {rule}")]
     arguments = ", ".join("ct" if w == "ct" else f"p_{w}" if w in op.params else where[w] for w in rule.wants)
     call = f"R_{safe}_{k}({arguments})"

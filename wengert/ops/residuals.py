@@ -96,10 +96,17 @@ def meta(op: Op, values: Sequence[Any], y: Any, mask: Sequence[bool]) -> Meta | 
 def meta_fast(op: Op, values: tuple[Any, ...], nodes: tuple[Any, ...], y: Any) -> Meta | None:
     """``meta`` for generated code."""
     if op.kind == ELEMENTWISE and type(y) is np.ndarray and y.dtype is FLOAT64:  # the ordinary case: broadcasting
-        for value in values:
-            if type(value) not in FLOATS and (type(value) is not np.ndarray or value.dtype is not FLOAT64):
+        kinds: list[Any] = []
+        spread = False
+        for value, node in zip(values, nodes, strict=True):
+            if type(value) is np.ndarray and value.dtype is FLOAT64:
+                shape = value.shape
+            elif type(value) in FLOATS:
+                shape = ()
+            else:
                 break
+            kinds.append(None if node is None else (shape, FLOAT64))
+            spread = spread or (node is not None and shape != y.shape)
         else:
-            kinds = tuple(None if n is None else (np.shape(v), FLOAT64) for v, n in zip(values, nodes, strict=True))
-            return Meta(kinds, False) if any(k is not None and k[0] != y.shape for k in kinds) else None
+            return Meta(tuple(kinds), False) if spread else None
     return meta(op, values, y, tuple(n is not None for n in nodes))
