@@ -15,7 +15,7 @@ import numpy as np
 from wengert.core.errors import WengertTypeError, WengertValueError, error_at
 from wengert.core.handle import handle, is_handle
 from wengert.core.node import Node
-from wengert.core.op import CONTROL, GENERAL, LINEAR
+from wengert.core.op import CONTROL, ELEMENTWISE, GENERAL, LINEAR
 from wengert.core.structure import ROOT
 from wengert.core.sweep import Sweep, lift, reachable
 from wengert.core.types import dtype_of, shape_of
@@ -234,7 +234,7 @@ def _loop(
             op.pull(node if every is None else lift(node, every, outer or every, 0), ct, state)
             if owned:
                 owned.discard(node)
-            if free:
+            if free and (op.needs or op.kind != ELEMENTWISE):
                 _let_go(node)
 
 

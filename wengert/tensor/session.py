@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from wengert.core.context import Frame, next_seq, tracing
+from wengert.core.context import SWITCH, Frame, next_seq, tracing
 from wengert.core.errors import CutError, error_at
 from wengert.core.handle import handle, is_handle
 from wengert.core.node import Const, Node, RichNode, here
@@ -138,7 +138,7 @@ def session_of(frame: Frame | None) -> Session | None:
 
 def session() -> Session | None:
     """The session of this thread, unless a function is being traced inside it."""
-    return session_of(tracing.get())
+    return session_of(tracing.get()) if SWITCH.live else None
 
 
 def in_operation() -> bool:
