@@ -11,10 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from wengert.core.context import tracing
 from wengert.ops.contract import rank
 from wengert.ops.join import concatenate
 from wengert.ops.linalg_common import (
     adjoint,
+    eps_of,
     imaginary,
     raw,
     real,
@@ -27,6 +29,21 @@ def near_pairs(values: Any, size: int, eps: float) -> Any:
     """Which pairs of values differ by no more than rounding (the diagonal too)."""
     scale = np.max(np.abs(values), axis=-1, keepdims=True)[..., None] if values.shape[-1] else 0.0
     return np.abs(values[..., None, :] - values[..., :, None]) <= 8.0 * size * eps * scale
+
+
+def recorded_again() -> bool:
+    """Whether what runs now is recorded to run at other values too: a decision on these values is not one on all."""
+    frame = tracing.get()
+    return frame is not None and frame.full is not None
+
+
+def equal_pairs(values: Any, size: int) -> Any:
+    """``near_pairs`` of a value that may be traced, as plain truth values; a recording asks for the same pattern."""
+    plain = raw(values)
+    near = near_pairs(plain, size, eps_of(plain))
+    if values is not plain and recorded_again():
+        bool((near_pairs(values, size, eps_of(plain)) == near).all())  # a guard, for each row of a vmap its own
+    return near
 
 
 def real_row(v: Any, row: int) -> Any:

@@ -17,7 +17,7 @@ from wengert.core.types import ArrayType
 from wengert.ops import reduce
 from wengert.ops.contract import conj
 from wengert.ops.kinds import general
-from wengert.ops.linalg_checks import check_pairs, guarded, near_pairs, phase
+from wengert.ops.linalg_checks import check_pairs, equal_pairs, guarded, near_pairs, phase, recorded_again
 from wengert.ops.linalg_common import (
     adjoint,
     diagonal,
@@ -47,8 +47,7 @@ from wengert.ops.solve import inv
 
 def _gaps(w: Any) -> tuple[Any, Any]:
     """``1 / (w_j - w_i)``, 0 for pairs that are equal up to rounding; and which those are."""
-    plain = raw(w)
-    near = near_pairs(plain, plain.shape[-1], eps_of(plain))
+    near = equal_pairs(w, raw(w).shape[-1])
     return reciprocal(w[..., None, :] - w[..., :, None], near), near
 
 
@@ -110,7 +109,9 @@ def poisoned(record: Any, inner: Any) -> Any:
         dw, dv = push(values, y, params, tangents, moving)
         w, v, dx = raw(y[0]), raw(y[1]), raw(tangents[0])
         pairs = near_pairs(w, w.shape[-1], eps_of(w)) & ~np.eye(w.shape[-1], dtype=bool)
-        if pairs.any():
+        if pairs.any() and recorded_again():  # what the tangent couples differs from run to run
+            dv = where(np.broadcast_to(pairs.any(-2, keepdims=True), v.shape), mask(w, np.nan), dv)
+        elif pairs.any():
             coupling = np.abs(inner(v, dx)) * pairs
             lost = coupling.max(-2, keepdims=True) > 100.0 * w.shape[-1] * eps_of(w) * np.max(
                 np.abs(dx), initial=0.0
