@@ -34,19 +34,20 @@ class NativeCodeError(WengertError, RuntimeError):
 class Library:
     """Machine code in memory; ``library[name]`` is an address, valid while the library is referenced."""
 
-    __slots__ = ("__weakref__", "_addresses", "_engine", "_tracker")
+    __slots__ = ("__weakref__", "_addresses", "_engine", "_number")
 
-    def __init__(self, engine: Engine, tracker: Any, addresses: Mapping[str, int]) -> None:
-        self._engine, self._tracker, self._addresses = engine, tracker, dict(addresses)
+    def __init__(self, engine: Engine, number: int, addresses: Mapping[str, int]) -> None:
+        self._engine, self._number, self._addresses = engine, number, dict(addresses)
 
     def __getitem__(self, name: str) -> int:
         return self._addresses[name]
 
     def __del__(self) -> None:
-        # Not given back here: LLVM's lock may be held by a thread that compiles for seconds.
+        # Not given back here: LLVM's lock may be held by a thread that compiles for seconds. What LLVM knows of it
+        # belongs to the engine alone: reached from here, the collector could finalize it while the engine closes it.
         engine = getattr(self, "_engine", None)
         if engine is not None:
-            engine.dead.append(self._tracker)
+            engine.dead.append(self._number)
 
 
 class Engine:
@@ -58,7 +59,9 @@ class Engine:
         # llvmlite's own lock, which other users of it hold too.
         self._inner = getattr(getattr(llvm.ffi.lib, "_lock", None), "_lock", None)
         self.closed = False
-        self.dead: list[Any] = []
+        self.dead: list[int] = []
+        """The numbers of libraries that nobody holds any more."""
+        self._linked: dict[int, Any] = {}
         self.version = ".".join(map(str, llvm.llvm_version_info))
         llvm.initialize_native_target()
         llvm.initialize_native_asmprinter()
@@ -156,7 +159,7 @@ class Engine:
         exports, symbols = tuple(exports), dict(symbols or {})
         with self._at_work():
             while self.dead:
-                self.dead.pop().close()
+                self._linked.pop(self.dead.pop()).close()
             lost = self.missing(n for n in external if n not in symbols)
             if lost:
                 raise NativeCodeError(f"native code needs {', '.join(lost)}, which this process does not have")
@@ -166,7 +169,8 @@ class Engine:
             for name in exports:
                 builder.export_symbol(name)
             try:
-                tracker = builder.link(self._jit, f"wengert.{next(self._numbers)}")
+                number = next(self._numbers)
+                tracker = builder.link(self._jit, f"wengert.{number}")
             except RuntimeError as error:
                 said = str(error).strip()
                 reason = f"{said} (a symbol is not defined)" if "materialize" in said else said
@@ -175,7 +179,8 @@ class Engine:
             if not all(addresses.values()):
                 tracker.close()
                 raise NativeCodeError(f"object code lacks {', '.join(n for n, a in addresses.items() if not a)}")
-            return Library(self, tracker, addresses)
+            self._linked[number] = tracker
+            return Library(self, number, addresses)
 
     def hold(self) -> None:
         """Wait until no thread is in LLVM, and keep all out: before a fork."""
@@ -193,8 +198,9 @@ class Engine:
         """Wait for what is being compiled, and compile no more. LLVM's objects stay: code may still be running."""
         with self.lock:
             self.closed = True
-            for thing in (*self.dead, *self._machines.values(), self._jit):
+            for thing in (*self._linked.values(), *self._machines.values(), self._jit):
                 thing.detach()
+            self._linked.clear()
             self.dead.clear()
 
 
