@@ -144,6 +144,21 @@ def test_auto_takes_the_closed_form_once_accumulating_has_cost_more(monkeypatch)
     np.testing.assert_allclose(hessian(w, data, labels), by_hand(w, data, labels), rtol=1e-9, atol=1e-12)
 
 
+def test_auto_does_not_take_a_formula_beyond_where_it_is_finite(monkeypatch):
+    monkeypatch.setattr(closed_derivatives, "CHEAP", 0.0)
+    monkeypatch.setattr("wengert.api.jacobians.WORTHWHILE", 0.0)
+    hessian = wg.hessian(lambda x: np.sum(np.where(x > 0.0, np.sqrt(x), 0.0)))
+    with np.errstate(all="ignore"):
+        for _ in range(4):
+            x = RNG.uniform(1.0, 2.0, 200)
+            np.testing.assert_allclose(hessian(x), np.diag(-0.25 * x**-1.5), rtol=1e-10)
+        x[::2] *= -1.0
+        x[1] = 0.0
+        found = hessian(x)
+    assert np.all(np.isfinite(found))
+    np.testing.assert_allclose(found, np.diag(np.where(x > 0, -0.25 * np.abs(np.where(x > 0, x, 1.0)) ** -1.5, 0.0)))
+
+
 def test_auto_stays_with_accumulation_where_there_is_no_form(monkeypatch):
     monkeypatch.setattr(closed_derivatives, "CHEAP", 0.0)
     monkeypatch.setattr("wengert.api.jacobians.WORTHWHILE", 0.0)

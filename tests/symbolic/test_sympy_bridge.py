@@ -4,6 +4,8 @@ May import wengert's public API and SymPy. Invariant: numbers come from SymPy's 
 ``evaluate`` on the other; no text is compared with a stored one.
 """
 
+import re
+
 import numpy as np
 import pytest
 
@@ -59,14 +61,13 @@ def test_values_agree_with_sympys(text):
     np.testing.assert_allclose(number(wg.to_sympy(formula)), formula.evaluate(**used), rtol=1e-12)
 
 
-@pytest.mark.parametrize("text", FORMULAS)
-@pytest.mark.parametrize("wrt", ["w", "A", "X", "s"])
+PAIRS = [(text, wrt) for text in FORMULAS for wrt in "wAXs" if re.search(rf"\b{wrt}\b", text)]
+
+
+@pytest.mark.parametrize(("text", "wrt"), PAIRS)
 def test_derivatives_cross_the_bridge_both_ways(text, wrt):
     formula = wg.parse(text, **SHAPES)
-    try:
-        derivative = wg.D(formula, wrt)
-    except wg.WengertError:
-        pytest.skip("the variable does not occur")
+    derivative = wg.D(formula, wrt)
     there = wg.to_sympy(derivative)
     back = wg.from_sympy(there)
     used = {n: VALUES[n] for n in derivative.free}

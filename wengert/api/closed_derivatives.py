@@ -55,6 +55,10 @@ class Forms:
 
         Raises NoRuleError where none is known, CheckError where it differs from automatic differentiation.
         """
+        return self._evaluate(picked)[1]
+
+    def _evaluate(self, picked: Selection) -> tuple[Derivative, Any]:
+        """The closed form of a call, and its value."""
         if len(picked.leaves) != 1 or is_handle(picked.leaves[0]):
             raise error_at(
                 NoRuleError,
@@ -78,7 +82,7 @@ class Forms:
             form = self._known[key] = self._found(graph, of_leaf, leaf, self._called(picked), key, arrays)
         if isinstance(form, WengertError):
             raise form
-        return _typed(_evaluated(form, self._orders[key], leaf, arrays), leaf)
+        return form, _typed(_evaluated(form, self._orders[key], leaf, arrays), leaf)
 
     def choose(self, picked: Selection, accumulated: Callable[[], Any]) -> Any:
         """The derivative by the cheaper of both ways: closed forms are looked for once the other takes long."""
@@ -91,10 +95,14 @@ class Forms:
             return self._compared(picked, accumulated, key, times)
         if len(times) == 2 and times[1] < times[0]:
             try:
-                return picked.arrange([self.value(picked)])
+                closed = self.value(picked)
             except WengertError as error:
                 times[1] = np.inf
                 self._words[key] = f"shape {key}: accumulated; {_first_line(error)}"
+            else:
+                if np.all(np.isfinite(closed)):
+                    return picked.arrange([closed])
+                # A sweep keeps the zeros of a `where` beside infinities; a formula does not.
         begin = time.perf_counter()
         found = accumulated()
         if not times:
@@ -108,7 +116,7 @@ class Forms:
         try:
             self.value(picked)
             begin = time.perf_counter()
-            closed = self.value(picked)
+            form, closed = self._evaluate(picked)
             spent = time.perf_counter() - begin
         except WengertError as error:
             times.append(np.inf)
@@ -122,8 +130,7 @@ class Forms:
         times.append(spent)
         which = "closed form" if spent < times[0] else "accumulated"
         self._words[key] = (
-            f"shape {key}: {which} (closed {spent * 1e3:.3g} ms, accumulated {times[0] * 1e3:.3g} ms): "
-            f"{self._last.numpy_expression() if self._last.form.rank <= 2 else self._last}"
+            f"shape {key}: {which} (closed {spent * 1e3:.3g} ms, accumulated {times[0] * 1e3:.3g} ms): {form}"
         )
         return found
 
@@ -171,7 +178,6 @@ class Forms:
         except WengertError as error:
             return error
         self._words[key] = f"closed form: {form}"
-        self._last = form
         return form
 
     def _check(
