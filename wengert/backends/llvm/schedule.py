@@ -14,6 +14,7 @@ from wengert.backends.llvm.accesses import Costs
 from wengert.backends.llvm.canonical import canonical
 from wengert.backends.llvm.indexed import Axis, Map, Program, Read, Reduce, Reshaped, Scan, Store, Sub, Value
 from wengert.backends.llvm.loop_tree import Body, Loop, Node
+from wengert.backends.llvm.rebase import rebased
 from wengert.backends.llvm.schedule_nodes import Nodes, axes_of, product
 
 UNROLL = 4
@@ -345,11 +346,11 @@ def place(tree: list[Loop | Body], path: tuple[Loop, ...], cut: frozenset[Axis])
 
 def schedule(program: Program, width_bits: int, largest_text: int = LARGEST_TEXT) -> Plan:
     """The loop tree of a canonical program; axes are written out up to so many operations in the text."""
+    program = rebased(program)
     found = Nodes(program, choose_unrolled(program, largest_text))
     found.find()
     check(found.nodes)
-    tree = Builder(found, width_bits).build(found.nodes, frozenset(), False)
-    tree = split(tree)
+    tree = split(Builder(found, width_bits).build(found.nodes, frozenset(), False))
     place(tree, (), guarded_axes(program))
     scans = [n.value for n in found.nodes if isinstance(n.value, Scan)]
     bodies = {id(s): schedule(canonical(s.body), width_bits, largest_text) for s in scans}
