@@ -165,7 +165,8 @@ def batched_call(
                     agreed = np.zeros(1, int)
                     one = [Value(pick(v.value, agreed), True) if v.batched else v for v in here_values]
                     env = dict(zip(recorded.inputs, one, strict=True))
-                env = run_batched(recorded.nodes, [], [], len(agreed), env)
+                wanted = {o for o in recorded.outputs if not isinstance(o, Const)}
+                env = run_batched(recorded.nodes, [], [], len(agreed), env, wanted)
             except (ValueError, IndexError) as problem:
                 if isinstance(problem, WengertError):
                     raise

@@ -25,6 +25,7 @@ from wengert.numpy_api import reach
 from wengert.numpy_api.boundary import explain
 from wengert.ops.calm import ask_finite, is_calm
 from wengert.ops.memory import sync
+from wengert.tensor.session import Session
 
 
 def settled(value: Any) -> Any:
@@ -166,6 +167,14 @@ def _full() -> Frame | None:
     return frame.full if frame is not None else None
 
 
+def _swept_once() -> bool:
+    """Whether the traces outside only record: then what was swept is not swept again."""
+    frame = tracing.get()
+    if frame is None or frame.swept or frame.forwards:
+        return False
+    return not any(type(f.note) is Session and f.note.used() for f in frame.chain())
+
+
 def _finite(ct: Any) -> bool:
     if ct is None:
         return True
@@ -201,7 +210,7 @@ def _run(
         outputs.clear()
     with np.errstate(all="ignore"):
         if lifted:
-            sweep.run_lifted(order, state, inner, outer, frame.start)
+            sweep.run_lifted(order, state, inner, outer, frame.start, final=not keep and _swept_once())
         else:
             sweep.run(order, state, keep=keep)
     return [state.cts.get(r) for r in roots]

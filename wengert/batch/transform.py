@@ -5,10 +5,14 @@ Imports core, ops, ``rules``. Invariant: a node none of whose operands is batche
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from wengert.batch.rules import apply_batched
+from wengert.core import freed
+from wengert.core.handle import is_handle
 from wengert.core.node import Const
 from wengert.core.op import Op
 from wengert.core.structure import ITEM, ROOT
@@ -27,18 +31,26 @@ def run_batched(
     values: Sequence[Value],
     size: int,
     known: dict[Any, Value] | None = None,
+    wanted: Collection[Any] | None = None,
 ) -> dict[Any, Value]:
-    """Evaluate ``nodes`` (in order) given the values of the input nodes; returns every node's value.
+    """Evaluate ``nodes`` (in order) given the values of the input nodes; returns every node's value, or those
+    ``wanted``: then the others are let go after their last use.
 
     Values may be raw or handles of an outer trace: then the evaluation is recorded there.
     """
     env: dict[Any, Value] = dict(known or {})
     env.update(zip(inputs, values, strict=True))
+    nodes = [node for node in nodes if node not in env]
+    ends: dict[Any, list[Any]] = {}
+    if wanted is not None:
+        last = {a: node for node in nodes for a in node.args if not isinstance(a, Const)}
+        for a, node in last.items():
+            ends.setdefault(node, []).append(a)
     for node in nodes:
-        if node in env:
-            continue
-        operands = [operand(a, env) for a in node.args]
-        env[node] = evaluate(node.op, operands, node.params, size)
+        env[node] = evaluate(node.op, [operand(a, env) for a in node.args], node.params, size)
+        for a in ends.get(node, ()):
+            if a not in wanted:  # type: ignore[operator]
+                del env[a]
     return env
 
 
@@ -60,7 +72,15 @@ def evaluate(op: Op, operands: Sequence[Value], params: tuple[Any, ...], size: i
     mask = tuple(o.batched for o in operands)
     if not any(mask):
         return Value(call(op, values, params), False)
-    return Value(apply_batched(op, values, mask, params, size), True)
+    found = apply_batched(op, values, mask, params, size)
+    if not freed.asked and _is_large(found):
+        freed.keep()
+    return Value(found, True)
+
+
+def _is_large(value: Any) -> bool:
+    plain = value.value if is_handle(value) else value
+    return type(plain) is np.ndarray and plain.nbytes > freed.LARGE
 
 
 def call(op: Op, values: Sequence[Any], params: tuple[Any, ...]) -> Any:

@@ -29,7 +29,7 @@ class Frame:
 
     __slots__ = (
         "alive", "asks", "folds", "forwards", "full", "guards", "keeper", "kind", "kinks", "met", "note", "parent",
-        "start", "watched",
+        "start", "swept", "watched",
     )
 
     def __init__(self, kind: str, parent: Frame | None) -> None:
@@ -40,6 +40,9 @@ class Frame:
         # What is fully recorded runs again later: only then do the traces outside of it follow its steps.
         inherited = parent.forwards if parent is not None and kind != FULL else ()
         self.forwards: tuple[Frame, ...] = (*inherited, self) if kind == FORWARD else inherited
+        # Whether steps made here are going to be pulled: then they keep inputs and residuals. (The steps of a sweep
+        # that is itself recorded belong to the traces outside of the one that is swept.)
+        self.swept: bool = kind in (REVERSE, ABSTRACT, LINEARIZE) or (parent is not None and parent.swept)
         self.full: Frame | None = self if kind == FULL else (parent.full if parent else None)
         self.guards: list[Any] = []
         self.watched: dict[int, tuple[Any, Any, Any]] = {}

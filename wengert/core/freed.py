@@ -14,6 +14,8 @@ _TRIM, _MMAP = -1, -3  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD of <malloc.h>
 _KEPT = 1 << 28  # bytes of free memory at the top of the heap that are not given back
 _OWN_MAPPING = 1 << 25  # from this size on, an array is mapped by itself (the most glibc accepts)
 
+LARGE = 1 << 20
+"""Bytes of an array that is worth asking for."""
 
 asked = False
 

@@ -80,7 +80,7 @@ def make_node(
     node.abstract = any(n is not None and n.abstract for n in nodes)
     if frame is not None and frame.keeper is not None:
         frame.keeper.look(node, values, nodes, y, frame)
-    elif SWITCH.sweeping:
+    elif SWITCH.sweeping and (frame is None or frame.swept):
         node.inputs = tuple(nodes)
         mask = tuple(n is not None for n in nodes)
         kept = [keep_constant(v, frame) if n is None else v for v, n in zip(values, nodes, strict=True)]

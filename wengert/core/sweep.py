@@ -161,20 +161,22 @@ def run(order: list[Node], sweep: Sweep, *, keep: bool) -> None:
 
 
 def run_lifted(
-    order: list[Node], sweep: Sweep, inner: set[Node], outer: set[Node], start: float
+    order: list[Node], sweep: Sweep, inner: set[Node], outer: set[Node], start: float, *, final: bool = False
 ) -> None:
-    """Sweep with lifted residuals, so that the sweep itself is recorded."""
+    """Sweep with lifted residuals, so that the sweep itself is recorded. ``final`` says that no other sweep passes
+    through these nodes: then they let their residuals go on the way."""
     cts = sweep.cts
     before = SWITCH.where
     try:
         for node in reversed(order):
             ct = cts.pop(node, None)
-            if ct is None or node not in inner:
-                continue
-            sweep.pulled += 1
-            SWITCH.where = node.where
-            node.op.pull(lift(node, inner, outer, start), ct, sweep)
-            sweep.owned.discard(node)
+            if ct is not None and node in inner:
+                sweep.pulled += 1
+                SWITCH.where = node.where
+                node.op.pull(lift(node, inner, outer, start), ct, sweep)
+                sweep.owned.discard(node)
+            if final:
+                node.saved = ()
     finally:
         SWITCH.where = before
 

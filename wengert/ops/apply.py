@@ -29,7 +29,7 @@ def special(
 ) -> Any:
     """Evaluate and record in whatever traces are running; ``evaluate`` stands in for the operation's own."""
     frame = tracing.get()
-    if frame is not None and frame.kind == FULL and not SWITCH.sweeping and not op.outputs:
+    if frame is not None and frame.kind == FULL and not frame.swept and not op.outputs:
         recorded = fully(op, operands, params, evaluate, frame)
         if recorded is not None:
             return recorded

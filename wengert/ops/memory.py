@@ -82,7 +82,7 @@ def _get_node(h: Any, path: Path, dynamic: tuple[Any, ...], dyn_nodes: tuple[Any
     frame = tracing.get()
     value = h.value
     if (
-        parent is not None and frame is not None and frame.kind == FULL and not SWITCH.sweeping and not dynamic
+        parent is not None and frame is not None and frame.kind == FULL and not frame.swept and not dynamic
         and type(value) is np.ndarray
         and parent.seq >= frame.start and not parent.abstract
         and not frame.forwards and frame.kinks is None and frame.keeper is None

@@ -69,7 +69,7 @@ def _is_one(ct: np.ndarray[Any, Any], other: Any) -> bool:
 
 def own(sweep: Sweep, node: Any, parent: Any, made: Any, ct: Any, alone: bool) -> None:
     """Note that a large cotangent just made for ``parent`` is exclusively ours: fresh, or of its only user."""
-    if not freed.asked and made.nbytes > 1 << 20:
+    if not freed.asked and made.nbytes > freed.LARGE:
         freed.keep()
     if made is ct:
         if alone and node in sweep.owned:
