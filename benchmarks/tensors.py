@@ -198,39 +198,58 @@ def measure_tensors(quick: bool) -> measure.Table:
         for tool, seconds in zip(measured[1:], times[1:], strict=True):
             if bound == 1.0 or tool.name == Torch.name:
                 table.limits.append(measure.Limit(f"{title}: over {tool.name}", times[0] / seconds, bound))
-    steps = [measure_step(activation, measured, quick) for activation in ("tanh", "relu")]
+    steps = [measure_step(*case, measured, quick) for case in STEPS]
     for title, compiled, times in steps:
         row = [measure.microseconds(times[tool.name]) if tool.name in times else "" for tool in measured]
         table.rows.append([title, *row])
         table.rows.append([f"{title}, compiled", measure.microseconds(compiled), *row[1:]])
+        if Torch.name in times:
+            table.limits.append(
+                measure.Limit(f"{title}: over {Torch.name}", times[Tool.name] / times[Torch.name], 1.15)
+            )
         for name, seconds in times.items():
             table.limits.append(measure.Limit(f"{title}, compiled: over {name}", compiled / seconds, 1.0))
     return table
 
 
-def step_of(network: Any, no_grad: Any, rate: float) -> Callable[..., Any]:
-    """A step of gradient descent on the parameters in place: the same text for wengert and PyTorch."""
+STEPS: list[tuple[str, str]] = [("tanh", ""), ("relu", ""), ("relu", "SGD"), ("relu", "Adam")]
+"""Activation and optimiser of the training steps; without one the parameters are moved in place, by hand."""
+
+
+def step_of(network: Any, tool: Any, optimizer: Any, rate: float, held: list[Any]) -> Callable[..., Any]:
+    """A training step, of the parameters given or by an optimiser of those held: the same text for both tools."""
 
     def step(parameters: list[Any], *data: Any) -> Any:
         loss = network(parameters, *data)
         for p in parameters:
             p.grad = None
         loss.backward()
-        with no_grad():
+        with tool.no_grad():
             for p in parameters:
                 p -= rate * p.grad
         return loss
 
-    return step
+    def optimized(*data: Any) -> Any:
+        loss = network(held, *data)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    return step if optimizer is None else optimized
 
 
-def measure_step(activation: str, measured: list[Tool], quick: bool) -> tuple[str, float, dict[str, float]]:
+def measure_step(
+    activation: str, optimizer: str, measured: list[Tool], quick: bool
+) -> tuple[str, float, dict[str, float]]:
     """A training step of 784-256-128-10 at batch 128 in float32: its name, the seconds compiled, those uncompiled."""
-    from wengert import nn
+    from wengert import nn, optim
 
     random = np.random.default_rng(0)
     images, labels = random.standard_normal((128, 784)).astype(np.float32), random.integers(0, 10, 128)
     start = [np.asarray(v, np.float32) for v in layers(random, (784, 256, 128, 10))]
+    rate = {"": 0.05, "SGD": 0.02, "Adam": 1e-3}[optimizer]
+    options = {"SGD": {"momentum": 0.9}}.get(optimizer, {})
 
     def scores(parameters: list[Any], x: Any) -> Any:
         for k in range(0, len(parameters), 2):
@@ -239,23 +258,27 @@ def measure_step(activation: str, measured: list[Tool], quick: bool) -> tuple[st
                 x = getattr(x, activation)()
         return x
 
-    ours = step_of(lambda p, x: nn.cross_entropy(scores(p, x), labels), wengert.no_grad, 0.05)
-    compiled = wengert.compile(ours)
     runs: dict[str, Callable[[], Any]] = {}
-    for name, step in (("compiled", compiled), (Tool.name, ours)):
+    for name in ("compiled", Tool.name):
         leaves, x = [wengert.tensor(v, requires_grad=True) for v in start], wengert.tensor(images)
-        runs[name] = functools.partial(step, leaves, x)
+        moves = getattr(optim, optimizer)(leaves, rate, **options) if optimizer else None
+        ours = step_of(lambda p, x: nn.cross_entropy(scores(p, x), labels), wengert, moves, rate, leaves)
+        given = [x] if moves else [leaves, x]
+        runs[name] = functools.partial(wengert.compile(ours) if name == "compiled" else ours, *given)
     if any(tool.name == Torch.name for tool in measured):
         torch = importlib.import_module("torch")
         loss = torch.nn.functional.cross_entropy
-        theirs = step_of(lambda p, x, y: loss(scores(p, x), y), torch.no_grad, 0.05)
         leaves = [torch.tensor(v, requires_grad=True) for v in start]
-        runs[Torch.name] = functools.partial(theirs, leaves, torch.tensor(images), torch.tensor(labels))
-    for _ in range(5):
+        moves = getattr(torch.optim, optimizer)(leaves, rate, **options) if optimizer else None
+        theirs = step_of(lambda p, x, y: loss(scores(p, x), y), torch, moves, rate, leaves)
+        given = [torch.tensor(images), torch.tensor(labels)]
+        runs[Torch.name] = functools.partial(theirs, *given) if moves else functools.partial(theirs, leaves, *given)
+    for _ in range(8):
         losses = [float(run().item()) for run in runs.values()]
         np.testing.assert_allclose(losses, losses[0], rtol=1e-4)
     seconds = dict(zip(runs, measure.interleaved(list(runs.values()), 3 if quick else 11), strict=True))
-    return f"step of 784-256-128-10, {activation}, float32", seconds.pop("compiled"), seconds
+    name = ", ".join(filter(None, (activation, optimizer, "float32")))
+    return f"step of 784-256-128-10, {name}", seconds.pop("compiled"), seconds
 
 
 if __name__ == "__main__":

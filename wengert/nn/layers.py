@@ -133,8 +133,11 @@ def gelu(x: Any) -> Any:
     return 0.5 * x * (1.0 + np.tanh(0.7978845608028654 * (x + 0.044715 * x * x * x)))
 
 
-def _constant(x: Any) -> Any:
-    return x.detach() if isinstance(x, wengert.Tensor) else wengert.stop_gradient(x)
+def largest(x: Any, axis: int) -> Any:
+    """The largest elements along an axis, which stays with length 1, as constants: what exponentials are shifted by."""
+    if isinstance(x, wengert.Tensor):
+        return np.max(x.detach(), axis=axis, keepdims=True)
+    return wengert.stop_gradient(np.max(x, axis=axis, keepdims=True))
 
 
 def softmax(x: Any, axis: int = -1) -> Any:
@@ -143,8 +146,8 @@ def softmax(x: Any, axis: int = -1) -> Any:
     >>> softmax(np.array([1000.0, 1000.0]))
     array([0.5, 0.5])
     """
-    weights = np.exp(x - _constant(np.max(x, axis=axis, keepdims=True)))
-    return weights / np.sum(weights, axis=axis, keepdims=True)
+    weights = np.exp(x - largest(x, axis))
+    return weights / weights.sum(axis=axis, keepdims=True)
 
 
 def log_softmax(x: Any, axis: int = -1) -> Any:
@@ -153,8 +156,8 @@ def log_softmax(x: Any, axis: int = -1) -> Any:
     >>> log_softmax(np.array([1000.0, 0.0]))
     array([    0., -1000.])
     """
-    shifted = x - _constant(np.max(x, axis=axis, keepdims=True))
-    return shifted - np.log(np.sum(np.exp(shifted), axis=axis, keepdims=True))
+    shifted = x - largest(x, axis)
+    return shifted - np.log(np.exp(shifted).sum(axis=axis, keepdims=True))
 
 
 def attention(query: Any, key: Any, value: Any, *, mask: Any = None) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from wengert.core.errors import WengertTypeError, WengertValueError, error_at
-from wengert.nn.layers import log_softmax
+from wengert.nn.layers import largest
 
 
 def cross_entropy(scores: Any, labels: Any) -> Any:
@@ -31,7 +31,8 @@ def cross_entropy(scores: Any, labels: Any) -> Any:
             f"cross_entropy: labels of shape {wanted.shape} for scores of shape ({batch}, {classes})",
             fix="give one label from 0 to classes - 1 for each row",
         )
-    return -np.mean(log_softmax(scores)[np.arange(batch), wanted])
+    shifted = scores - largest(scores, 1)
+    return (np.log(np.exp(shifted).sum(axis=1)) - shifted[np.arange(batch), wanted]).mean()
 
 
 def mean_squared_error(found: Any, wanted: Any) -> Any:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from wengert.core.context import SWITCH
 from wengert.core.errors import CutError, WengertTypeError, error_at
 from wengert.core.handle import handle, is_handle
 from wengert.core.tree import STANDINS, flatten
@@ -81,10 +82,24 @@ def through(function: Callable[..., Any], args: Any, kwargs: Any = None) -> Any:
     is being traced.
     """
     kwargs = kwargs or {}
+    if not SWITCH.live and not _flows(args) and not _flows(kwargs):
+        return outward(function(*constants(args), **constants(kwargs)))  # nothing is traced, nothing to record
     if is_traced():
         return function(*constants(args), **constants(kwargs))
     with recording():
         return outward(function(*inward(tuple(args)), **inward(dict(kwargs))))
+
+
+def _flows(value: Any) -> bool:
+    """Whether there is a Tensor with a history, or one whose memory has to be looked at first, or a traced value."""
+    if isinstance(value, Tensor):
+        return value.mem is not None or value.node is not None
+    kind = type(value)
+    if kind is tuple or kind is list:
+        return any(map(_flows, value))
+    if kind is dict:
+        return any(map(_flows, value.values()))
+    return is_handle(value)
 
 
 def constants(value: Any) -> Any:

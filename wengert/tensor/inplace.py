@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from wengert.core.context import SWITCH
 from wengert.core.errors import CutError, WengertTypeError, WengertValueError, error_at
 from wengert.core.handle import is_handle
 from wengert.core.types import dtype_of, shape_of
@@ -18,7 +19,7 @@ from wengert.ops.join import nested
 from wengert.ops.memory import make_live, read, write
 from wengert.ops.regions import reach, settle
 from wengert.tensor.bridge import constants, inward, outward
-from wengert.tensor.mode import is_grad_enabled, is_traced, recording
+from wengert.tensor.mode import MODE, is_grad_enabled, is_traced, recording
 from wengert.tensor.session import entering, joined, session, snapshot
 from wengert.tensor.tensor import LEAF, Tensor, current, memory_of, plain
 
@@ -80,6 +81,8 @@ def assign(t: Tensor, result: Any, name: str) -> Tensor:
         if is_handle(new.value):
             value = new.value if shape_of(new.value) == shape else np.broadcast_to(new.value, shape)
             overwrite(t, value if dtype_of(value) == kind else value.astype(kind))
+        elif t.mem is not None and session() is None:
+            overwrite(t, new.value)  # copied into the memory that views share
         else:
             overwrite(t, np.array(np.broadcast_to(new.value, shape), kind))
     elif t.mem is None and shape_of(new.value) == shape and dtype_of(new.value) == kind:
@@ -177,12 +180,29 @@ def indices(index: Any) -> Any:
     return index
 
 
+def _takes_over(t: Tensor, result: Any, args: tuple[Any, ...]) -> bool:
+    """Whether the memory of a result is nobody else's and of the Tensor's type, so that it need not be copied."""
+    if type(result) is not Tensor or result.mem is not None:
+        return False
+    new, old = result.value, t.value
+    if type(new) is not np.ndarray or type(old) is not np.ndarray:
+        return False
+    fresh = new.base is None and not any(type(a) is Tensor and a.value is new for a in (t, *args))
+    return fresh and new.shape == old.shape and new.dtype is old.dtype
+
+
 def in_place(function: Callable[..., Any], name: str) -> Callable[..., Any]:
     """``t.name_(...)`` and ``t op= ...`` from the function that gives the new content."""
 
     def operate(self: Tensor, *args: Any, **kwargs: Any) -> Any:
-        check_writable(self, name)
-        result = function(self, *args, **kwargs)
+        if MODE.off and self.mem is None and not SWITCH.live and not is_grad_enabled():
+            result = function(self, *args, **kwargs)
+            if _takes_over(self, result, args):
+                self.value = result.value
+                return self
+        else:
+            check_writable(self, name)
+            result = function(self, *args, **kwargs)
         if result is NotImplemented:
             return result
         if is_handle(result) and session() is None:

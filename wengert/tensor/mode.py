@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
 
@@ -134,22 +133,25 @@ def pause() -> _Scope:
     return _Scope(False, False)
 
 
-@contextmanager
-def recording() -> Iterator[None]:
+class recording:  # noqa: N801  used like a function; a class costs a third of a generator
     """Stand around operations on handles that belong to Tensors: nodes of any age count as alive, and new ones are
     recorded.
     """
-    frame = tracing.get()
-    if frame is not None and frame.note is EAGER:
-        yield
-        return
-    frame, token = context.enter(REVERSE)
-    frame.note = EAGER
-    context.reach_back(frame, 0)
-    try:
-        yield
-    finally:
-        context.leave(frame, token)
+
+    __slots__ = ("_frame", "_token")
+
+    def __enter__(self) -> None:
+        frame = tracing.get()
+        if frame is not None and frame.note is EAGER:
+            self._frame = None
+            return
+        self._frame, self._token = context.enter(REVERSE)
+        self._frame.note = EAGER
+        context.reach_back(self._frame, 0)
+
+    def __exit__(self, *problem: object) -> None:
+        if self._frame is not None:
+            context.leave(self._frame, self._token)
 
 
 def is_traced() -> bool:
