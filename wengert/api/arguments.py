@@ -14,7 +14,7 @@ import numpy as np
 
 from wengert.core.errors import WengertIndexError, WengertTypeError, WengertValueError, error_at
 from wengert.core.handle import is_handle
-from wengert.core.tree import Structure, arrays, flatten, is_static
+from wengert.core.tree import STANDINS, Structure, arrays, flatten, is_static
 from wengert.core.types import dtype_of
 
 
@@ -41,15 +41,32 @@ class Selection:
     ``arrange(results)`` gives results in the form the caller asked for: one tree, a tuple of trees, or a dict by name.
     """
 
-    __slots__ = ("_keys", "_many", "_places", "_spans", "_structures", "args", "kwargs", "leaves", "paths")
+    __slots__ = ("_alone", "_keys", "_many", "_places", "_spans", "_structures", "args", "kwargs", "leaves", "paths")
 
     def __init__(
         self, fun: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any], argnums: Any, argnames: Any
     ) -> None:
+        self._keys: tuple[str, ...] | None = None
+        self._many = False
+        self._places: Sequence[Any]
+        self.leaves: list[Any]
+        self.paths: list[str]
+        self._structures: list[Structure]
+        self._spans: list[list[int]]
+        if type(argnums) is int and argnames is None and not STANDINS and -len(args) <= argnums < len(args):
+            key = argnums % len(args)
+            value = args[key]
+            if type(value) is float or (type(value) is np.ndarray and value.dtype.kind == "f"):  # what most calls are
+                self.args, self.kwargs = args, kwargs
+                self._places = (key,)
+                self.leaves, self.paths = [value], [f"argument {key}"]
+                self._structures, self._spans = [_LEAF], [[0]]
+                self._alone = True
+                return
+        self._alone = False
         args, kwargs = arrays((tuple(args), kwargs))
         self.args = args
         self.kwargs = kwargs
-        self._keys: tuple[str, ...] | None = None
         numbers: tuple[int, ...]
         if argnames is None:
             if type(argnums) is int:
@@ -74,10 +91,7 @@ class Selection:
                 fix="name each argument once",
             )
         self._places = keys
-        self.leaves: list[Any] = []
-        self.paths: list[str] = []
-        self._structures: list[Structure] = []
-        self._spans: list[list[int]] = []
+        self.leaves, self.paths, self._structures, self._spans = [], [], [], []
         for key in keys:
             value = self.args[key] if isinstance(key, int) else kwargs[key]
             label = f"argument {key}" if isinstance(key, int) else f"argument {key!r}"
@@ -117,6 +131,9 @@ class Selection:
         """The arguments with ``handles`` where the leaves were."""
         args = list(self.args)
         kwargs = dict(self.kwargs) if self.kwargs else {}
+        if self._alone:
+            args[self._places[0]] = handles[0]
+            return args, kwargs
         for key, structure, span in zip(self._places, self._structures, self._spans, strict=True):
             if structure is _LEAF:
                 made = handles[span[0]]
@@ -131,6 +148,8 @@ class Selection:
 
     def arrange(self, results: Sequence[Any]) -> Any:
         """Results per leaf as the caller wants them: static leaves come back as None."""
+        if self._alone:
+            return results[0]
         trees = [
             results[span[0]]
             if structure is _LEAF

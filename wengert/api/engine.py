@@ -8,17 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from math import isfinite
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
 
 from wengert.core import context, sweep
-from wengert.core.context import FORWARD, REVERSE, SWITCH, Frame, tracing
+from wengert.core.context import FORWARD, REVERSE, SWITCH, Frame, next_seq, tracing
 from wengert.core.errors import WengertError
-from wengert.core.handle import handle, is_handle
+from wengert.core.floats import ignored
+from wengert.core.handle import TracedArray, handle, is_handle
 from wengert.core.node import Node
 from wengert.core.record import leaked
-from wengert.core.structure import root
+from wengert.core.structure import ROOT, root
 from wengert.core.tree import Structure, flatten
 from wengert.core.types import dtype_of, shape_of
 from wengert.numpy_api import reach
@@ -26,6 +28,8 @@ from wengert.numpy_api.boundary import explain
 from wengert.ops.calm import ask_finite, is_calm
 from wengert.ops.memory import sync
 from wengert.tensor.session import Session
+
+_masks = attrgetter("op.zeroes")
 
 
 def settled(value: Any) -> Any:
@@ -89,7 +93,13 @@ def reverse_trace(
         return folded_trace(fun, leaves, rebuild, where)
     frame, token = context.enter(REVERSE, kinks)
     try:
-        roots = [root(leaf, where) for leaf in leaves]
+        if around is None:
+            roots = [
+                TracedArray(v, Node(next_seq(), ROOT, (), (), (), where)) if type(v) is np.ndarray else root(v, where)
+                for v in leaves
+            ]
+        else:
+            roots = [root(leaf, where) for leaf in leaves]
         args, kwargs = rebuild([handle(r.value, r.node) for r in roots])  # the program may write into its arguments
         out = call(fun, args, kwargs)
     except BaseException:
@@ -128,7 +138,7 @@ def sweep_back(
         inner, outer = sweep.dependence(order, root_nodes, frame.start)
         lifted = bool(outer) or any(map(is_handle, cotangents))
     # (No loop here: its variable would hold the last node.)
-    masked = any(node.op.zeroes for node in order)
+    masked = any(map(_masks, order))
     asks = masked and lifted and (full := _full()) is not None and full.asks
     large = masked and any(type(r.value) is np.ndarray and r.value.size >= 65536 for r in roots)
     calm = masked and (large or asks) and is_calm(order, outputs)
@@ -208,7 +218,7 @@ def _run(
     if release:
         o = None
         outputs.clear()
-    with np.errstate(all="ignore"):
+    with ignored():
         if lifted:
             sweep.run_lifted(order, state, inner, outer, frame.start, final=not keep and _swept_once())
         else:
@@ -218,6 +228,17 @@ def _run(
 
 def as_gradient(ct: Any, leaf: Any, taken: set[int]) -> Any:
     """A cotangent in the shape and dtype of its leaf, in memory of its own."""
+    if (
+        type(ct) is np.ndarray
+        and type(leaf) is np.ndarray
+        and ct.dtype is leaf.dtype
+        and ct.shape == leaf.shape
+        and ct.base is None
+        and ct.flags.writeable
+        and id(ct) not in taken
+    ):
+        taken.add(id(ct))
+        return ct
     plain = leaf.value if is_handle(leaf) else leaf
     shape, dtype = shape_of(plain), dtype_of(plain)
     if ct is None:

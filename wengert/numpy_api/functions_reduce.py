@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from wengert.core.handle import is_handle
+from wengert.core.handle import TracedArray, is_handle
 from wengert.numpy_api.exact import (
     MISSING,
     axes_of,
@@ -58,6 +58,8 @@ def sum(
     initial: Any = MISSING,
     where: Any = True,
 ) -> Any:
+    if type(a) is TracedArray and dtype is None and out is None and where is True and initial is MISSING:
+        return reduce.sum(a, axes_of(axis), keepdims is not MISSING and bool(keepdims))
     dtype = accumulated(dtype, out)
     a = listed(a)
     keepdims = given(keepdims, False)
@@ -97,6 +99,8 @@ def mean(
     *,
     where: Any = True,
 ) -> Any:
+    if type(a) is TracedArray and dtype is None and out is None and where is True:
+        return reduce.mean(a, axes_of(axis), keepdims is not MISSING and bool(keepdims))
     a, axis, keepdims, where = (
         listed(a),
         axes_of(axis),

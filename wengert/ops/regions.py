@@ -208,8 +208,12 @@ def _pull_get(node: Node, ct: Any, sweep: Any) -> None:
         if kind == "index" and (type(index) is slice or is_basic(index)):
             buf = sweep.cts.get(parent)
             if buf is None:
-                buf = sweep.cts[parent] = np.empty(shape)
                 sweep.owned.add(parent)
+                if len(shape) == 1 and shape[0] <= 8192 and getattr(ct, "dtype", dtype) is dtype:
+                    buf = sweep.cts[parent] = np.zeros(shape)
+                    buf[index] = ct
+                    return
+                buf = sweep.cts[parent] = np.empty(shape)
                 only_region(buf, index, ct if getattr(ct, "dtype", dtype) is dtype else real_part(ct))
                 return
             if parent not in sweep.owned or type(buf) is not np.ndarray:

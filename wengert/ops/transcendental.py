@@ -6,10 +6,12 @@ of the output where that is cheaper.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
+from wengert.core.handle import is_handle
 from wengert.ops.kinds import elementwise
 from wengert.ops.kinks import some
 
@@ -176,6 +178,11 @@ arctanh = elementwise(
 def _weight(part: Any, other: Any, whole: Any, power: Any) -> Any:
     # The share e^part / (e^part + e^other); at equal infinities, where the formula is undetermined,
     # its limit 1/2 along the diagonal.
+    if not (is_handle(part) or is_handle(whole)):
+        share = power(part - whole)
+        # Shares lie within 0 and 1, so that only one that is NaN makes a sum of their squares NaN.
+        if not math.isnan(np.vdot(share, share) if type(share) is np.ndarray else share):
+            return share
     infinite = np.isinf(whole)
     if some(infinite):
         limit = np.where(np.equal(part, other), 0.5, np.equal(part, whole))

@@ -17,6 +17,7 @@ import numpy as np
 from wengert.backends.guards import GUARD, GuardFailed
 from wengert.backends.numpy.interpreter import own
 from wengert.core.errors import WengertError
+from wengert.core.floats import FLOATS
 from wengert.core.graph import Graph, Guard
 from wengert.core.node import Const, Node, line_of
 from wengert.core.op import ELEMENTWISE
@@ -58,20 +59,6 @@ _IN_PLACE_FROM = 4096
 
 _FRESH = frozenset({"sum", "mean", "matmul", "dot", "tensordot", "where", "all", "any", "argmax", "argmin"})
 """Operations besides the ufuncs whose results never share memory with an operand."""
-
-
-def floats_ignored() -> Any:
-    """What generated code sets in place of ``np.errstate(all="ignore")``, at a tenth of its price: the context
-    variable and its value; None where this NumPy keeps them elsewhere."""
-    try:
-        from numpy._core.umath import _extobj_contextvar, _make_extobj
-
-        return _extobj_contextvar, _make_extobj(all="ignore")
-    except (ImportError, AttributeError, TypeError):
-        return None
-
-
-FLOATS = floats_ignored()
 
 
 class PythonPlan:

@@ -28,7 +28,7 @@ class Record:
     """
 
     __slots__ = (
-        "_alive", "_identities", "_moves", "guest", "key", "name", "orphans", "size", "slots",
+        "_alive", "_identities", "_moves", "_singles", "guest", "key", "name", "orphans", "size", "slots",
         "space",
     )
 
@@ -38,7 +38,8 @@ class Record:
         self.guest = False
         self.space = space
         self.slots: list[Slot] = []
-        self._moves: list[tuple[Any, Any, Any]] = []  # of each slot: exchange and its two sides
+        self._singles: list[tuple[dict[Any, Any], Any, Any, Any]] = []  # entries, where there are few
+        self._moves: list[tuple[Any, Any, Any]] = []  # of all other slots: exchange and its two sides
         self.orphans: list[tuple[Any, dict[str, Any]]] = []
         self.size = -1
         self._identities: list[int] = []  # of the globals' values, twins in place
@@ -55,7 +56,9 @@ class Record:
         self._identities = [id(twins.get(name, value)) for name, value in entries.items()]
         self._alive = [value for value in entries.values() if type(value) in _REPLACEABLE]
         replaced, self.slots = self.slots, found.slots
-        self._moves = [(slot.exchange, *slot.sides()) for slot in found.slots]
+        few = [slot for slot in found.slots if isinstance(slot, EntriesSlot) and len(slot.names()) <= 4]
+        self._singles = [entry for slot in few for entry in slot.entries()]
+        self._moves = [(slot.exchange, *slot.sides()) for slot in found.slots if slot not in few]
         self.orphans = list(found.orphans.values())
         kept = {slot.key: slot for slot in found.slots}
         for slot in replaced:
@@ -67,11 +70,17 @@ class Record:
 
     def put(self) -> None:
         """Point the slots to the twins."""
+        for names, name, original, twin in self._singles:
+            if names.get(name) is original:
+                names[name] = twin
         for exchange, originals, twins in self._moves:
             exchange(originals, twins)
 
     def restore(self) -> None:
         """Point the slots back, where they still hold our twins."""
+        for names, name, original, twin in self._singles:
+            if names.get(name) is twin:
+                names[name] = original
         for exchange, originals, twins in self._moves:
             exchange(twins, originals)
 

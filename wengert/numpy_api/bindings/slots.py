@@ -61,6 +61,10 @@ class EntriesSlot:
         """The keys of the entries."""
         return self._originals.keys()
 
+    def entries(self) -> list[tuple[dict[Any, Any], Any, Any, Any]]:
+        """Of each entry: the dictionary, the key, the original and its twin."""
+        return [(self._holder, name, value, self._twins[name]) for name, value in self._originals.items()]
+
     def resting(self) -> EntriesSlot | None:
         """The entries that hold their originals now, if any."""
         pairs = {
