@@ -46,7 +46,8 @@ def no_rule(op: Op, k: int, node: Any = None) -> Any:
     if node is not None and node.inputs[k].op.kind == CONSTANT:
         return 0.0
     raise error_at(
-        NoRuleError, f"{op.name} has no derivative with respect to its argument {op.inputs[k]!r}",
+        NoRuleError,
+        f"{op.name} has no derivative with respect to its argument {op.inputs[k]!r}",
         fix="keep that argument constant (wengert.stop_gradient), or give a rule with wengert.custom_jvp",
         where=node.where if node is not None else None,
     )
@@ -103,7 +104,7 @@ def push_elementwise(op: Op, values: Sequence[Any], y: Any, tangents: Sequence[A
         if type(rule) is int:
             part = times(t, rule)
         elif rule is not None and is_identity(rule.function):
-            part = finite_product(t, promote(find(rule.wants[0])))
+            part = finite_product(t, find(rule.wants[0]))
         else:
             with np.errstate(all="ignore"):
                 p = partial_value(op, k, find)
@@ -117,8 +118,11 @@ def push_elementwise(op: Op, values: Sequence[Any], y: Any, tangents: Sequence[A
     plain = y.value if is_handle(y) else y
     if type(plain) in FLOATS and type(total) in FLOATS:
         return total
-    if dtype_of(plain).kind != "c":
+    kind = dtype_of(plain)
+    if kind.kind != "c":
         total = real_part(total)  # a real function of complex numbers: t -> Re(p t)
+    if kind.kind == "f" and dtype_of(total) != kind:
+        total = total.astype(kind)  # a partial of Python numbers is made in double precision
     return spread(total, shape_of(plain))
 
 
@@ -180,9 +184,7 @@ def make_variadic(op: Op, *, joint: bool) -> None:
 
     def save_many(values: Sequence[Any], y: Any, params: Any, mask: Sequence[bool]) -> tuple[Any, ...]:
         active = sum(mask)
-        kept = [
-            v if not joint and active - bool(mask[k]) > 0 else None for k, v in enumerate(values)
-        ]
+        kept = [v if not joint and active - bool(mask[k]) > 0 else None for k, v in enumerate(values)]
         return (*kept, tuple(map(shape_of, values)), meta(op, values, y, mask))
 
     def pull(node: Any, ct: Any, sweep: Sweep) -> None:
