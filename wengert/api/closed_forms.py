@@ -53,6 +53,7 @@ def var(name: str, shape: Any = (), **facts: bool) -> Expression:
     """
     from wengert.symbolic.expression import variable
 
+    _serve()
     return variable(name, shape, **facts)
 
 
@@ -69,6 +70,7 @@ def function(name: str, shape: Any = (), of: Any = ()) -> Expression:
     """
     from wengert.symbolic.expression import function as made
 
+    _serve()
     return made(name, shape, of)
 
 
@@ -84,10 +86,10 @@ def parse(text: str, syntax: str = "numpy", **shapes: Any) -> Expression:
 
     Raises FormulaError (a WengertValueError), with the column, for what cannot be read.
     """
-    from wengert.symbolic.expression import Expression
-    from wengert.symbolic.expression import parse as parse_term
+    from wengert.symbolic.expression import parse as read
 
-    return Expression(parse_term(text, syntax, shapes)[0])
+    _serve()
+    return read(text, syntax, shapes)[0]
 
 
 def D(
@@ -149,7 +151,7 @@ def closed_form(
     if not callable(fun):
         raise WengertTypeError("closed_form takes a function; for a formula use wengert.D")
     free: Any = declared(shapes)
-    term, captured = _recorded(fun, free)
+    term, captured = _recorded(fun, free, check)
     found = _derived(term, free, wrt, order, layout, check)
     found.bound.update(captured)
     return found
@@ -183,6 +185,7 @@ def from_sympy(expression: Any) -> Expression:
     """
     from wengert.symbolic.from_sympy import from_sympy as read
 
+    _serve()
     return read(expression)
 
 
@@ -199,13 +202,24 @@ def differentiate_named_functions() -> None:
     install_jacobian(by_slots)
 
 
-def _recorded(fun: Callable[..., Any], free: dict[str, Var]) -> tuple[Term, dict[str, Any]]:
-    """The term of a function, recorded at three sets of sizes, and the arrays that it reads from outside."""
+def _serve() -> None:
+    """Let expressions be differentiated by the two modes of the core."""
+    from wengert.api.gradients import jvp, vjp
+    from wengert.symbolic.graphs_run import install_modes
+
+    differentiate_named_functions()
+    install_modes(vjp, jvp)
+
+
+def _recorded(fun: Callable[..., Any], free: dict[str, Var], check: bool) -> tuple[Term, dict[str, Any]]:
+    """The term of a function, recorded at three sets of sizes, and the arrays that it reads from outside; with
+    ``check`` its value has been compared with the function's.
+    """
     import inspect
 
     from wengert.api.tracing import trace
     from wengert.symbolic.recorded import Recordings, sizes_for
-    from wengert.symbolic.verify import sample
+    from wengert.symbolic.verify import check_value, sample
 
     differentiate_named_functions()
     names = list(inspect.signature(fun).parameters)
@@ -226,9 +240,17 @@ def _recorded(fun: Callable[..., Any], free: dict[str, Var]) -> tuple[Term, dict
     for k, row in enumerate(sizes):
         rng = np.random.default_rng(100 + k)
         values = {n: sample(free[n], row, rng, 1) for n in given}
-        graphs.append(trace(fun)(**values))
+        try:
+            graphs.append(trace(fun)(**values))
+        except np.linalg.LinAlgError as problem:
+            raise WengertValueError(
+                f"no closed form: the function cannot be run at a random point ({problem})"
+                "\n  fix: declare what its arguments are, as wg.var(name, shape, positive_definite=True) in shapes"
+            ) from problem
     recordings = Recordings(graphs, [free[n] for n in given], sizes)
     term = recordings.term()
+    if check:
+        check_value(term, {**values, **recordings.captured}, sizes[-1], fun(**values))
     return term, recordings.captured
 
 
@@ -240,6 +262,7 @@ def _derived(term: Term, free: dict[str, Var], wrt: Any, order: int, layout: str
     from wengert.symbolic.verify import check_derivative
 
     install_compiler(compiled)
+    differentiate_named_functions()
     if isinstance(order, bool) or not isinstance(order, int) or not 1 <= order <= 6:
         raise WengertValueError(f"order is a whole number from 1 to 6, got {order!r}")
     if layout not in LAYOUTS:
@@ -259,12 +282,12 @@ def _derived(term: Term, free: dict[str, Var], wrt: Any, order: int, layout: str
 
 def _read(expression: Any, syntax: str, shapes: dict[str, Any]) -> tuple[Term, dict[str, Var]]:
     from wengert.symbolic.expression import Expression
-    from wengert.symbolic.expression import parse as parse_term
+    from wengert.symbolic.expression import parse as read
     from wengert.symbolic.terms import Var, variables
 
     if isinstance(expression, str):
-        term, scope = parse_term(expression, syntax, shapes)
-        return term, {n: v for n, v in scope.variables.items() if isinstance(v, Var)}
+        found, scope = read(expression, syntax, shapes)
+        return found.term, {n: v for n, v in scope.variables.items() if isinstance(v, Var)}
     if isinstance(expression, Expression):
         return expression.term, dict(variables(expression.term))
     if callable(expression):

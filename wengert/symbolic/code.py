@@ -19,7 +19,7 @@ from wengert.symbolic.notation import Form, filling, turned, unscaled
 from wengert.symbolic.writer import ADD, ATOM, MUL, POWER
 
 Text = tuple[str, int]
-SPECIAL = {"erf": "erf", "erfc": "erfc", "gammaln": "gammaln", "digamma": "psi"}
+SPECIAL = {"erf": "erf", "erfc": "erfc", "gammaln": "gammaln", "digamma": "psi", "polygamma": "polygamma"}
 COMPARE = {"greater": ">", "greater_equal": ">=", "equal": "=="}
 
 

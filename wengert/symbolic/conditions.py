@@ -35,6 +35,8 @@ def condition(term: Term) -> str:
             if is_positive(term.args[0]) or (whole and p > 0):
                 return ""
             return f"{inner} ≠ 0" if whole else f"{inner} > 0"
+        if term.name == "polygamma":
+            inner = write(form_of(term.args[1]))
         if term.name == "power" or (FUNCTIONS[term.name].condition and not is_positive(term.args[0])):
             return FUNCTIONS[term.name].condition.format(inner)
         if term.name in ("maximum", "minimum"):
@@ -43,6 +45,8 @@ def condition(term: Term) -> str:
         return (
             f"{write(form_of(term.arg))} invertible" if term.name == "inv" else f"det({write(form_of(term.arg))}) ≠ 0"
         )
+    if isinstance(term, Matrix) and term.name in ("nuclear", "polar"):
+        return f"{write(form_of(term.arg))} of full rank"
     if isinstance(term, Reduce) and term.name in ("max", "min"):
         return f"the {term.name} of {write(form_of(term.arg))} is attained once"
     return ""

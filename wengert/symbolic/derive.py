@@ -13,6 +13,7 @@ from wengert.core.errors import NoRuleError, WengertTypeError
 from wengert.symbolic import functions
 from wengert.symbolic.build import contract, eye, fresh, is_zero, minus, negative, plus, scale, zero
 from wengert.symbolic.matrices import matrix, reduce
+from wengert.symbolic.polar import polar_derivative
 from wengert.symbolic.terms import (
     Abstract,
     Fn,
@@ -124,6 +125,8 @@ def _matrix(node: Matrix, bar: Term, s: tuple[str, ...]) -> Term:
         return contract([(bar, s), *own, inverse], (*s, "i", "j"))
     if node.name == "nuclear":  # d ||X||_* = <U V', dX> for X = U S V' of full rank
         return contract([(bar, s), (matrix("polar", node.arg), ("i", "j"))], (*s, "i", "j"))
+    if node.name == "polar":
+        return contract([(bar, (*s, "k", "l")), (polar_derivative(node.arg), ("k", "l", "i", "j"))], (*s, "i", "j"))
     raise NoRuleError(f"no closed form: the derivative of {node.name} is not known here")
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from wengert.core.errors import NoRuleError, WengertValueError
 from wengert.symbolic.dims import Dim, sized
 from wengert.symbolic.named import evaluated
+from wengert.symbolic.polar import polar
 from wengert.symbolic.terms import (
     Abstract,
     Constant,
@@ -37,11 +38,16 @@ def sizes_of(term: Term, values: Mapping[str, Any]) -> dict[str, int]:
 
     Raises WengertValueError where they contradict.
     """
+    return sizes_among(variables(term), values)
+
+
+def sizes_among(free: Mapping[str, Var], values: Mapping[str, Any]) -> dict[str, int]:
+    """The same for given variables."""
     sizes: dict[str, int] = {}
     later = []
-    for name, v in variables(term).items():
+    for name, v in free.items():
         if name not in values:
-            raise WengertValueError(f"no value for {name}; the expression has {', '.join(variables(term))}")
+            raise WengertValueError(f"no value for {name}; the expression has {', '.join(free)}")
         shape = np.shape(values[name])
         if len(shape) != v.rank:
             raise WengertValueError(f"{name} has shape {shape}, declared as {text_shape(v.shape)}")
@@ -153,10 +159,12 @@ def _softplus(x: Any) -> Any:
     return np.where(real > 0, x, 0.0) + np.log1p(np.exp(np.where(real > 0, -1.0, 1.0) * x))
 
 
-def _special(name: str) -> Callable[..., Any]:
+def _special(name: str, *before: Any) -> Callable[..., Any]:
     def compute(x: Any) -> Any:
         from scipy import special
 
+        if name == "polygamma":
+            return special.polygamma(*before, x)
         if name == "trigamma":
             return special.polygamma(1, x)
         return getattr(special, {"digamma": "psi"}.get(name, name))(x)
@@ -186,11 +194,13 @@ VALUES: dict[str, Callable[..., Any]] = {
             "arcsinh",
             "arccosh",
             "arctanh",
-            "floor",
             "arctan2",
         )
     },
     **{name: _special(name) for name in ("erf", "erfc", "gammaln", "digamma", "trigamma")},
+    "polygamma": lambda n, x: _special("polygamma", n)(x),
+    "floor": lambda x: np.floor(np.real(x)),
+    "cbrt": np.cbrt,
     "sigmoid": _sigmoid,
     "softplus": _softplus,
     "abs": _abs,
@@ -217,17 +227,12 @@ def _nuclear(a: Any) -> Any:
     return np.linalg.svd(a, compute_uv=False).sum()
 
 
-def _polar(a: Any) -> Any:
-    u, _, v = np.linalg.svd(a, full_matrices=False)
-    return u @ v
-
-
 MATRICES: dict[str, Callable[..., Any]] = {
     "inv": np.linalg.inv,
     "det": np.linalg.det,
     "logdet": _logdet,
     "nuclear": _nuclear,
-    "polar": _polar,
+    "polar": polar,
 }
 
 

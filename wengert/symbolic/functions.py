@@ -104,6 +104,11 @@ def inverse(x: Term) -> Term:
     return power(x, -1)
 
 
+def polygamma(order: int, x: Term) -> Term:
+    """The derivative of digamma of that order."""
+    return apply("polygamma", scale(Fraction(order), ones(x.shape)), x)
+
+
 PI = intern(Constant, "pi", (), name="pi", value=math.pi)
 
 
@@ -139,7 +144,22 @@ define("erf", _gauss, latex=r"\operatorname{erf}")
 define("erfc", lambda x: negative(_gauss(x)), latex=r"\operatorname{erfc}")
 define("gammaln", function("digamma"), condition="{} > 0", latex=r"\log\Gamma", text="logΓ")
 define("digamma", function("trigamma"), condition="{} > 0", latex=r"\psi", text="ψ")
-define("trigamma", None, condition="{} > 0", latex=r"\psi'", text="ψ′")
+define("trigamma", lambda x: polygamma(2, x), condition="{} > 0", latex=r"\psi'", text="ψ′")
+define(
+    "polygamma",
+    None,
+    lambda n, x: apply("polygamma", shifted(n, 1), x),
+    condition="{} > 0",
+    latex=r"\operatorname{polygamma}",
+)
+define(
+    "cbrt",
+    lambda x: scale(Fraction(1, 3), power(apply("cbrt", x), -2)),
+    condition="{} ≠ 0",
+    latex=r"\sqrt[3]",
+    text="∛",
+    numpy="np.cbrt",
+)
 define("abs", sign, condition="{} ≠ 0", numpy="np.abs", smooth=False)
 define("sign", lambda x: zero(x.shape), condition="{} ≠ 0", latex=r"\operatorname{sign}", numpy="np.sign", smooth=False)
 define("relu", function("step"), condition="{} ≠ 0", latex=r"\operatorname{relu}", smooth=False)
@@ -189,7 +209,7 @@ define(
     condition="{} > 0",
 )
 
-ODD = {"sin", "tan", "tanh", "sinh", "arcsin", "arctan", "arcsinh", "arctanh", "erf", "sign"}
+ODD = {"cbrt", "sin", "tan", "tanh", "sinh", "arcsin", "arctan", "arcsinh", "arctanh", "erf", "sign"}
 EVEN = {"cos", "cosh", "abs"}
 AT_ZERO = {
     "exp": 1,

@@ -29,7 +29,7 @@ def letters_for(rank: int, outputs: int) -> str:
 
 def entry(writer: Any, form: Form, letters: str) -> tuple[str, int]:
     """The entry of a form at the letters, and how tightly it binds."""
-    if form.rank == 0:
+    if form.rank == 0 and (form.kind != "einsum" or form in writer.named):
         return writer.text(form)
     if form in writer.named:
         return writer.index(writer.name(writer.named[form]), letters), ATOM

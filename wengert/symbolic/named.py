@@ -27,6 +27,11 @@ def install_jacobian(jacobian: Jacobian) -> None:
     _jacobians[:] = [jacobian]
 
 
+def differentiator() -> Jacobian | None:
+    """What was installed, if anything was."""
+    return _jacobians[0] if _jacobians else None
+
+
 @dataclass(frozen=True, slots=True)
 class Named:
     """Which operation a named function is: its parameters (sizes may be named), which of its outputs, and where it is
@@ -70,9 +75,7 @@ def named_term(named: Named, args: Sequence[Term], shape: tuple[Any, ...]) -> Te
     if named.op.kind == CONTROL or named.op.record is None:
         raise NoRuleError(f"no closed form is known for {named.op.name}")
     key = (named.name, named.op.name, repr(named.params), tuple(a.ident for a in args), ())
-    found: Abstract = intern(
-        Abstract, key, shape, name=named.name, args=tuple(args), slots=(), program=named
-    )
+    found: Abstract = intern(Abstract, key, shape, name=named.name, args=tuple(args), slots=(), program=named)
     return found
 
 

@@ -18,6 +18,8 @@ from wengert.symbolic.terms import Abstract, Fn, Matrix, Term, Var, ordered, var
 
 PRIMES = (3, 4, 2, 5, 6, 7)
 STEP = 1e-30
+ROUGH = {"gammaln", "digamma", "trigamma", "polygamma", "power", "arctan2", "cbrt"}
+"""Functions that NumPy and SciPy do not continue to complex arguments, or not along the branch of the real ones."""
 
 
 class Unchecked(WengertError):
@@ -37,10 +39,14 @@ def points(term: Term, more: Mapping[str, Var], round_: int) -> tuple[dict[str, 
 
 
 def sample(variable: Var, sizes: Mapping[str, int], rng: np.random.Generator, kind: int) -> Any:
-    """A random value of a variable: signed in one round, between 0.2 and 0.9 in others, as its facts demand."""
+    """A random value of a variable: signed in one round, between 0.2 and 0.9 in others, as its facts demand; the
+    last rounds look further out, where arccosh and iterated logarithms are defined.
+    """
     shape = tuple(sized(d, sizes) for d in variable.shape)
     facts = variable.facts
     value = rng.uniform(0.2, 0.9, shape) if kind % 3 else rng.uniform(0.3, 1.2, shape) * rng.choice((-1.0, 1.0), shape)
+    if kind >= 6:
+        value = rng.uniform(1.5, 3.0, shape) if kind < 8 else rng.uniform(6.0, 9.0, shape)
     if "positive" in facts:
         value = np.abs(value)
     if "probability" in facts:
@@ -50,7 +56,7 @@ def sample(variable: Var, sizes: Mapping[str, int], rng: np.random.Generator, ki
             value = value + value.T
         if "positive definite" in facts:
             value = 0.2 * value + (1.0 + shape[0]) * np.eye(shape[0])
-        elif kind % 3 and not facts:
+        elif kind % 3 and kind < 6 and not facts:
             value = 0.3 * value + (1.0 + 0.3 * shape[0]) * np.eye(shape[0])
         if "orthogonal" in facts:
             value = np.linalg.qr(value)[0]
@@ -66,12 +72,12 @@ def smooth(term: Term) -> bool:
     return not any(
         (isinstance(t, Matrix) and t.name in ("nuclear", "polar"))
         or isinstance(t, Abstract)
-        or (isinstance(t, Fn) and t.name in ("gammaln", "digamma", "trigamma", "power", "arctan2"))
+        or (isinstance(t, Fn) and t.name in ROUGH)
         for t in ordered(term)
     )
 
 
-def regular(term: Term, values: dict[str, Any], sizes: Mapping[str, int]) -> bool:
+def regular(term: Term, values: Mapping[str, Any], sizes: Mapping[str, int]) -> bool:
     """Whether every matrix that is inverted, or whose determinant is taken, is far from singular."""
     inner = [t.arg for t in ordered(term) if isinstance(t, Matrix) and t.name not in ("nuclear", "polar")]
     return all(np.linalg.cond(evaluate(a, values, sizes)) < 1e6 for a in inner)
@@ -109,12 +115,16 @@ def check_derivative(
     """
     if any(isinstance(t, Abstract) and t.program is None for t in ordered(before)):
         return 0
+    # Factorisations of symmetric matrices read one triangle, their derivatives both: alike where symmetry is kept.
+    triangles = any(isinstance(t, Abstract) and t.program is not None for t in ordered(before))
     compared = 0
     trouble: Exception | None = None
-    for round_ in range(6):
+    for round_ in range(9):
         values, sizes = points(before, {**(free or {}), x.name: x}, round_)
         rng = np.random.default_rng(round_)
         direction = rng.normal(size=np.shape(values[x.name]))
+        if triangles and x.facts & {"symmetric", "positive definite"}:
+            direction = direction + direction.T
         try:
             with np.errstate(all="ignore"):
                 if not np.all(np.isfinite(evaluate(before, values, sizes))) or not regular(before, values, sizes):
@@ -146,6 +156,26 @@ def check_derivative(
             "\n  fix: declare facts such as positive=True or positive_definite=True, or pass check=False"
         )
     return compared
+
+
+def check_value(term: Term, values: Mapping[str, Any], sizes: Mapping[str, int], want: Any) -> None:
+    """Raise CheckError unless a term has the value of the function it was read from, where both are finite."""
+    with np.errstate(all="ignore"):
+        try:
+            if not regular(term, values, sizes):
+                return
+            found = evaluate(term, values, sizes)
+        except (np.linalg.LinAlgError, ArithmeticError):
+            return
+    if np.shape(found) != np.shape(want):
+        raise CheckError(f"no form: what was read has shape {np.shape(found)}, the function {np.shape(want)}")
+    if np.all(np.isfinite(want)) and np.all(np.isfinite(found)):
+        error = np.max(np.abs(found - np.asarray(want, dtype=float)), initial=0.0)
+        if not error <= 1e-8 * max(1.0, np.max(np.abs(want), initial=0.0)):
+            raise CheckError(
+                f"no form: what was read as a formula differs from the function by {error:.3g}"
+                "\n  fix: please report this function; wengert.grad, jacobian and hessian follow it"
+            )
 
 
 def agree(got: Any, want: Any, rtol: float, scale: Any) -> None:

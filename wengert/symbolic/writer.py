@@ -335,7 +335,7 @@ class Writer:
             return self.cases(*(self.write(a) for a in form.args)), ATOM
         if form.value in COMPARE:
             return self.operator(COMPARE[form.value], [self.at(a, MUL) for a in form.args]), ADD
-        return self.call(form.value, ", ".join(map(self.write, form.args))), ATOM
+        return self.call(form.value, ", ".join(self.write(filling(a)) for a in form.args)), ATOM
 
     def _abstract(self, form: Form) -> Text:
         name, slots = form.value
