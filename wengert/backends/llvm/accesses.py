@@ -12,6 +12,8 @@ from wengert.backends.llvm.schedule_nodes import Nodes, product
 
 Strides = dict[Axis, int] | None
 GATHER = 2.0
+APART = 1021
+"""What is taken for the stride along axes that an index from a table depends on."""
 HORIZONTAL = 10.0
 CACHE = 1 << 19
 """Bytes that stay in the second cache beside all else."""
@@ -61,7 +63,7 @@ class Costs:
                     elif isinstance(i, Index):
                         inner[axis] = {i.axes[0]: 1}
                     else:
-                        inner[axis] = None
+                        inner[axis] = dict.fromkeys(i.axes, APART)
                         visit(i, moves)
                 visit(v.arg, inner)
                 return

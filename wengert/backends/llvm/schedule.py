@@ -16,6 +16,7 @@ from wengert.backends.llvm.indexed import Axis, Map, Program, Read, Reduce, Resh
 from wengert.backends.llvm.loop_tree import Body, Loop, Node
 from wengert.backends.llvm.rebase import rebased
 from wengert.backends.llvm.schedule_nodes import Nodes, axes_of, product
+from wengert.backends.llvm.tables import tabled
 
 UNROLL = 4
 """An axis of at most so many places is always written out."""
@@ -346,10 +347,9 @@ def place(tree: list[Loop | Body], path: tuple[Loop, ...], cut: frozenset[Axis])
 
 def schedule(program: Program, width_bits: int, largest_text: int = LARGEST_TEXT) -> Plan:
     """The loop tree of a canonical program; axes are written out up to so many operations in the text."""
-    program = rebased(program)
+    program = rebased(tabled(program))
     found = Nodes(program, choose_unrolled(program, largest_text))
-    found.find()
-    check(found.nodes)
+    check(found.find())
     tree = split(Builder(found, width_bits).build(found.nodes, frozenset(), False))
     place(tree, (), guarded_axes(program))
     scans = [n.value for n in found.nodes if isinstance(n.value, Scan)]

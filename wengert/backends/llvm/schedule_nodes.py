@@ -50,6 +50,8 @@ COSTLY = frozenset(
 )
 RECOMPUTE = 40.0
 """A formula of at most so many operations is computed again under a moved index rather than stored."""
+COSTLY_FORMULA = 10.0
+"""One of at least so many is stored where each of its values is needed several times."""
 SMALL = 3.0
 """A formula of at most so many operations is never a node."""
 LARGEST = 100
@@ -119,7 +121,9 @@ class Nodes:
         if isinstance(arg, Read | Constant | Index) or self.must(arg) or not self.moved(v, arg):
             return
         points, all_points = product(v.axes), product(arg.axes)
-        if self.cones[id(arg)] <= RECOMPUTE or (points * 4 <= all_points and self.cones[id(arg)] <= 1000) or through:
+        cone = self.cones[id(arg)]
+        again = cone >= COSTLY_FORMULA and points >= 4 * all_points
+        if (cone <= RECOMPUTE and not again) or (points * 4 <= all_points and cone <= 1000) or through:
             return
         self.store_whole(arg)
 
