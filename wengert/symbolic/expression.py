@@ -1,64 +1,96 @@
-"""Explicit expressions: what users hold. Operators and NumPy functions on them build terms with named dimensions.
+"""Explicit expressions: what users hold. Operators and NumPy functions on them make steps of a graph with named sizes.
 
-Imports arrays, vocabulary, evaluate, derive. Invariant: an expression is never changed and has no value until
-``evaluate`` binds one.
+Imports graphs, graphs_record, graphs_terms, vocabulary. Invariant: an expression is never changed, has no value until
+``evaluate`` binds one, and is the step that tracing records for the same code.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import operator
+from collections.abc import Callable, Mapping
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
 from wengert.core.errors import NoRuleError, WengertTypeError, WengertValueError
-from wengert.symbolic import arrays, functions
-from wengert.symbolic.build import Fraction, contract, count, number, scale, var
-from wengert.symbolic.derive import jacobian
+from wengert.core.graph import Graph, Operand
+from wengert.core.node import Const
+from wengert.symbolic import graphs_run
+from wengert.symbolic.build import count, number, var
 from wengert.symbolic.dims import Dim
-from wengert.symbolic.evaluate import evaluate, sizes_of
+from wengert.symbolic.graphs import Held, abstract_step, graph_of, input_of, shape_of
+from wengert.symbolic.graphs_record import Slot, called, check_shapes
+from wengert.symbolic.graphs_terms import term_of
 from wengert.symbolic.recover import form_of
-from wengert.symbolic.terms import Abstract, Constant, Term, intern, variables
-from wengert.symbolic.vocabulary import FACTS, FUNCTIONS, Scope, shape_of
+from wengert.symbolic.terms import Abstract, Term, Var, intern, variables
+from wengert.symbolic.vocabulary import FACTS, Scope
+from wengert.symbolic.vocabulary import shape_of as declared_shape
 
 
 class Expression:
-    """A formula: a term with operators. Made by ``wengert.var``, ``wengert.parse``, and by computing with expressions.
+    """A formula: a step of a graph with named sizes. Made by ``wengert.var``, ``wengert.parse``, and by computing with
+    expressions.
 
-    >>> n, k = (Dim((((("n", 1),), 1),)), Dim((((("k", 1),), 1),)))
+    >>> n = Dim((((("n", 1),), 1),))
     >>> x = Expression(var("x", (n,)))
     >>> str(np.exp(x) + 2 * x)
     'exp(x) + 2x'
+    >>> print((np.exp(x) + 2 * x).graph)
+    expression: 1 input, 3 steps, 1 output
+      x              float64[n]
+      v1 = exp(x)    float64[n]
+      v2 = 2 * x     float64[n]
+      v3 = v1 + v2   float64[n]
+      return v3
     """
 
-    __slots__ = ("term",)
+    __slots__ = ("_graph", "source")
     __array_priority__ = 1000
 
-    def __init__(self, term: Term) -> None:
-        self.term = term
+    def __init__(self, source: Any) -> None:
+        if isinstance(source, Term):
+            source = operand_of(source)
+        self.source: Operand = source
+        self._graph: Graph | None = None
+
+    @property
+    def graph(self) -> Graph:
+        """The program: a graph of the core's operations with named sizes, whose inputs are the variables."""
+        if self._graph is None:
+            self._graph = graph_of(self.source)
+        return self._graph
+
+    @property
+    def term(self) -> Term:
+        """What the program is in the language of closed forms; raises NoRuleError, naming the step, for one that is
+        nothing there.
+        """
+        found: Term = term_of(self.source)
+        return found
 
     @property
     def shape(self) -> tuple[Any, ...]:
         """The dimensions."""
-        return self.term.shape
+        return shape_of(self.source)
 
     @property
     def ndim(self) -> int:
         """The number of axes."""
-        return self.term.rank
+        return len(self.shape)
 
     @property
     def size(self) -> Any:
         """The number of entries."""
         total: Any = 1
-        for d in self.term.shape:
+        for d in self.shape:
             total = total * d
         return total
 
     @property
     def T(self) -> Expression:
         """The transpose."""
-        return Expression(arrays.transpose(self.term))
+        return _transposed(self)
 
     def __str__(self) -> str:
         from wengert.symbolic.text import TextWriter
@@ -74,64 +106,64 @@ class Expression:
         return f"{self}   shape ({', '.join(map(str, self.shape))}{',' if self.ndim == 1 else ''})"
 
     def __add__(self, other: Any) -> Any:
-        return _binary(arrays.plus, self, other)
+        return operate(operator.add, self, other)
 
     def __radd__(self, other: Any) -> Any:
-        return _binary(arrays.plus, other, self)
+        return operate(operator.add, other, self)
 
     def __sub__(self, other: Any) -> Any:
-        return _binary(lambda a, b: arrays.plus(a, b, -1), self, other)
+        return operate(operator.sub, self, other)
 
     def __rsub__(self, other: Any) -> Any:
-        return _binary(lambda a, b: arrays.plus(a, b, -1), other, self)
+        return operate(operator.sub, other, self)
 
     def __mul__(self, other: Any) -> Any:
-        return _binary(arrays.times, self, other)
+        return operate(operator.mul, self, other)
 
     def __rmul__(self, other: Any) -> Any:
-        return _binary(arrays.times, other, self)
+        return operate(operator.mul, other, self)
 
     def __truediv__(self, other: Any) -> Any:
-        return _binary(arrays.divide, self, other)
+        return operate(operator.truediv, self, other)
 
     def __rtruediv__(self, other: Any) -> Any:
-        return _binary(arrays.divide, other, self)
+        return operate(operator.truediv, other, self)
 
     def __matmul__(self, other: Any) -> Any:
-        return _binary(arrays.matmul, self, other)
+        return operate(operator.matmul, self, other)
 
     def __rmatmul__(self, other: Any) -> Any:
-        return _binary(arrays.matmul, other, self)
+        return operate(operator.matmul, other, self)
 
     def __pow__(self, other: Any) -> Any:
-        return _binary(arrays.power, self, other)
+        return operate(operator.pow, self, other)
 
     def __rpow__(self, other: Any) -> Any:
-        return _binary(arrays.power, other, self)
+        return operate(operator.pow, other, self)
 
     def __neg__(self) -> Expression:
-        return Expression(scale(Fraction(-1), self.term))
+        return operate(operator.neg, self)
 
     def __pos__(self) -> Expression:
         return self
 
     def __abs__(self) -> Expression:
-        return Expression(functions.apply("abs", self.term))
+        return operate(operator.abs, self)
 
     def __gt__(self, other: Any) -> Any:
-        return _binary(lambda a, b: arrays.apply("greater", a, b), self, other)
+        return operate(operator.gt, self, other)
 
     def __lt__(self, other: Any) -> Any:
-        return _binary(lambda a, b: arrays.apply("greater", a, b), other, self)
+        return operate(operator.lt, self, other)
 
     def __ge__(self, other: Any) -> Any:
-        return _binary(lambda a, b: arrays.apply("greater_equal", a, b), self, other)
+        return operate(operator.ge, self, other)
 
     def __le__(self, other: Any) -> Any:
-        return _binary(lambda a, b: arrays.apply("greater_equal", a, b), other, self)
+        return operate(operator.le, self, other)
 
     def __getitem__(self, key: Any) -> Expression:
-        return Expression(arrays.index(self.term, key))
+        return call(operator.getitem, (self, key), {}, "indexing")
 
     def __iter__(self) -> Any:
         if not self.ndim or isinstance(self.shape[0], Dim):
@@ -156,38 +188,24 @@ class Expression:
         raise WengertTypeError("a formula is no array: bind values with evaluate(...)")
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
-        name = UFUNCS.get(ufunc.__name__, ufunc.__name__)
-        if method != "__call__" or options or (name not in OPERATORS and name not in FUNCTIONS):
-            raise NoRuleError(
-                f"np.{ufunc.__name__}{'' if method == '__call__' else '.' + method} is not known of formulas"
-            )
-        return _called(OPERATORS.get(name) or FUNCTIONS[name], inputs, {})
+        if method == "__call__" and not options:
+            return operate(ufunc, *inputs)
+        name = f"np.{ufunc.__name__}{'' if method == '__call__' else '.' + method}"
+        if method not in ("__call__", "reduce", "outer"):
+            raise NoRuleError(f"{name} is not known of formulas")
+        return call(ufunc if method == "__call__" else getattr(ufunc, method), inputs, options, name)
 
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
-        name = UFUNCS.get(func.__name__, func.__name__)
-        if name not in FUNCTIONS:
-            raise NoRuleError(f"np.{func.__name__} is not known of formulas")
-        return _called(FUNCTIONS[name], args, kwargs)
+        return call(func, args, kwargs, f"np.{func.__name__}")
 
-    def sum(self, axis: Any = None, keepdims: bool = False) -> Expression:
-        """The sum over axes."""
-        return Expression(arrays.sum_over(self.term, axis, keepdims))
-
-    def mean(self, axis: Any = None, keepdims: bool = False) -> Expression:
-        """The mean over axes."""
-        return Expression(arrays.mean(self.term, axis, keepdims))
-
-    def dot(self, other: Any) -> Any:
-        """NumPy's dot."""
-        return _binary(arrays.dot, self, other)
-
-    def trace(self) -> Expression:
-        """The trace."""
-        return Expression(arrays.trace(self.term))
+    def __getattr__(self, name: str) -> Any:
+        if name not in METHODS:
+            raise AttributeError(f"a formula has no attribute {name!r}")
+        return lambda *args, **kwargs: call(METHODS[name], (self, *args), kwargs, f"the method {name}")
 
     def evaluate(self, **values: Any) -> Any:
         """The value for given variables; raises WengertValueError when one is missing or does not fit."""
-        return evaluate(self.term, _values(values))
+        return graphs_run.evaluate(self.graph, values)
 
     def grad(self, wrt: str | None = None, **values: Any) -> Any:
         """The gradient of a scalar expression by one variable at given values."""
@@ -195,135 +213,108 @@ class Expression:
             raise WengertValueError("grad is for a scalar expression; vjp takes weights for the others")
         return self.vjp(1.0, wrt, **values)
 
-    def jvp(self, tangents: dict[str, Any], **values: Any) -> Any:
-        """The derivative along tangents, one per variable name."""
-        total: Any = 0.0
-        for name, tangent in tangents.items():
-            x = self._variable(name)
-            v = var(f"d {name}", x.shape)
-            along = contract(
-                [(jacobian(self.term, x), range(self.ndim + x.rank)), (v, range(self.ndim, self.ndim + x.rank))],
-                range(self.ndim),
-            )
-            total = total + evaluate(
-                along, {**_values(values), v.name: np.asarray(tangent, dtype=float)}, self._sizes(values)
-            )
-        return total
+    def jvp(self, tangents: Mapping[str, Any], **values: Any) -> Any:
+        """The derivative along tangents, one per variable name, by forward mode of the graph."""
+        return graphs_run.jvp(self.graph, tangents, values)
 
     def vjp(self, cotangent: Any, wrt: str | None = None, **values: Any) -> Any:
-        """The cotangent of one variable for a cotangent of the value."""
-        x = self._variable(wrt)
-        weights = var("d out", self.shape)
-        inner = contract([(self.term, range(self.ndim)), (weights, range(self.ndim))], ())
-        given = {**_values(values), weights.name: np.asarray(cotangent, dtype=float)}
-        return evaluate(jacobian(inner, x), given, self._sizes(values))
-
-    def _sizes(self, values: dict[str, Any]) -> dict[str, int]:
-        return sizes_of(self.term, _values(values))
-
-    def _variable(self, name: str | None) -> Any:
-        free = variables(self.term)
-        if name is None and len(free) == 1:
-            return next(iter(free.values()))
-        if name not in free:
-            raise WengertValueError(f"the expression has no variable {name}; it has {', '.join(free)}")
-        return free[name]
+        """The cotangent of one variable for a cotangent of the value, by reverse mode of the graph."""
+        return graphs_run.vjp(self.graph, cotangent, wrt, values)
 
 
-UFUNCS = {"true_divide": "divide", "absolute": "abs", "conjugate": "positive"}
-OPERATORS: dict[str, Callable[..., Any]] = {
-    "positive": lambda a: a,
-    "greater": lambda a, b: arrays.apply("greater", a, b),
-    "less": lambda a, b: arrays.apply("greater", b, a),
-    "greater_equal": lambda a, b: arrays.apply("greater_equal", a, b),
-    "less_equal": lambda a, b: arrays.apply("greater_equal", b, a),
-}
+def _transposed(x: Any) -> Any:
+    return call(_transpose, (x,), {}, "the transpose")
 
 
-def lifted(value: Any) -> Term:
-    """A number, a dimension or an array as a term."""
-    if isinstance(value, Expression):
-        return value.term
-    if isinstance(value, Term):
-        return value
-    if isinstance(value, Dim):
-        return count(value)
-    if isinstance(value, (int, float, np.number)) and not isinstance(value, (bool, np.bool_)):
-        return number(value.item() if isinstance(value, np.number) else value)
-    found = np.asarray(value)
-    if found.dtype.kind not in "fiu":
-        raise WengertTypeError(f"{type(value).__name__} cannot stand in a formula")
-    return constant(found)
+def _transpose(x: Any) -> Any:
+    return x.T
 
 
-def constant(value: Any) -> Term:
-    """An array of numbers as a term; arrays of one number everywhere become that number."""
-    if value.size and np.all(value == value.flat[0]):
-        return arrays.broadcast(number(value.flat[0].item()), value.shape)
-    key = ("array", value.tobytes(), value.shape, str(value.dtype))
-    kept = np.array(value, dtype=float)
-    return intern(Constant, key, value.shape, name=f"constant{value.shape}", value=kept)
+def _method(name: str) -> Callable[..., Any]:
+    return lambda x, *args, **kwargs: getattr(x, name)(*args, **kwargs)
 
 
-def _binary(make: Callable[[Term, Term], Term], a: Any, b: Any) -> Any:
-    return Expression(make(lifted(a), lifted(b)))
-
-
-OPTIONS = {"axis", "keepdims", "ord", "ddof", "axes"}
-
-
-def _called(make: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> Any:
-    def one(value: Any) -> Any:
-        if isinstance(value, (Expression, np.ndarray)):
-            return lifted(value)
-        if isinstance(value, (list, tuple)) and any(isinstance(v, Expression) for v in value):
-            return [lifted(v) for v in value]
-        return value
-
-    needs = [one(a) for a in args]
-    if make not in RAW:
-        needs = (
-            [
-                lifted(a) if isinstance(a, (int, float, np.number, Dim)) and not isinstance(a, bool) and k < 2 else a
-                for k, a in enumerate(needs)
-            ]
-            if all(not isinstance(a, (list, str)) for a in needs)
-            else needs
-        )
-    unknown = set(kwargs) - OPTIONS
-    if unknown:
-        raise NoRuleError(f"the options {sorted(unknown)} are not known of formulas")
-    found = make(*needs, **kwargs)
-    return tuple(map(Expression, found)) if isinstance(found, tuple) else Expression(found)
-
-
-RAW = {
-    FUNCTIONS[n]
-    for n in (
-        "sum",
-        "mean",
-        "var",
-        "std",
-        "max",
-        "min",
-        "amax",
-        "amin",
-        "norm",
-        "logsumexp",
-        "softmax",
-        "matrix_power",
-        "transpose",
-        "stack",
-        "concatenate",
-        "einsum",
-        "trace",
-        "diag",
+METHODS: dict[str, Callable[..., Any]] = {
+    name: _method(name)
+    for name in (
+        "argmax", "argmin", "clip", "cumprod", "cumsum", "diagonal", "dot", "flatten", "max", "mean", "min", "prod",
+        "ravel", "repeat", "reshape", "round", "squeeze", "std", "sum", "swapaxes", "take", "trace", "transpose", "var",
     )
-}
+}  # fmt: skip
+"""The methods of arrays that expressions have too."""
 
 
-def _values(values: dict[str, Any]) -> dict[str, Any]:
-    return {n: float(v) if isinstance(v, (int, float)) else np.asarray(v, dtype=float) for n, v in values.items()}
+def operand_of(value: Any) -> Operand:
+    """What stands in a graph for a value: an expression, a term, a dimension, a number, an array."""
+    if isinstance(value, Expression):
+        return value.source
+    if isinstance(value, Var):
+        return input_of(value)
+    if isinstance(value, Abstract):
+        return abstract_step(value, [operand_of(a) for a in value.args])
+    if isinstance(value, Term):
+        if variables(value):
+            raise WengertTypeError("a composed term is no step of a graph: build it with expressions")
+        return Const(Held(value))
+    if isinstance(value, (Dim, Fraction)):
+        return Const(Held(count(value) if isinstance(value, Dim) else number(value)))
+    if isinstance(value, (int, float, np.number)) and not isinstance(value, (bool, np.bool_)):
+        return Const(value)
+    found = np.asarray(value)
+    if found.dtype.kind not in "fiub":
+        raise WengertTypeError(f"{type(value).__name__} cannot stand in a formula")
+    return Const(found)
+
+
+def operate(function: Callable[..., Any], *values: Any) -> Any:
+    """An operator or element-wise function of expressions, dimensions, numbers and arrays."""
+    operands = [operand_of(v) for v in values]
+    check_shapes(function, [shape_of(o) for o in operands])
+    return _made(function, operands, [Slot(k) for k in range(len(operands))], {}, f"np.{function.__name__}")
+
+
+def call(function: Callable[..., Any], args: Any, kwargs: Mapping[str, Any], name: str) -> Any:
+    """A NumPy function of arguments that hold expressions; all else is handed to it as it is, sizes put in."""
+    if unknown := {"out", "where"} & set(kwargs):
+        raise NoRuleError(f"{name}: the options {sorted(unknown)} are not known of formulas")
+    operands: list[Operand] = []
+
+    def slots(value: Any) -> Any:
+        if isinstance(value, Expression):
+            operands.append(value.source)
+            return Slot(len(operands) - 1)
+        if type(value) in (list, tuple):
+            return type(value)(slots(v) for v in value)
+        return value
+
+    placed, named = slots(tuple(args)), {k: slots(v) for k, v in kwargs.items()}
+    return _made(function, operands, placed, named, name)
+
+
+def _made(function: Any, operands: list[Operand], args: Any, kwargs: Any, name: str) -> Any:
+    """The results of a call. Numbers next to steps are handed over as they are, as a program hands them."""
+    if any(type(o) is not Const for o in operands):
+        kept: list[Operand] = []
+        places: list[Any] = []
+        for o in operands:
+            plain = type(o) is Const and isinstance(o.value, (int, float, np.number))
+            places.append(o.value if plain else Slot(len(kept)))  # type: ignore[union-attr]
+            if not plain:
+                kept.append(o)
+        if len(kept) < len(operands):
+            operands, args, kwargs = kept, _placed(args, places), _placed(kwargs, places)
+    leaves, structure = called(function, operands, args, kwargs, name)
+    return structure.unflatten([v if isinstance(v, (int, Dim)) else Expression(v) for v in leaves])
+
+
+def _placed(value: Any, places: list[Any]) -> Any:
+    if type(value) is Slot:
+        return places[value.number]
+    if type(value) in (list, tuple):
+        return type(value)(_placed(v, places) for v in value)
+    if type(value) is dict:
+        return {k: _placed(v, places) for k, v in value.items()}
+    return value
 
 
 def variable(name: str, shape: Any = (), **facts: bool) -> Expression:
@@ -337,7 +328,7 @@ def variable(name: str, shape: Any = (), **facts: bool) -> Expression:
             chosen.append(word)
     if not isinstance(name, str) or not name.isidentifier():
         raise WengertValueError(f"a variable is named by an identifier, got {name!r}")
-    dims = shape_of(shape)
+    dims = declared_shape(shape)
     if set(chosen) & {"symmetric", "positive definite", "triangular", "diagonal", "orthogonal"} and (
         len(dims) != 2 or dims[0] != dims[1]
     ):
@@ -352,13 +343,15 @@ def variable(name: str, shape: Any = (), **facts: bool) -> Expression:
 def function(name: str, shape: Any = (), of: Any = ()) -> Expression:
     """An abstract function of variables: its derivatives print as ∂u/∂x."""
     args = [of] if isinstance(of, (Expression, str)) else list(of)
-    terms = tuple(lifted(a) if isinstance(a, Expression) else var(a) for a in args)
+    terms = tuple(a.term if isinstance(a, Expression) else var(a) for a in args)
     key = (name, tuple(t.ident for t in terms), ())
-    return Expression(intern(Abstract, key, shape_of(shape), name=name, args=terms, slots=(), program=None))
+    made = intern(Abstract, key, declared_shape(shape), name=name, args=terms, slots=(), program=None)
+    sources = [a.source if isinstance(a, Expression) else operand_of(t) for a, t in zip(args, terms, strict=True)]
+    return Expression(abstract_step(made, sources))
 
 
-def parse(text: str, syntax: str, shapes: dict[str, Any]) -> tuple[Term, Scope]:
-    """The term of a formula and the scope it was read in."""
+def parse(text: str, syntax: str, shapes: dict[str, Any]) -> tuple[Expression, Scope]:
+    """The expression of a formula and the scope it was read in."""
     from wengert.symbolic.parse_hand import parse_hand
     from wengert.symbolic.parse_numpy import parse_numpy
 

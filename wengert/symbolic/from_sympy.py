@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from wengert.core.errors import NoRuleError, WengertTypeError
-from wengert.symbolic.expression import Expression, lifted, variable
+from wengert.symbolic.expression import Expression, operand_of, variable
 from wengert.symbolic.to_sympy import sympy_module
 
 
@@ -22,7 +22,7 @@ def from_sympy(expression: Any) -> Expression:
     if not isinstance(expression, sympy.Basic):
         raise WengertTypeError(f"from_sympy takes a SymPy expression, got {type(expression).__name__}")
     found = _From(sympy).read(expression)
-    return found if isinstance(found, Expression) else Expression(lifted(found))
+    return found if isinstance(found, Expression) else Expression(operand_of(found))
 
 
 class _From:
@@ -83,9 +83,7 @@ def _times(a: Any, b: Any) -> Any:
 
 def _number(a: Any) -> Any:
     if isinstance(a, Fraction):
-        from wengert.symbolic.build import number
-
-        return Expression(number(a))
+        return Expression(operand_of(int(a) if a.denominator == 1 else a))
     return a
 
 
@@ -134,9 +132,7 @@ def _power(reader: _From, e: Any) -> Any:
     if isinstance(base, Fraction) and isinstance(exponent, Fraction) and exponent.denominator == 1:
         return base ** int(exponent)
     if isinstance(exponent, Fraction):
-        from wengert.symbolic import functions
-
-        return Expression(functions.power(lifted(_number(base)), exponent))
+        return _number(base) ** _number(exponent)
     return _number(base) ** exponent
 
 
@@ -192,9 +188,9 @@ def _called(function: Callable[..., Any]) -> Callable[[_From, Any], Any]:
 
 
 def _named(name: str) -> Callable[[_From, Any], Any]:
-    from wengert.symbolic import functions
+    from wengert.symbolic.words import FUNCTIONS
 
-    return lambda reader, e: Expression(functions.apply(name, lifted(_number(reader.read(e.args[0])))))
+    return lambda reader, e: FUNCTIONS[name](_number(reader.read(e.args[0])))
 
 
 RULES: dict[str, Callable[[_From, Any], Any]] = {

@@ -1,6 +1,6 @@
 """The tokens and words of hand notation.
 
-Imports vocabulary, arrays. Invariant: a token is a number, a name, raised signs, or one operator; nothing else can
+Imports words. Invariant: a token is a number, a name, raised signs, or one operator; nothing else can
 stand in a formula.
 """
 
@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import re
 
-from wengert.symbolic import arrays
-from wengert.symbolic.vocabulary import FUNCTIONS
+from wengert.symbolic.words import FUNCTIONS
 
 TOKEN = re.compile(
     r"\s*(?:(?P<number>\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+)|(?P<name>[^\W\d_ᵀ⁰¹²³⁴⁵⁶⁷⁸⁹][^\Wᵀ⁰¹²³⁴⁵⁶⁷⁸⁹₁]*)|(?P<raised>∘?[⁰¹²³⁴⁵⁶⁷⁸⁹⁻ᵀ₁]+)"
@@ -17,16 +16,15 @@ TOKEN = re.compile(
 )
 DIGITS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
 EXTRA = {
-    "norm2": lambda x: arrays.norm(x, 2 if x.rank == 1 else "fro"),
-    "norm1": lambda x: arrays.norm(x, 1),
-    "normF": lambda x: arrays.norm(x, "fro"),
-    "fro": lambda x: arrays.norm(x, "fro"),
-    "tr": arrays.trace,
-    "lse": arrays.reduction,
-    "nuclear": lambda x: arrays.norm(x, "nuc"),
+    "norm2": FUNCTIONS["norm"],
+    "norm1": lambda x: FUNCTIONS["norm"](x, 1),
+    "normF": FUNCTIONS["norm"],
+    "fro": FUNCTIONS["norm"],
+    "tr": FUNCTIONS["trace"],
+    "nuclear": lambda x: FUNCTIONS["norm"](x, "nuc"),
+    "lse": FUNCTIONS["logsumexp"],
     "σ": FUNCTIONS["sigmoid"],
 }
-EXTRA["lse"] = FUNCTIONS["logsumexp"]
 ELEMENTWISE = {
     "exp",
     "log",

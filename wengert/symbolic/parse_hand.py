@@ -1,51 +1,57 @@
 """Formulas in hand notation: ``norm2(X*w - y)^2``, ``x'*A*x``, ``2 Xᵀ(Xw − y)``.
 
 A tokenizer and a recursive descent. ``*`` is the matrix product between matrices, ``⊙`` and ``.*`` the element-wise
-one; a transposed vector is a row. Imports vocabulary, arrays. Invariant: what has two readings is refused with its
-column, never guessed.
+one; a transposed vector is a row. Imports vocabulary, words, expression. Invariant: what has two readings is
+refused with its column, never guessed.
 """
 
 from __future__ import annotations
 
+import operator
 import re
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Any
 
+import numpy as np
+
 from wengert.core.errors import WengertError
-from wengert.symbolic import arrays, functions
-from wengert.symbolic.build import number, scale, value_of
+from wengert.symbolic.build import value_of
 from wengert.symbolic.evaluate import text_shape
+from wengert.symbolic.expression import Expression, operand_of
 from wengert.symbolic.hand_words import DIGITS, ELEMENTWISE, EXTRA, TOKEN
-from wengert.symbolic.terms import Term
 from wengert.symbolic.vocabulary import (
     DEEPEST,
-    FUNCTIONS,
     LONGEST,
     REFUSED,
     FormulaError,
     Scope,
     refuse,
 )
+from wengert.symbolic.words import FUNCTIONS
 
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A term, and for a vector whether it stands as a row."""
+    """An expression, and for a vector whether it stands as a row."""
 
-    term: Term
+    of: Expression
     row: bool = False
 
 
-def parse_hand(text: str, scope: Scope) -> Term:
-    """The term of a formula in hand notation; raises FormulaError with the column of what cannot be read."""
+def plain_number(value: Any) -> Expression:
+    """A number of the text."""
+    return Expression(operand_of(value))
+
+
+def parse_hand(text: str, scope: Scope) -> Expression:
+    """The expression of a formula in hand notation; raises FormulaError with the column of what cannot be read."""
     if len(text) > LONGEST:
         raise refuse(text[:60], 0, f"a formula of {len(text)} characters; the limit is {LONGEST}")
     reader = _Reader(text, scope)
     found = reader.sum()
     if reader.kind != "end":
         raise reader.error("nothing is expected here" if reader.word not in ")]" else "this bracket was never opened")
-    return found.term
+    return found.of
 
 
 class _Reader:
@@ -100,7 +106,10 @@ class _Reader:
 
     def guarded(self, column: int, make: Any, *args: Any) -> Any:
         try:
-            return make(*args)
+            found = make(*args)
+            if isinstance(found, Expression):
+                found.term  # noqa: B018  # what has no closed form is refused here, with its column
+            return found
         except FormulaError:
             raise
         except WengertError as error:
@@ -116,14 +125,15 @@ class _Reader:
         while self.kind == "op" and self.word in "+-−":
             at, sign = self.column, 1 if self.next() == "+" else -1
             right = self.product()
-            if found.term.rank == right.term.rank == 1 and found.row != right.row:
+            if found.of.ndim == right.of.ndim == 1 and found.row != right.row:
                 raise self.error("a row and a column cannot be added", "transpose one of them", at)
-            if {found.term.rank, right.term.rank} == {1, 2}:
+            if {found.of.ndim, right.of.ndim} == {1, 2}:
                 raise self.error(
-                    f"shapes {text_shape(found.term.shape)} and {text_shape(right.term.shape)} cannot be added",
+                    f"shapes {text_shape(found.of.shape)} and {text_shape(right.of.shape)} cannot be added",
                     column=at,
                 )
-            found = Value(self.guarded(at, arrays.plus, found.term, right.term, sign), found.row or right.row)
+            make = operator.add if sign == 1 else operator.sub
+            found = Value(self.guarded(at, make, found.of, right.of), found.row or right.row)
         self.depth -= 1
         return found
 
@@ -131,7 +141,7 @@ class _Reader:
         if self.kind == "op" and self.word in "-−+":
             sign = 1 if self.next() == "+" else -1
             found = self.product()
-            return Value(scale(Fraction(sign), found.term), found.row)
+            return Value(found.of if sign == 1 else -found.of, found.row)
         return self.product()
 
     def product(self) -> Value:
@@ -161,50 +171,50 @@ class _Reader:
     fences = 0
 
     def multiplied(self, a: Value, b: Value, word: str, at: int) -> Value:
-        x, y = a.term, b.term
+        x, y = a.of, b.of
         if word in ("⊙", ".*", "⊘", "./"):
-            if x.rank and y.rank and (x.rank != y.rank or a.row != b.row):
+            if x.ndim and y.ndim and (x.ndim != y.ndim or a.row != b.row):
                 raise self.error(
                     f"element-wise {word} of shapes {text_shape(x.shape)} and {text_shape(y.shape)}", column=at
                 )
-            make = arrays.times if word in ("⊙", ".*") else arrays.divide
+            make = operator.mul if word in ("⊙", ".*") else operator.truediv
             return Value(self.guarded(at, make, x, y), a.row or b.row)
         if word == "/":
-            if y.rank:
+            if y.ndim:
                 raise self.error(
                     "a division by a vector or matrix has two readings",
                     "write ./ (or ⊘) for entries, inv(...) for the inverse",
                     at,
                 )
-            return Value(self.guarded(at, arrays.divide, x, y), a.row)
-        if not x.rank or not y.rank:
-            return Value(self.guarded(at, arrays.times, x, y), a.row or b.row)
-        if x.rank == 1 and y.rank == 1:
+            return Value(self.guarded(at, operator.truediv, x, y), a.row)
+        if not x.ndim or not y.ndim:
+            return Value(self.guarded(at, operator.mul, x, y), a.row or b.row)
+        if x.ndim == 1 and y.ndim == 1:
             if a.row and not b.row:
-                return Value(self.guarded(at, arrays.matmul, x, y))
+                return Value(self.guarded(at, operator.matmul, x, y))
             if not a.row and b.row:
-                return Value(self.guarded(at, arrays.outer, x, y))
+                return Value(self.guarded(at, FUNCTIONS["outer"], x, y))
             kind = "rows" if a.row else "columns"
             raise self.error(
                 f"* between two {kind} has two readings",
                 "write x'*y for the scalar product, x*y' for the outer one, x ⊙ y for entries",
                 at,
             )
-        if x.rank == 1 and not a.row:
+        if x.ndim == 1 and not a.row:
             raise self.error(
                 f"a column times a matrix {text_shape(y.shape)} does not conform", "transpose the vector: x'*A", at
             )
-        if y.rank == 1 and b.row:
+        if y.ndim == 1 and b.row:
             raise self.error(
                 f"a matrix {text_shape(x.shape)} times a row does not conform", "drop the transpose of the vector", at
             )
-        return Value(self.guarded(at, arrays.matmul, x, y), a.row and y.rank == 2)
+        return Value(self.guarded(at, operator.matmul, x, y), a.row and y.ndim == 2)
 
     def factor(self) -> Value:
         if self.kind == "op" and self.word in "-−":
             self.next()
             found = self.factor()
-            return Value(scale(Fraction(-1), found.term), found.row)
+            return Value(-found.of, found.row)
         found = self.atom()
         while True:
             at = self.column
@@ -224,37 +234,37 @@ class _Reader:
         if word.startswith("∘") and entries is None:
             raise self.error("a power of entries is written ∘²", column=at)
         plain = re.fullmatch(r"[⁰¹²³⁴⁵⁶⁷⁸⁹]{1,4}", word)
-        if entries or (plain and found.term.rank == 1):  # h² of a vector: its entries
+        if entries or (plain and found.of.ndim == 1):  # h² of a vector: its entries
             digits = entries[1] if entries else word
-            return self.raised(found, Value(number(int(digits.translate(DIGITS)))), True, at)
+            return self.raised(found, Value(plain_number(int(digits.translate(DIGITS)))), True, at)
         for part in re.findall(r"ᵀ|⁻?[⁰¹²³⁴⁵⁶⁷⁸⁹]+|⁻", word):
             if part == "ᵀ":
                 found = self.turned(found)
             elif part == "⁻":
-                found = self.raised(found, Value(number(-1)), False, at)
+                found = self.raised(found, Value(plain_number(-1)), False, at)
             else:
-                found = self.raised(found, Value(number(int(part.translate(DIGITS)))), False, at)
+                found = self.raised(found, Value(plain_number(int(part.translate(DIGITS)))), False, at)
         return found
 
     def turned(self, found: Value) -> Value:
-        if found.term.rank == 1:
-            return Value(found.term, not found.row)
-        return Value(arrays.transpose(found.term)) if found.term.rank == 2 else found
+        if found.of.ndim == 1:
+            return Value(found.of, not found.row)
+        return Value(found.of.T) if found.of.ndim == 2 else found
 
     def exponent(self) -> Value:
         if self.kind == "op" and self.word in "-−":
             self.next()
             inner = self.exponent()
-            return Value(scale(Fraction(-1), inner.term))
+            return Value(-inner.of)
         if self.kind == "name" and self.word == "T" and self.scope.variables.get("T") is None:
             raise self.error("^T is no power", "write ' or ᵀ for the transpose")
         return self.atom()
 
     def raised(self, base: Value, exponent: Value, entries: bool, at: int) -> Value:
-        x, p = base.term, value_of(exponent.term)
-        if entries or not x.rank:
-            return Value(self.guarded(at, arrays.power, x, exponent.term), base.row)
-        if x.rank == 1:
+        x, p = base.of, value_of(exponent.of.term)
+        if entries or not x.ndim:
+            return Value(self.guarded(at, operator.pow, x, exponent.of), base.row)
+        if x.ndim == 1:
             raise self.error(
                 "a power of a vector has two readings",
                 "write .^ for entries, norm2(x)^2 for the square of the length",
@@ -268,7 +278,7 @@ class _Reader:
         at, kind, word = self.column, self.kind, self.word
         if kind == "number":
             self.next()
-            return Value(number(int(word) if word.isdigit() and len(word) < 31 else float(word)))
+            return Value(plain_number(int(word) if word.isdigit() and len(word) < 31 else float(word)))
         if kind == "name":
             return self.named()
         if word in ("(", "["):
@@ -284,8 +294,8 @@ class _Reader:
             self.expect(",", at)
             b = self.sum()
             self.expect("⟩", at)
-            make = arrays.matmul if a.term.rank == 1 else lambda p, q: arrays.sum_over(arrays.times(p, q))
-            return Value(self.guarded(at, make, a.term, b.term))
+            make = operator.matmul if a.of.ndim == 1 else lambda p, q: np.sum(p * q)
+            return Value(self.guarded(at, make, a.of, b.of))
         if word in ("‖", "|"):
             self.next()
             self.fences += 1
@@ -293,14 +303,12 @@ class _Reader:
             self.fences -= 1
             self.expect(word, at)
             if word == "|":
-                return Value(functions.apply("abs", found.term), found.row)
-            order: Any = "fro" if found.term.rank == 2 else 2
-            if self.kind == "raised" and self.word == "₁":
-                order = 1
-            return Value(self.guarded(at, arrays.norm, found.term, order))
+                return Value(abs(found.of), found.row)
+            order = 1 if self.kind == "raised" and self.word == "₁" else None
+            return Value(self.guarded(at, FUNCTIONS["norm"], found.of, order))
         if word == "√":
             self.next()
-            return Value(functions.power(self.atom().term, Fraction(1, 2)))
+            return Value(np.sqrt(self.atom().of))
         if kind == "end":
             raise self.error("the formula ends where a value is expected")
         raise self.error(f"a value is expected here, got {word}")
@@ -362,16 +370,14 @@ class _Reader:
         self.fences = fences
         self.expect(")", opened)
         make = EXTRA.get(word) or FUNCTIONS[word]
-        terms: list[Any] = [v.term for v in args]
+        terms: list[Any] = [v.of for v in args]
         if word in ("eye", "identity", "ones", "zeros"):
-            terms = [getattr(t, "dim", None) or int(value_of(t) or 0) for t in terms]
+            terms = [getattr(t.term, "dim", None) or int(value_of(t.term) or 0) for t in terms]
             if word in ("ones", "zeros"):
                 terms = [tuple(terms)]
         elif word in ("sum", "mean", "softmax", "logsumexp", "lse", "max", "min", "var") and len(terms) > 1:
-            terms = [terms[0], *(int(value_of(t) or 0) for t in terms[1:])]
-        elif word == "trace":
-            make = arrays.trace
+            terms = [terms[0], *(int(value_of(t.term) or 0) for t in terms[1:])]
         found = self.guarded(at, make, *terms)
-        if not isinstance(found, Term):
+        if not isinstance(found, Expression):
             raise self.error(f"{word} cannot stand in a formula", column=at)
         return Value(found, word in ELEMENTWISE and args[0].row)

@@ -1,37 +1,46 @@
 """Formulas in NumPy syntax, read through Python's ``ast`` and never executed.
 
-Imports vocabulary, arrays. Invariant: only the node kinds handled here are accepted; everything else is refused with
-its column.
+Imports vocabulary, words, expression. Invariant: only the node kinds handled here are accepted; everything else
+is refused with its column.
 """
 
 from __future__ import annotations
 
 import ast
+import operator
 from typing import Any
 
+import numpy as np
+
 from wengert.core.errors import WengertError
-from wengert.symbolic import arrays
-from wengert.symbolic.build import count, number, scale, value_of
+from wengert.symbolic.build import value_of
 from wengert.symbolic.dims import Dim
-from wengert.symbolic.functions import apply
-from wengert.symbolic.terms import Count, Term
-from wengert.symbolic.vocabulary import (
-    DEEPEST,
-    FUNCTIONS,
-    LONGEST,
-    METHODS,
-    REFUSED,
-    FormulaError,
-    Scope,
-    refuse,
-)
+from wengert.symbolic.expression import Expression, operand_of
+from wengert.symbolic.terms import Count
+from wengert.symbolic.vocabulary import DEEPEST, LONGEST, REFUSED, FormulaError, Scope, refuse
+from wengert.symbolic.words import FUNCTIONS, METHODS
 
 MODULES = {"np", "numpy", "linalg", "special", "scipy", "math"}
+OPERATORS: dict[type, Any] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+    ast.MatMult: operator.matmul,
+    ast.Pow: operator.pow,
+}
+COMPARISONS: dict[type, Any] = {
+    ast.Gt: np.greater,
+    ast.Lt: np.less,
+    ast.GtE: np.greater_equal,
+    ast.LtE: np.less_equal,
+    ast.Eq: np.equal,
+}
 AXES = {"axis", "keepdims", "ord", "ddof", "axes"}
 
 
-def parse_numpy(text: str, scope: Scope) -> Term:
-    """The term of a formula in NumPy syntax; raises FormulaError with the column of what cannot be read."""
+def parse_numpy(text: str, scope: Scope) -> Expression:
+    """The expression of a formula in NumPy syntax; raises FormulaError with the column of what cannot be read."""
     if len(text) > LONGEST:
         raise refuse(text[:60], 0, f"a formula of {len(text)} characters; the limit is {LONGEST}")
     depth = deepest = 0
@@ -49,7 +58,7 @@ def parse_numpy(text: str, scope: Scope) -> Term:
         raise refuse(text[:60], 0, "this formula is nested too deeply to be read") from None
     reader = _Reader(text.strip(), scope)
     try:
-        return reader.term(tree.body)
+        return reader.formula(tree.body)
     except RecursionError:
         raise refuse(text[:60], 0, "this formula is nested too deeply to be read") from None
 
@@ -68,13 +77,11 @@ class _Reader:
     def error(self, node: ast.AST, what: str, fix: str = "") -> FormulaError:
         return refuse(self.text, self.column(node), what, fix)
 
-    def term(self, node: ast.AST) -> Term:
+    def formula(self, node: ast.AST) -> Expression:
         found = self.value(node)
-        if isinstance(found, (int, float)) and not isinstance(found, bool):
-            return number(found)
-        if isinstance(found, Dim):
-            return count(found)
-        if not isinstance(found, Term):
+        if isinstance(found, (int, float, Dim)) and not isinstance(found, bool):
+            return self.lifted(found)
+        if not isinstance(found, Expression):
             raise self.error(node, "an array or a number is needed here")
         return found
 
@@ -83,7 +90,10 @@ class _Reader:
         if method is None:
             raise self.error(node, f"{_words(node)} cannot stand in a formula")
         try:
-            return method(node)
+            found = method(node)
+            if isinstance(found, Expression):
+                found.term  # noqa: B018  # what has no closed form is refused here, with its column
+            return found
         except FormulaError:
             raise
         except WengertError as error:
@@ -116,7 +126,7 @@ class _Reader:
     def _UnaryOp(self, node: ast.UnaryOp) -> Any:
         inner = self.value(node.operand)
         if isinstance(node.op, ast.USub):
-            return scale(-1, inner) if isinstance(inner, Term) else -inner
+            return -inner
         if isinstance(node.op, ast.UAdd):
             return inner
         raise self.error(node, f"the operator {type(node.op).__name__} cannot stand in a formula")
@@ -133,7 +143,7 @@ class _Reader:
         return found
 
     def binary(self, node: ast.BinOp, a: Any, b: Any) -> Any:
-        plain = not isinstance(a, Term) and not isinstance(b, Term)
+        plain = not isinstance(a, Expression) and not isinstance(b, Expression)
         if plain and isinstance(node.op, ast.Pow) and (abs(b) > 64 or abs(a) > 10**6):
             raise self.error(node, "a power of numbers this large")
         if isinstance(a, (str, bool, tuple)) or isinstance(b, (str, bool, tuple)) or a is None or b is None:
@@ -148,21 +158,11 @@ class _Reader:
                 }
                 if type(node.op) in operate:
                     return operate[type(node.op)]()
-            if plain and isinstance(node.op, ast.Div) and not isinstance(a, Dim) and not isinstance(b, Dim):
-                return arrays.divide(number(a), number(b))
-            a, b = self.lifted(a), self.lifted(b)
-            if isinstance(node.op, ast.Add):
-                return arrays.plus(a, b)
-            if isinstance(node.op, ast.Sub):
-                return arrays.plus(a, b, -1)
-            if isinstance(node.op, ast.Mult):
-                return arrays.times(a, b)
-            if isinstance(node.op, ast.Div):
-                return arrays.divide(a, b)
-            if isinstance(node.op, ast.MatMult):
-                return arrays.matmul(a, b)
-            if isinstance(node.op, ast.Pow):
-                return arrays.power(a, b)
+            operate = OPERATORS.get(type(node.op))
+            if operate is not None:
+                found = operate(self.lifted(a) if plain else a, b)
+                found.term  # noqa: B018  # as in ``value``
+                return found
         except FormulaError:
             raise
         except (WengertError, ArithmeticError) as error:
@@ -184,8 +184,8 @@ class _Reader:
         return place
 
     @staticmethod
-    def lifted(value: Any) -> Term:
-        return value if isinstance(value, Term) else count(value) if isinstance(value, Dim) else number(value)
+    def lifted(value: Any) -> Expression:
+        return value if isinstance(value, Expression) else Expression(operand_of(value))
 
     def _Attribute(self, node: ast.Attribute) -> Any:
         if (
@@ -198,16 +198,13 @@ class _Reader:
             raise self.error(node, f"{node.attr} is a function: call it with arguments")
         if node.attr.startswith("_"):
             raise self.error(node, f"{node.attr} cannot stand in a formula")
-        inner = self.term(node.value)
+        inner = self.formula(node.value)
         if node.attr == "T":
-            return arrays.transpose(inner)
+            return inner.T
         if node.attr == "shape":
             return inner.shape
         if node.attr == "size":
-            total: Any = 1
-            for d in inner.shape:
-                total = total * d
-            return total
+            return inner.size
         raise self.error(node, f"unknown attribute {node.attr}")
 
     def _Subscript(self, node: ast.Subscript) -> Any:
@@ -215,9 +212,9 @@ class _Reader:
         key = self.key(node.slice)
         if isinstance(inner, tuple):
             return inner[key]
-        if not isinstance(inner, Term):
+        if not isinstance(inner, Expression):
             raise self.error(node, "only arrays have entries")
-        return arrays.index(inner, key)
+        return inner[key]
 
     def key(self, node: ast.AST) -> Any:
         if isinstance(node, ast.Tuple):
@@ -228,14 +225,14 @@ class _Reader:
         return self.plain(node)
 
     def plain(self, node: ast.AST) -> Any:
-        """A number or dimension rather than a term."""
+        """A number or dimension rather than an expression."""
         if isinstance(node, ast.Constant) and node.value is Ellipsis:
             return Ellipsis
         found = self.value(node)
-        if isinstance(found, Count):
-            return found.dim
-        if isinstance(found, Term):
-            fixed = value_of(found)
+        if isinstance(found, Expression):
+            if isinstance(found.term, Count):
+                return found.term.dim
+            fixed = value_of(found.term)
             if fixed is None or fixed != int(fixed):
                 raise self.error(node, "an index or a size must be a whole number here")
             return int(fixed)
@@ -246,23 +243,13 @@ class _Reader:
 
     _List = _Tuple
 
-    def _Compare(self, node: ast.Compare) -> Term:
+    def _Compare(self, node: ast.Compare) -> Any:
         if len(node.ops) != 1:
             raise self.error(node, "one comparison at a time")
-        a, b = self.term(node.left), self.term(node.comparators[0])
-        kind = type(node.ops[0])
-        if kind in (ast.Lt, ast.LtE):
-            a, b = b, a
-        names = {
-            ast.Gt: "greater",
-            ast.Lt: "greater",
-            ast.GtE: "greater_equal",
-            ast.LtE: "greater_equal",
-            ast.Eq: "equal",
-        }
-        if kind not in names:
+        compare = COMPARISONS.get(type(node.ops[0]))
+        if compare is None:
             raise self.error(node, "this comparison cannot stand in a formula")
-        return apply(names[kind], *arrays.together(a, b))
+        return compare(self.formula(node.left), self.formula(node.comparators[0]))
 
     def _IfExp(self, node: ast.IfExp) -> Any:
         raise self.error(
@@ -319,7 +306,7 @@ class _Reader:
         )
         if first and place > 0:
             return self.key(node) if isinstance(node, ast.Tuple) else self.plain(node)
-        return self.term(node)
+        return self.formula(node)
 
     def called(self, node: ast.AST) -> tuple[str, Any]:
         """The name of a called function, and the array a method belongs to."""
@@ -331,7 +318,7 @@ class _Reader:
                 root = root.value
             if isinstance(root, ast.Name) and root.id in MODULES and root.id not in self.scope.variables:
                 return node.attr, None
-            return node.attr, self.term(node.value)
+            return node.attr, self.formula(node.value)
         raise self.error(node, "only named functions can be called")
 
 

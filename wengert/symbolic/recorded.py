@@ -1,7 +1,7 @@
-"""From recorded NumPy programs to terms: the same steps at several sizes, walked side by side.
+"""From recorded NumPy programs to graphs with named sizes: the same steps at several sizes, walked side by side.
 
 A number that is equal in all recordings is a constant; one that changes is found again as a polynomial (or the
-inverse, or the root) of the named sizes. Imports core, arrays. Invariant: what is not recognised raises with the step
+inverse, or the root) of the named sizes. Imports core, graphs. Invariant: what is not recognised raises with the step
 and its line, and never becomes a constant.
 """
 
@@ -14,15 +14,16 @@ from typing import Any
 
 import numpy as np
 
-from wengert.core.errors import NoRuleError, WengertError, WengertValueError, error_at
-from wengert.core.graph import Graph
+from wengert.core.errors import WengertError, WengertValueError, error_at
+from wengert.core.graph import Graph, Operand
 from wengert.core.node import Const, Node, describe
-from wengert.core.structure import ITEM
+from wengert.core.types import ArrayType
 from wengert.symbolic import arrays, functions
-from wengert.symbolic.build import count, eye, number, scale
+from wengert.symbolic.build import count, eye, scale, var
 from wengert.symbolic.dims import Dim, named
-from wengert.symbolic.named import Named, named_term
-from wengert.symbolic.recorded_rules import RULES
+from wengert.symbolic.graphs import Arange, Held, SymbolicNode, input_of
+from wengert.symbolic.graphs import step as symbolic_step
+from wengert.symbolic.graphs_terms import constant_term, refusal, term_of
 from wengert.symbolic.terms import Term, Var
 
 SIZES = (
@@ -42,7 +43,7 @@ def sizes_for(variables: Mapping[str, Var]) -> list[dict[str, int]]:
 
 
 class Recordings:
-    """Several recordings of one function, and the term they stand for."""
+    """Several recordings of one function, the graph with named sizes they stand for, and its term."""
 
     def __init__(
         self,
@@ -59,7 +60,7 @@ class Recordings:
         self._called = names or {}
         self.known: dict[Any, Any] = {}
         for k, variable in enumerate(inputs):
-            self.known[graphs[0].inputs[k]] = variable
+            self.known[graphs[0].inputs[k]] = input_of(variable)
         first = graphs[0]
         for graph in graphs:
             for guard in graph.guards:
@@ -76,101 +77,94 @@ class Recordings:
                     "\n  fix: write the loop as an array expression, or use wengert.grad"
                 )
 
-    def term(self) -> Term:
-        """The term of the one output."""
-        outputs = [g.outputs for g in self.graphs]
-        if len(outputs[0]) != 1:
-            raise WengertValueError(f"a closed form is of one value; the function returns {len(outputs[0])}")
+    def outputs(self) -> list[Operand]:
+        """The results as steps with named sizes (or constants)."""
         for steps in zip(*self.graphs, strict=True):
             self.known[steps[0]] = self.step(steps)
-        return self.operand([o[0] for o in outputs])
+        return [self.operand(alike) for alike in zip(*(g.outputs for g in self.graphs), strict=True)]
 
-    def step(self, steps: Sequence[Node]) -> Any:
-        """The term of one step of all recordings."""
+    def term(self) -> Term:
+        """The term of the one output."""
+        if len(self.graphs[0].outputs) != 1:
+            raise WengertValueError(
+                f"a closed form is of one value; the function returns {len(self.graphs[0].outputs)}"
+            )
+        found: Term = term_of(self.outputs()[0], self.capture)
+        return found
+
+    def step(self, steps: Sequence[Node]) -> SymbolicNode:
+        """One step of all recordings."""
         node = steps[0]
-        operands = [self.operand([s.args[k] for s in steps]) for k in range(len(node.args))]
-        rule = RULES.get(node.op.name)
         try:
-            params = [self.parameter([s.params[k] for s in steps]) for k in range(len(node.params))]
-            if node.op is ITEM:
-                return operands[0][params[0]]
-            return self.by_name(steps, operands, params) if rule is None else rule(*operands, *params)
+            return symbolic_step(
+                node.op,
+                [self.operand([s.args[k] for s in steps]) for k in range(len(node.args))],
+                tuple(self.parameter([s.params[k] for s in steps]) for k in range(len(node.params))),
+                self.kind([s.type for s in steps]),
+                node.where,
+                node.evaluate,
+            )
         except WengertError as error:
             if getattr(error, "line", 0):
                 raise
-            raise self.refusal(node, str(error).split("\n")[0]) from None
-        except (TypeError, AttributeError) as error:
-            raise self.refusal(node, f"{node.op.name} in this spelling has no closed form ({error})") from None
+            raise refusal(node, str(error).split("\n")[0]) from None
 
-    def by_name(self, steps: Sequence[Node], operands: Sequence[Any], params: Sequence[Any]) -> Any:
-        """The named function of a step that has no closed form; one for each output."""
-        kinds = [s.type for s in steps]
+    def kind(self, kinds: Sequence[Any]) -> Any:
+        """The type of a result in all recordings, its shape named."""
         if type(kinds[0]) is tuple:
-            shapes = [self.shape([t[k] for t in kinds]) for k in range(len(kinds[0]))]
-            return tuple(
-                named_term(Named(steps[0].op, tuple(params), k, steps[0].where), operands, shape)
-                for k, shape in enumerate(shapes)
-            )
-        return named_term(Named(steps[0].op, tuple(params), None, steps[0].where), operands, self.shape(kinds))
+            return tuple(self.kind([t[k] for t in kinds]) for k in range(len(kinds[0])))
+        try:
+            shape = tuple(self.size([t.shape[k] for t in kinds]) for k in range(len(kinds[0].shape)))
+        except WengertValueError:
+            if kinds[0].dtype.kind == "c":  # the better reason: with or without a name for the size
+                raise WengertValueError(f"a result of dtype {kinds[0].dtype} has no closed form") from None
+            raise
+        return ArrayType(shape, kinds[0].dtype)
 
-    def shape(self, kinds: Sequence[Any]) -> tuple[Any, ...]:
-        """The shape of a result in all recordings, named."""
-        if kinds[0].dtype.kind not in "fiub":
-            raise WengertValueError(f"a result of dtype {kinds[0].dtype} has no closed form")
-        return tuple(self.size([t.shape[k] for t in kinds]) for k in range(len(kinds[0].shape)))
-
-    def refusal(self, node: Node, why: str) -> WengertError:
-        """The error that names a step."""
-        return error_at(
-            NoRuleError,
-            f"no closed form: {why}",
-            fix="use wengert.grad, jacobian or hessian for this function",
-            where=node.where,
-        )
-
-    def operand(self, alike: Sequence[Any]) -> Any:
-        """The term of an operand."""
+    def operand(self, alike: Sequence[Any]) -> Operand:
+        """An operand of a step."""
         first = alike[0]
         if isinstance(first, Const):
-            return self.constant([a.value for a in alike])
+            return Const(self.constant([a.value for a in alike]))
         if first not in self.known:
             raise WengertValueError(f"no closed form: the step at {describe(first.where)} is not part of the recording")
-        return self.known[first]
+        found: Operand = self.known[first]
+        return found
 
-    def constant(self, values: Sequence[Any]) -> Term:
-        """A number or array that the program holds."""
+    def constant(self, values: Sequence[Any]) -> Any:
+        """A number or array that the program holds; what differs between the recordings is decided by sizes."""
         found = [np.asarray(v) for v in values]
         if found[0].dtype.kind not in "fiub":
             raise WengertValueError(f"a constant of dtype {found[0].dtype} has no closed form")
         if found[0].ndim == 0:
-            return self.scalar([v.item() for v in found])
+            return self.scalar([v.item() for v in found], values[0])
+        if all(v.shape == found[0].shape and np.array_equal(v, found[0]) for v in found):
+            return values[0]
         shape = tuple(self.size([v.shape[k] for v in found]) for k in range(found[0].ndim))
         if all(v.size and np.all(v == v.flat[0]) for v in found):
-            return arrays.broadcast(self.scalar([v.flat[0].item() for v in found]), shape)
+            same = self.scalar([v.flat[0].item() for v in found])
+            return Held(arrays.broadcast(constant_term(same, self.capture), shape))
         if all(v.ndim == 2 and v.shape[0] == v.shape[1] and np.array_equal(v, np.eye(len(v)) * v[0, 0]) for v in found):
-            return arrays.times(self.scalar([v[0, 0].item() for v in found]), eye(shape[0]))
-        if all(isinstance(d, int) for d in shape) and all(np.array_equal(v, found[0]) for v in found):
-            return self.capture(values[0], shape)
+            same = self.scalar([v[0, 0].item() for v in found])
+            return Held(arrays.times(constant_term(same, self.capture), eye(shape[0])))
         raise WengertValueError(
             "an array made inside the function is neither uniform nor a unit matrix: pass it as an argument"
         )
 
-    def capture(self, value: Any, shape: tuple[int, ...]) -> Term:
+    def capture(self, value: Any) -> Term:
         """A variable that stands for an array from outside, the same one for every use of it."""
-        from wengert.symbolic.expression import variable
-
         name = next((n for n, known in self.captured.items() if same_array(known, value)), None)
         if name is None:
             wanted = [n for n, known in self._called.items() if same_array(known, value)]
             free = itertools.chain(wanted, (f"C{k}" for k in itertools.count(1)))
             name = next(n for n in free if n not in self.captured and n not in self._names)
             self.captured[name] = value
-        return variable(name, shape).term
+        return var(name, np.shape(value))
 
-    def scalar(self, values: Sequence[Any]) -> Term:
-        """A number, or a simple function of the sizes."""
+    def scalar(self, values: Sequence[Any], given: Any = None) -> Any:
+        """A number (``given``, where it is the same at all sizes), or a simple function of the sizes."""
         if all(v == values[0] for v in values):
-            return number(values[0])
+            return values[0] if given is None else given
         for power in (Fraction(1), Fraction(-1), Fraction(1, 2), Fraction(-1, 2)):
             raised = [float(v) ** float(1 / power) for v in values]
             for factor in (1, 2, 3, 4, -1, -2, Fraction(1, 2), Fraction(1, 4)):
@@ -179,7 +173,7 @@ class Recordings:
                 if all(abs(w - n) < 1e-9 * abs(w) for w, n in zip(whole, near, strict=True)) and min(near) > 0:
                     found = self.polynomial(near)
                     if found is not None:
-                        return functions.power(scale(Fraction(factor), count(found)), power)
+                        return Held(functions.power(scale(Fraction(factor), count(found)), power))
         raise WengertValueError(
             f"a number depends on the sizes in a way that is not recognised: {', '.join(map(str, values))}"
         )
@@ -233,7 +227,17 @@ class Recordings:
             return slice(*(self.parameter([getattr(v, part) for v in values]) for part in ("start", "stop", "step")))
         if isinstance(first, (tuple, list)):
             return tuple(self.parameter([v[k] for v in values]) for k in range(len(first)))
+        if isinstance(first, np.ndarray):
+            return self.indices(values)
         return first
+
+    def indices(self, values: Sequence[Any]) -> Any:
+        """An array among the parameters: one of numbers, or that of all rows."""
+        if all(np.array_equal(v, values[0]) for v in values):
+            return values[0]
+        if all(v.ndim == 1 and np.array_equal(v, np.arange(len(v))) for v in values):
+            return Arange(self.size([len(v) for v in values]))
+        raise WengertValueError("an index that depends on the sizes is not recognised")
 
 
 def same_array(a: Any, b: Any) -> bool:

@@ -1,7 +1,7 @@
 """What the recorded operations are as terms: one line for each, by the operation's name.
 
-Imports arrays, functions, build. Invariant: a rule takes the operands and parameters of the operation, and raises
-NoRuleError for a spelling that has no closed form.
+Imports arrays, functions, build. Invariant: a rule takes the operands and parameters of the operation; it raises
+NoRuleError for a spelling that has no closed form, and returns NotImplemented for one that is kept by name.
 """
 
 from __future__ import annotations
@@ -11,9 +11,12 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
+import numpy as np
+
 from wengert.core.errors import NoRuleError
 from wengert.symbolic import arrays, functions
-from wengert.symbolic.build import number, scale
+from wengert.symbolic.build import contract, is_zero, join, number, scale, value_of
+from wengert.symbolic.graphs import Arange
 from wengert.symbolic.matrices import matrix
 from wengert.symbolic.terms import Term
 
@@ -43,21 +46,74 @@ def _get(x: Term, path: Any, shape: Any, dtype: Any) -> Term:
 
 
 def _reshape(x: Term, shape: tuple[Any, ...]) -> Term:
-    """Axes of length one put in or taken out."""
-    from wengert.symbolic.build import contract
+    """Axes of length one put in or taken out, axes joined and split, row by row."""
+    factors: list[Any] = []
+    own = [f"i{k}" for k in range(x.rank)]
+    left = [(d, i) for d, i in zip(x.shape, own, strict=True) if not _is_one(d)]
+    wanted = [(d, f"o{k}") for k, d in enumerate(shape) if not _is_one(d)]
+    sizes: dict[Any, Any] = {f"o{k}": 1 for k, d in enumerate(shape) if _is_one(d)}
+    same: dict[str, str] = {}
+    while wanted:
+        dim, out = wanted.pop(0)
+        if not left:
+            break
+        if dim == -1 and not wanted:
+            dim = math.prod((d for d, _ in left[1:]), start=left[0][0])
+        if dim == -1 and len(wanted) == len(left) - 1:
+            dim = left[0][0]
+        count = next((k for k in range(1, len(left) + 1) if _product(left[:k]) == dim), 0)
+        if count:  # the first axes together
+            group, left = left[:count], left[count:]
+            _, index = _joined(group, factors)
+            same[index] = out
+            continue
+        parts = [(dim, out)]
+        while wanted and _product(parts) != left[0][0]:
+            parts.append(wanted.pop(0))
+        if _product(parts) != left[0][0]:
+            break
+        _, index = _joined(parts, factors)
+        same[index] = left.pop(0)[1]
+    else:
+        if not left:
+            named = [(x, own), *factors]
+            renamed = [(t, [same.get(i, i) for i in idx]) for t, idx in named]
+            return contract(renamed, [f"o{k}" for k in range(len(shape))], sizes)
+    raise NoRuleError(f"a reshape from {x.shape} to {shape} has no closed form")
 
-    long = [d for d in x.shape if d != 1]
-    wanted = [d for d in shape if d != 1]
-    if len(wanted) == len(long) and all(d in (-1, e) for d, e in zip(wanted, long, strict=True)):
-        names = iter(f"i{k}" for k, d in enumerate(x.shape) if d != 1)
-        idx = [f"i{k}" for k in range(x.rank)]
-        out = [next(names) if d != 1 else f"o{k}" for k, d in enumerate(shape)]
-        return contract([(x, idx)], out, {o: 1 for o in out if o.startswith("o")})
-    if x.rank == 2 and len(shape) == 1:
-        return arrays.vec(x)
-    if x.rank == 1 and len(shape) == 2 and -1 not in shape:
-        return arrays.unvec(x, shape)
-    raise NoRuleError(f"a reshape from {x.shape} to {shape} joins or splits axes, which has no closed form")
+
+def _is_one(d: Any) -> bool:
+    return isinstance(d, int) and d == 1
+
+
+def _product(axes: list[tuple[Any, str]]) -> Any:
+    return math.prod((d for d, _ in axes[1:]), start=axes[0][0])
+
+
+def _joined(axes: list[tuple[Any, str]], factors: list[Any]) -> tuple[Any, str]:
+    """The size and index of several axes as one; the deltas that join them are added to the factors."""
+    size, index = axes[0]
+    for d, i in axes[1:]:
+        whole = f"({index},{i})"
+        factors.append((join(size, d), [whole, index, i]))
+        size, index = size * d, whole
+    return size, index
+
+
+def _update(old: Term, value: Term, path: Any, *_: Any) -> Any:
+    """Only the diagonal of zeros: the matrix that ``np.diag`` makes of a vector."""
+    ((kind, at),) = path if len(path) == 1 else (("", None),)
+    rows = kind == "index" and type(at) is tuple and len(at) == 2 and old.rank == 2 and value.rank == 1
+    if not rows or not is_zero(old) or old.shape != (*value.shape, *value.shape):
+        return NotImplemented
+    every = [isinstance(i, Arange) or (isinstance(i, np.ndarray) and np.array_equal(i, np.arange(len(i)))) for i in at]
+    lengths = [i.size if isinstance(i, Arange) else np.size(i) for i in at]
+    return arrays.diag(value) if all(every) and lengths == [value.shape[0]] * 2 else NotImplemented
+
+
+def _polygamma(n: Term, x: Term) -> Any:
+    name = {0: "digamma", 1: "trigamma"}.get(value_of(n))  # type: ignore[arg-type]
+    return functions.apply(name, x) if name else NotImplemented
 
 
 def _norm(x: Term, order: Any, axis: Any, keepdims: Any) -> Term:
@@ -83,8 +139,6 @@ def _reduced(name: str) -> Rule:
 
 
 def _tensordot(a: Term, b: Term, axes: Any) -> Term:
-    from wengert.symbolic.build import contract
-
     left, right = (list(range(a.rank - axes, a.rank)), list(range(axes))) if isinstance(axes, int) else axes
     left, right = [[v] if isinstance(v, int) else list(v) for v in (left, right)]
     one = [f"a{k}" for k in range(a.rank)]
@@ -135,6 +189,7 @@ RULES: dict[str, Rule] = {
             "greater",
             "greater_equal",
             "equal",
+            "floor",
             "relu",
         )
     },
@@ -184,6 +239,8 @@ RULES: dict[str, Rule] = {
     "det": lambda x: matrix("det", x),
     "solve": arrays.solve,
     "clip": _clip,
+    "update": _update,
+    "polygamma": _polygamma,
     "slogdet": lambda x: (functions.apply("sign", matrix("det", x)), matrix("logdet", x)),
     "item": lambda parts, k: parts[k],
     "vector_norm": _norm,

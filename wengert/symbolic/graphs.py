@@ -1,0 +1,216 @@
+"""Graphs whose sizes are names: steps of the core's operations, with dimensions where numbers would stand.
+
+Imports core, terms, evaluate, dims. Invariant: what differs between the graph of an expression and the one that tracing
+records at given sizes is only that sizes are written by name; ``bound`` puts the numbers in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from operator import attrgetter
+from typing import Any
+
+import numpy as np
+
+from wengert.core.context import next_seq
+from wengert.core.errors import NoRuleError, WengertValueError
+from wengert.core.graph import Graph, Operand, Signature, input_node
+from wengert.core.graph import step as core_step
+from wengert.core.node import Const, RichNode, here
+from wengert.core.op import CONTROL, Op
+from wengert.core.structure import ROOT
+from wengert.core.tree import LEAF, flatten
+from wengert.core.types import ArrayType
+from wengert.symbolic.dims import Dim, sized
+from wengert.symbolic.evaluate import evaluate
+from wengert.symbolic.terms import Abstract, Count, Term, Var
+
+_by_seq = attrgetter("seq")
+
+
+class Held:
+    """A constant that sizes decide (n, 1/n, a unit matrix of n rows): a term without variables."""
+
+    __slots__ = ("term",)
+
+    def __init__(self, term: Term) -> None:
+        self.term = term
+
+    @property
+    def shape(self) -> tuple[Any, ...]:
+        """The dimensions."""
+        return self.term.shape
+
+    def at(self, sizes: Mapping[str, int]) -> Any:
+        """The number or array for given sizes."""
+        if isinstance(self.term, Count):
+            return sized(self.term.dim, sizes)
+        return evaluate(self.term, {}, sizes)
+
+    def __repr__(self) -> str:
+        from wengert.symbolic.recover import form_of
+        from wengert.symbolic.text import TextWriter
+
+        form = form_of(self.term)
+        text = TextWriter().write(form) if form.rank <= 2 else "constant"
+        return f"{text}[{','.join(map(str, self.shape))}]" if self.shape else text
+
+
+class Arange:
+    """The numbers 0, 1, ... below a named size: an index of all rows."""
+
+    __slots__ = ("size",)
+
+    def __init__(self, size: Any) -> None:
+        self.size = size
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Arange) and self.size == other.size
+
+    def __hash__(self) -> int:
+        return hash(("arange", self.size))
+
+    def at(self, sizes: Mapping[str, int]) -> Any:
+        """The numbers for given sizes."""
+        return np.arange(sized(self.size, sizes))
+
+    def __repr__(self) -> str:
+        return f"0:{self.size}"
+
+
+class SymbolicNode(RichNode):
+    """A step with named sizes; ``term`` is what it is in the language of closed forms, once somebody asked."""
+
+    __slots__ = ("term",)
+
+    term: Any
+
+
+def step(
+    op: Op, args: Sequence[Operand], params: tuple[Any, ...], kind: Any, where: Any, evaluate: Any = None
+) -> SymbolicNode:
+    """A step of a graph with named sizes."""
+    node = SymbolicNode(next_seq(), op, tuple([None if type(a) is Const else a for a in args]), (), params, where)
+    node.args = tuple(args)
+    node.type = kind
+    node.evaluate = evaluate
+    node.term = None
+    return node
+
+
+def input_of(variable: Var) -> SymbolicNode:
+    """The input that a variable is: one and the same for every use of the variable."""
+    node = variable.memory.get("input")
+    if node is None:
+        node = step(ROOT, (), (), ArrayType(variable.shape, facts=frozenset(variable.facts)), None)
+        node.term = variable
+        variable.memory["input"] = node
+    return node  # type: ignore[no-any-return]
+
+
+def abstract_step(term: Abstract, args: Sequence[Operand]) -> SymbolicNode:
+    """The step of a function of which only the name is known: it has no value."""
+
+    def evaluate(*values: Any) -> Any:
+        raise NoRuleError(f"{term.name} is an abstract function: it has no value")
+
+    op = Op(
+        listed=False, name=term.name, kind=CONTROL, inputs=tuple(f"x{k}" for k in range(len(args))), params={},
+        evaluate=evaluate, outputs=(), doc="A function of which only the name is known.",
+    )  # fmt: skip
+    node = step(op, args, (), ArrayType(term.shape), here(2))
+    node.term = term
+    return node
+
+
+def shape_of(operand: Operand) -> tuple[Any, ...]:
+    """The dimensions of a step or constant."""
+    if type(operand) is Const:
+        return getattr(operand.value, "shape", ())
+    return operand.type.shape  # type: ignore[union-attr, no-any-return]
+
+
+def steps_of(ends: Iterable[Operand]) -> list[Any]:
+    """All steps and inputs that lead to some operands, in the order in which they were made."""
+    seen: set[Any] = set()
+    stack: list[Any] = [e for e in ends if type(e) is not Const]
+    while stack:
+        node = stack.pop()
+        if node not in seen:
+            seen.add(node)
+            stack.extend([a for a in node.args if type(a) is not Const and a not in seen])
+    return sorted(seen, key=_by_seq)
+
+
+def graph_of(end: Operand, name: str = "expression") -> Graph:
+    """The graph of one result; its inputs are the variables, called by name.
+
+    Raises WengertValueError where two variables have one name.
+    """
+    every = steps_of([end])
+    inputs = [n for n in every if n.op is ROOT]
+    names = [n.term.name for n in inputs]
+    for k, word in enumerate(names):
+        if word in names[:k]:
+            raise WengertValueError(f"two variables of different shapes or facts are called {word}: rename one")
+    _, structure = flatten(((), dict.fromkeys(names, 0.0)))
+    signature = Signature(structure, (True,) * len(names), (), tuple(names), LEAF)
+    return Graph(
+        inputs=tuple(inputs),
+        outputs=(end,),
+        nodes=tuple(n for n in every if n.op is not ROOT),
+        signature=signature,
+        name=name,
+    )
+
+
+def bound(graph: Graph, sizes: Mapping[str, int]) -> Graph:
+    """The graph with numbers for the names of sizes: what tracing records at these sizes."""
+    known: dict[Any, Operand] = {}
+    for node in graph.inputs:
+        known[node] = input_node(_at(node.type, sizes), node.where, seq=node.seq)
+    made = []
+    for node in graph.nodes:
+        args = [Const(_at(a.value, sizes)) if type(a) is Const else known[a] for a in node.args]
+        new = core_step(
+            node.op, args, _at(node.params, sizes), _at(node.type, sizes), node.where,
+            seq=node.seq, evaluate=node.evaluate,
+        )  # fmt: skip
+        known[node] = new
+        made.append(new)
+    return Graph(
+        inputs=tuple(known[n] for n in graph.inputs),  # type: ignore[misc]
+        outputs=tuple(Const(_at(o.value, sizes)) if type(o) is Const else known[o] for o in graph.outputs),
+        nodes=tuple(made),
+        signature=graph.signature,
+        name=graph.name,
+    )
+
+
+def _at(value: Any, sizes: Mapping[str, int]) -> Any:
+    """A parameter, type or constant with the numbers put in."""
+    if isinstance(value, Dim):
+        return sized(value, sizes)
+    if isinstance(value, (Held, Arange)):
+        return value.at(sizes)
+    if type(value) is ArrayType:
+        return ArrayType(tuple(sized(d, sizes) for d in value.shape), value.dtype)
+    if type(value) is tuple:
+        return tuple([_at(v, sizes) for v in value])
+    if isinstance(value, slice):
+        return slice(*(_at(v, sizes) for v in (value.start, value.stop, value.step)))
+    return value
+
+
+__all__ = [
+    "Arange",
+    "Held",
+    "SymbolicNode",
+    "abstract_step",
+    "bound",
+    "graph_of",
+    "input_of",
+    "shape_of",
+    "step",
+    "steps_of",
+]

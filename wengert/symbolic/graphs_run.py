@@ -1,0 +1,101 @@
+"""Running graphs with named sizes: the values bind the sizes, and the core runs and sweeps the graph.
+
+Imports core, graphs; the two modes are installed by the room that composes (``install_modes``). Invariant: a value or
+derivative is that of the graph itself, not of its closed form.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from wengert.core.errors import NoRuleError, WengertValueError
+from wengert.core.graph import Graph
+from wengert.symbolic.evaluate import sizes_among
+from wengert.symbolic.graphs import bound
+
+Mode = Callable[..., Any]
+_modes: list[Mode] = []
+
+
+def install_modes(vjp: Mode, jvp: Mode) -> None:
+    """Say what differentiates: ``vjp(function, x) -> value, pullback`` and ``jvp(function, primals, tangents)``."""
+    _modes[:] = [vjp, jvp]
+
+
+def evaluate(graph: Graph, values: Mapping[str, Any]) -> Any:
+    """The value of a graph for given variables.
+
+    Raises WengertValueError when one is missing or does not fit.
+    """
+    given = _given(values)
+    return _at(graph, given)({})
+
+
+def vjp(graph: Graph, cotangent: Any, wrt: str | None, values: Mapping[str, Any]) -> Any:
+    """The cotangent of one variable (of the only one, for None), for a cotangent of the result."""
+    given = _given(values)
+    name = _name(graph, wrt)
+    function = _at(graph, given)
+    value, pullback = _mode(0)(lambda x: function({name: x}), given[name])
+    weights = np.asarray(cotangent, dtype=float)
+    if weights.shape != np.shape(value):
+        raise WengertValueError(f"the cotangent has shape {weights.shape}, the value {np.shape(value)}")
+    return pullback(weights[()])[0]
+
+
+def jvp(graph: Graph, tangents: Mapping[str, Any], values: Mapping[str, Any]) -> Any:
+    """The derivative of the result along tangents of variables."""
+    given = _given(values)
+    names = [_name(graph, n) for n in tangents]
+    function = _at(graph, given)
+    if not names:
+        return np.zeros_like(function({}))
+    moved = []
+    for name, tangent in tangents.items():
+        along = np.asarray(tangent, dtype=float)
+        if along.shape != np.shape(given[name]):
+            raise WengertValueError(f"the tangent of {name} has shape {along.shape}, {name} {np.shape(given[name])}")
+        moved.append(along[()])
+    _, found = _mode(1)(
+        lambda *parts: function(dict(zip(names, parts, strict=True))), tuple(given[n] for n in names), tuple(moved)
+    )
+    return found
+
+
+def _mode(which: int) -> Mode:
+    if not _modes:
+        raise NoRuleError("nothing is installed that differentiates graphs: import wengert")
+    return _modes[which]
+
+
+def _at(graph: Graph, given: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], Any]:
+    """The program at the sizes of the values; it takes what replaces some of them."""
+    free = {node.term.name: node.term for node in graph.inputs}
+    sizes = sizes_among(free, given)
+    known = graph.memory.setdefault("bound", {})
+    key = tuple(sorted(sizes.items()))
+    if key not in known:
+        if len(known) >= 8:
+            known.clear()
+        known[key] = bound(graph, sizes)
+    program: Graph = known[key]
+    return lambda instead: program.evaluate([instead.get(n, given[n]) for n in free])[0]
+
+
+def _given(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {n: float(v) if isinstance(v, (int, float)) else np.asarray(v, dtype=float)[()] for n, v in values.items()}
+
+
+def _name(graph: Graph, name: str | None) -> str:
+    free = [node.term.name for node in graph.inputs]
+    if name is None and len(free) == 1:
+        return free[0]
+    if name not in free:
+        raise WengertValueError(f"the expression has no variable {name}; it has {', '.join(free)}")
+    return name
+
+
+__all__ = ["evaluate", "install_modes", "jvp", "vjp"]

@@ -1,0 +1,124 @@
+"""From graphs to terms: each step by the line that its operation has in ``recorded_rules``.
+
+Explicit expressions and recorded functions come through here alike. Imports graphs, recorded_rules, named. Invariant:
+the term of a step has the shape of the step; what has no rule is kept by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from wengert.core.errors import NoRuleError, WengertError, WengertValueError, error_at
+from wengert.core.graph import Operand
+from wengert.core.node import Const
+from wengert.core.structure import ITEM
+from wengert.symbolic import arrays
+from wengert.symbolic.build import count, eye, number
+from wengert.symbolic.dims import Dim
+from wengert.symbolic.graphs import Held, SymbolicNode, steps_of
+from wengert.symbolic.named import Named, named_term
+from wengert.symbolic.recorded_rules import RULES
+from wengert.symbolic.terms import Constant, Term, intern
+
+Stand = Callable[[Any], Term]
+"""What an array of numbers is in a term."""
+
+
+def term_of(operand: Operand, stand: Stand | None = None) -> Any:
+    """The term of a step or constant (a tuple of them for several outputs); ``stand`` makes those of arrays.
+
+    Raises NoRuleError, naming the step and its line, for a spelling that has no closed form.
+    """
+    array = stand or constant
+    if isinstance(operand, Const):
+        return constant_term(operand.value, array)
+    found: Any = operand
+    if found.term is None:
+        for node in steps_of([operand]):
+            if node.term is None:
+                node.term = _lowered(node, array)
+    return found.term
+
+
+def _lowered(node: SymbolicNode, array: Stand) -> Any:
+    operands = [constant_term(a.value, array) if type(a) is Const else a.term for a in node.args]
+    if node.op is ITEM:
+        return operands[0][node.params[0]]
+    rule = RULES.get(node.op.name)
+    try:
+        made = NotImplemented if rule is None else rule(*operands, *node.params)
+        if made is NotImplemented:
+            made = _by_name(node, operands)
+    except WengertError as error:
+        if getattr(error, "line", 0):
+            raise
+        raise refusal(node, str(error).split("\n")[0]) from None
+    except (TypeError, AttributeError) as error:
+        raise refusal(node, f"{node.op.name} in this spelling has no closed form ({error})") from None
+    if isinstance(made, Term) and made.shape != node.type.shape:
+        raise refusal(node, f"{node.op.name} in this spelling has no closed form (its shape is {node.type.shape})")
+    return made
+
+
+def _by_name(node: SymbolicNode, operands: list[Any]) -> Any:
+    """The named function of a step that has no closed form; one for each output."""
+    if type(node.type) is tuple:
+        return tuple(
+            named_term(Named(node.op, node.params, k, node.where), operands, _real(kind))
+            for k, kind in enumerate(node.type)
+        )
+    return named_term(Named(node.op, node.params, None, node.where), operands, _real(node.type))
+
+
+def _real(kind: Any) -> tuple[Any, ...]:
+    if kind.dtype.kind not in "fiub":
+        raise WengertValueError(f"a result of dtype {kind.dtype} has no closed form")
+    return kind.shape  # type: ignore[no-any-return]
+
+
+def refusal(node: Any, why: str) -> WengertError:
+    """The error that names a step."""
+    return error_at(
+        NoRuleError,
+        f"no closed form: {why}",
+        fix="use wengert.grad, jacobian or hessian for this function",
+        where=node.where,
+    )
+
+
+def constant_term(value: Any, array: Stand) -> Term:
+    """The term of a constant: a number, a size, or an array of numbers."""
+    if isinstance(value, Held):
+        return value.term
+    if isinstance(value, Dim):
+        return count(value)
+    if isinstance(value, (int, float, Fraction)):
+        return number(value)
+    found = np.asarray(value)
+    if found.dtype.kind not in "fiub":
+        raise WengertValueError(f"a constant of dtype {found.dtype} has no closed form")
+    if found.ndim == 0:
+        return number(found.item())
+    if found.size and np.all(found == found.flat[0]):
+        return arrays.broadcast(number(found.flat[0].item()), found.shape)
+    if found.ndim == 2 and found.shape[0] == found.shape[1]:
+        first = found[0, 0].item()
+        if np.array_equal(found, np.eye(len(found)) * first):
+            return arrays.times(number(first), eye(len(found)))
+    return array(value)
+
+
+def constant(value: Any) -> Term:
+    """An array of numbers as a term of its own."""
+    found = np.asarray(value)
+    key = ("array", found.tobytes(), found.shape, str(found.dtype))
+    kept = np.array(found, dtype=float)
+    made: Constant = intern(Constant, key, found.shape, name=f"constant{found.shape}", value=kept)
+    return made
+
+
+__all__ = ["constant", "constant_term", "refusal", "term_of"]
