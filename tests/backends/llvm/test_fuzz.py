@@ -58,3 +58,14 @@ def test_little_programs_have_little_text(words, shape, dtype):
     program = Program((x,), words, (len(words),))
     assert len(NativePlan(wengert.trace(program)(x)).source("llvm")) < 500_000
     compare(program, 2, transform="value", compiled=False)
+
+
+@pytest.mark.parametrize("x", [np.ones((3, 4)), np.arange(12.0).reshape(4, 3).T], ids=["rows", "columns"])
+def test_an_equal_dtype_of_another_address_is_taken(x):
+    mine = x.astype(np.dtype(np.float64, copy=True))
+    assert mine.dtype == np.float64 and mine.dtype is not np.dtype(np.float64)
+    compiled = wengert.compile(lambda x: np.exp(x) * x, backend="native")
+    plan = NativePlan(wengert.trace(lambda x: np.exp(x) * x)(x))
+    for _ in range(3):
+        np.testing.assert_allclose(compiled(mine), np.exp(x) * x, rtol=4e-15)
+        np.testing.assert_allclose(plan.run([mine])[0], np.exp(x) * x, rtol=4e-15)

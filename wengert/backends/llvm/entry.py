@@ -86,7 +86,11 @@ def exact(value: Any, slot: Slot) -> np.ndarray[Any, Any]:
     if not np.can_cast(array.dtype, dtype, "safe" if type(value) is not int else "same_kind"):
         raise TypeError(f"dtype {array.dtype} where the compiled program takes {dtype}")
     found = np.require(array, dtype, ("C", "A"))
-    return found if type(found) is np.ndarray and found.dtype is dtype else np.array(found, dtype, order="C")
+    if type(found) is not np.ndarray or found.dtype is not dtype:
+        copy = np.empty(slot.shape, dtype)
+        copy[...] = found  # a dtype that is only equal has another address, and addresses are what entries compare
+        return copy
+    return found
 
 
 __all__ = [
