@@ -8,6 +8,7 @@ from wengert.backends.llvm.emit import emit
 from wengert.backends.llvm.engine import engine
 from wengert.backends.llvm.indexed import Program, Slot, Store
 from wengert.backends.llvm.interpret import interpret
+from wengert.backends.llvm.lapack import addresses
 
 SIGNATURE = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)
 
@@ -15,7 +16,8 @@ SIGNATURE = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)
 def run(program, arrays, bits=512):
     """Outputs and the answer of the kernel; memory around the outputs and the workspace must stay as it was."""
     kernel = emit(program, width_bits=bits, fma=engine().host.fma)
-    library = engine().link(engine().compile(kernel.text), [kernel.name], external=kernel.external)
+    symbols = addresses(kernel.external)
+    library = engine().link(engine().compile(kernel.text), [kernel.name], external=kernel.external, symbols=symbols)
     inputs = iter([np.ascontiguousarray(a, s.dtype) for a, s in zip(arrays, program.inputs, strict=True)])
     held, outputs, guarded = [], [], []
     for slot in kernel.slots:

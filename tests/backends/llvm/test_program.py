@@ -99,9 +99,14 @@ def test_arrays_without_elements_are_numpys():
     close(plan.run([np.zeros((0, 3))]), [np.ones(3)])
 
 
+def by_numpy(x):
+    """A sort that has no native form."""
+    return np.partition(x, range(len(x)))
+
+
 def mixed(a, b):
     c = np.tanh(a) @ np.cos(a).T + np.exp(a) * 0.01
-    x = np.linalg.solve(c + 100.0 * np.eye(len(c)), b * np.sin(b) - 1.0)
+    x = np.linalg.pinv(c + 100.0 * np.eye(len(c))) @ (b * np.sin(b) - 1.0)
     return np.sum(np.exp(-x * x) * np.sin(b) * x), x
 
 
@@ -110,12 +115,12 @@ def test_steps_of_numpy_and_kernels_take_turns():
     a, b = rng.normal(size=(70, 70)), rng.normal(size=70)
     plan = planned(mixed, a, b)
     assert plan.entry is None and len(plan.cut.segments) >= 2
-    assert {"matmul", "solve"} <= {n.op.name for n in plan.reasons}
+    assert {"matmul", "pinv"} <= {n.op.name for n in plan.reasons}
     for scale in (1.0, 0.3):
         close(plan.run([a * scale, b]), mixed(a * scale, b))
     close(plan.run([np.asfortranarray(a), b[::-1]]), mixed(a, b[::-1]))
     said = plan.explain()
-    assert "solve has no native form" in said and "70x70x70" in said and "BLAS" in said
+    assert "pinv has no native form" in said and "70x70x70" in said and "BLAS" in said
 
 
 def test_gradients_of_mixed_programs_agree_with_differences():
@@ -147,7 +152,7 @@ def several_guards(x):
     y = np.exp(x) * x + np.sin(x)
     if y[0] > 0.0:
         y = y * 2.0 + x
-    z = np.sort(y)
+    z = by_numpy(y)
     if z[-1] < 100.0:
         z = np.cos(z) * z + x * z
     return z if z[0] < 50.0 else -z
@@ -164,7 +169,7 @@ def test_guards_in_kernels_and_between_them(x, index):
 
 def test_a_kernel_may_do_nothing_but_ask():
     def f(x):
-        return np.sort(x) if np.sum(np.exp(x) * x + x * 2.0) > 0.0 else x
+        return by_numpy(x) if np.sum(np.exp(x) * x + x * 2.0) > 0.0 else x
 
     plan = planned(f, np.ones(2000))
     assert [len(s.outputs) for s in plan.cut.segments] == [0]
@@ -176,7 +181,7 @@ def test_a_kernel_may_do_nothing_but_ask():
 
 def test_a_guard_may_ask_an_input():
     def f(n, x):
-        return np.sort(x) * np.exp(n) + np.sin(x) * n * x if int(n) == 1 else x
+        return by_numpy(x) * np.exp(n) + np.sin(x) * n * x if int(n) == 1 else x
 
     plan = planned(f, 1.0, np.ones(2000))
     x = np.linspace(-1.0, 1.0, 2000)
@@ -189,7 +194,7 @@ def test_a_guard_may_ask_an_input():
 def test_a_guard_comes_before_the_error_of_a_later_step():
     def f(a):
         scale = np.sum(np.sin(a) * a * a)
-        late = np.sum(np.exp(np.sort(a.reshape(-1)) * 2.0 - 1.0) * 3.0)
+        late = np.sum(np.exp(by_numpy(a.reshape(-1)) * 2.0 - 1.0) * 3.0)
         if late > 1e-3:  # asked after the sort, before the inverse
             return np.linalg.inv(a * 2.0) * scale * late
         return a

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from wengert.backends.llvm.indexed import Affine, Axis, Index, Map, Read, Reduce, Scan, Store, Sub, Value
+from wengert.backends.llvm.indexed import Affine, Axis, Index, Map, Read, Reduce, Routine, Scan, Store, Sub, Value
 from wengert.backends.llvm.loop_tree import Node
 from wengert.backends.llvm.schedule_nodes import Nodes, product
 
@@ -73,7 +73,7 @@ class Costs:
         if isinstance(node.value, Store):
             found.append((self.store(node.value), points))
             visit(node.value.value, {})
-        elif not isinstance(node.value, Scan):
+        elif not isinstance(node.value, Scan | Routine):
             for a in (node.value,) if isinstance(node.value, Sub) else node.value.arguments:
                 visit(a, {})
         self.reads[node] = found

@@ -19,6 +19,7 @@ from wengert.backends.llvm.indexed import (
     Read,
     Reduce,
     Reshaped,
+    Routine,
     Scan,
     ScanOutput,
     Scatter,
@@ -72,6 +73,7 @@ class _Interned:
         self._made: dict[int, Value] = {}
         self._known: dict[Any, Value] = {}
         self._scans: dict[Any, Scan] = {}
+        self._routines: dict[Any, Routine] = {}
 
     def of(self, value: Value) -> Value:
         return self._made[id(value)]
@@ -151,6 +153,9 @@ class _Interned:
 
     def _scan_output(self, v: ScanOutput) -> Any:
         s = v.scan
+        dims = _dims(v.dims)
+        if isinstance(s, Routine):
+            return self._routine_output(v, s, dims)
         groups = tuple(
             tuple((self.of(x), _dims(dims)) for x, dims in group) for group in (s.initial, s.sequences, s.invariants)
         )
@@ -158,9 +163,15 @@ class _Interned:
         scan = self._scans.get(key)
         if scan is None:
             scan = self._scans[key] = Scan(s.length, s.reverse, s.body, *groups)
-        dims = _dims(v.dims)
         axes = tuple(d for d in dims if isinstance(d, Axis))
         return (id(scan), v.number, dims), lambda: ScanOutput(axes, v.dtype, scan, v.number, dims, where=v.where)
+
+    def _routine_output(self, v: ScanOutput, s: Routine, dims: Dims) -> Any:
+        operands = tuple((self.of(x), _dims(d)) for x, d in s.operands)
+        key = (s.name, *((id(x), d) for x, d in operands))
+        routine = self._routines.setdefault(key, Routine(s.name, operands))
+        axes = tuple(d for d in dims if isinstance(d, Axis))
+        return (id(routine), v.number, dims), lambda: ScanOutput(axes, v.dtype, routine, v.number, dims, where=v.where)
 
 
 def _extent(dim: Axis | int | None) -> int | None:

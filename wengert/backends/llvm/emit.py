@@ -12,6 +12,7 @@ from wengert.backends.llvm.emit_arithmetic import CannotEmit
 from wengert.backends.llvm.emit_whole import Whole, constants_of, slots_of
 from wengert.backends.llvm.indexed import Program
 from wengert.backends.llvm.kernel import Kernel
+from wengert.backends.llvm.lapack import PREFIX
 from wengert.backends.llvm.loops_text import describe
 from wengert.backends.llvm.scalar_ops import Vocabulary
 from wengert.backends.llvm.scan_forms import settled
@@ -116,7 +117,7 @@ def _written(plan: Plan, width_bits: int, fma: bool) -> Kernel:
         module.slots,
         module.workspace,
         describe(plan, module.storage),
-        module.vocabulary.external,
+        (*module.vocabulary.external, *sorted(n for n in module.declared if n.startswith(PREFIX))),
     )
 
 

@@ -16,7 +16,7 @@ from wengert.backends.llvm.accumulate import Accumulators
 from wengert.backends.llvm.emit_arithmetic import CannotEmit
 from wengert.backends.llvm.emit_memory import Result
 from wengert.backends.llvm.emit_values import Places
-from wengert.backends.llvm.indexed import Axis, Reduce, Scan, ScanOutput, Scatter, Store, Value
+from wengert.backends.llvm.indexed import Axis, Reduce, Routine, Scan, ScanOutput, Scatter, Store, Value
 from wengert.backends.llvm.instances import Instance
 from wengert.backends.llvm.loop_tree import Body, Buffer, Loop, Node
 from wengert.backends.llvm.positions import ZERO, Position, Variable, at, fixed
@@ -277,6 +277,8 @@ class Nest(Accumulators):
                     self.output(v)
             elif isinstance(v, Scan):
                 self.scan(node, v)
+            elif isinstance(v, Routine):
+                self.routine(v)
             elif isinstance(v, Scatter):
                 self.scatter(v)
             elif isinstance(v, Reduce) and node.over:
@@ -355,6 +357,10 @@ class Nest(Accumulators):
 
     def scan(self, node: Node, scan: Scan) -> None:
         """A loop over time; see ``emit_whole``."""
+        raise NotImplementedError
+
+    def routine(self, routine: Routine) -> None:
+        """A function of whole arrays; see ``emit_whole``."""
         raise NotImplementedError
 
     def scatter(self, v: Scatter) -> None:

@@ -1,4 +1,4 @@
-"""Scans and scatters: steps that make their own loops.
+"""Scans, scatters and routines: steps that make their own loops.
 
 Imports the nest. Invariants: within one step of a scan the body reads the old carried values and writes the new ones
 elsewhere; a scatter writes in the C order of its source."""
@@ -6,15 +6,17 @@ elsewhere; a scatter writes in the C order of its source."""
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import prod as product
 from typing import Any
 
 from wengert.backends.llvm.emit_arithmetic import CannotEmit
 from wengert.backends.llvm.emit_loops import Nest
 from wengert.backends.llvm.emit_memory import Result
 from wengert.backends.llvm.emit_values import Places
-from wengert.backends.llvm.indexed import Axis, Read, Scan, Scatter, Slot, Value
+from wengert.backends.llvm.indexed import Axis, Read, Routine, Scan, Scatter, Slot, Value
 from wengert.backends.llvm.loop_tree import Body, Loop, Node
 from wengert.backends.llvm.positions import ZERO, Position, Variable, at
+from wengert.backends.llvm.routine_forms import form_of
 from wengert.backends.llvm.scan_forms import updated_in_place
 from wengert.backends.llvm.schedule import Plan
 from wengert.backends.llvm.schedule_nodes import reads_all
@@ -151,6 +153,43 @@ class Whole(Nest):
             if source != target.pointer:
                 size = size_of(body.stores[v.number].slot) * (1 if v.number < carries else scan.length)
                 self.move(source, target.pointer, size, v.dtype)
+            target.filled = True
+
+    # Routines.
+
+    def routine(self, routine: Routine) -> None:
+        """A call of a function of whole arrays; what it writes over is copied to where its output belongs."""
+        asked = self.plan.nodes.outputs[id(routine)]
+        form = form_of(routine, {v.number for v in asked})
+        targets: list[str] = []
+        first = {v.number: v for v in reversed(asked)}
+        for k, (shape, dtype) in enumerate(form.results):
+            if k in first:
+                targets.append(self.instances[id(first[k])].pointer)
+            else:
+                targets.append(self.area_for(dtype, product(shape)) if k in form.needed else "null")
+        arguments: list[str] = []
+        for k, (v, dims) in enumerate(routine.operands):
+            to = form.over.get(k)
+            there = self.whole(v, dims)
+            if to is None:
+                arguments.append(there or self.copy_of(v, dims, v.dtype))
+            elif there is None:
+                self.copy_of(v, dims, v.dtype, targets[to])
+            else:
+                self.move(there, targets[to], product(form.results[to][0]), v.dtype)
+        scratch = "null"
+        if form.scratch:
+            scratch = self.writer.let(
+                f"getelementptr inbounds i8, ptr {self.area}, i64 {self.reserve(form.scratch)}", "w"
+            )
+        given = ", ".join([*(f"ptr {a}" for a in (*arguments, *targets, scratch)), *(f"i64 {n}" for n in form.sizes)])
+        self.writer.declared.update(form.texts)
+        self.writer.line(f"call void @{form.symbol}({given})")
+        for v in asked:
+            target = self.instances[id(v)]
+            if v is not first[v.number]:
+                self.move(targets[v.number], target.pointer, target.size, v.dtype)
             target.filled = True
 
     def state_of(self, scan: Scan, number: int, size: int) -> str | None:

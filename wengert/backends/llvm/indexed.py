@@ -210,19 +210,35 @@ class Scan:
 
 
 @dataclass(slots=True, eq=False)
-class ScanOutput(Value):
-    """Output ``number`` of a scan: the final carried values first, then the stacked rows (time axis first);
-    ``dims`` are the axes of its dimensions, 0 where the extent is 1."""
+class Routine:
+    """A step on whole arrays that is a function of its own, not a formula: rows are sorted, matrices factored.
 
-    scan: Scan
+    ``operands`` are values with the axes that give the order of their dimensions; how many outputs it has, and of
+    which shapes and types, ``routines.results`` says. Rows and matrices are the last dimensions, a matrix column by
+    column (its column axis before its row axis), as LAPACK has them."""
+
+    name: str
+    operands: tuple[tuple[Value, tuple[Axis | int, ...]], ...]
+
+
+@dataclass(slots=True, eq=False)
+class ScanOutput(Value):
+    """Output ``number`` of a scan (the final carried values first, then the stacked rows, time axis first) or of a
+    routine; ``dims`` are the axes of its dimensions, 0 where the extent is 1."""
+
+    scan: Scan | Routine
     number: int
     dims: tuple[Axis | int, ...]
 
     @property
     def arguments(self) -> tuple[Value, ...]:
-        """All that the loop reads."""
-        s = self.scan
-        return tuple(v for v, _ in (*s.initial, *s.sequences, *s.invariants))
+        """All that the loop, or the routine, reads."""
+        return tuple(v for v, _ in given(self.scan))
+
+
+def given(step: Scan | Routine) -> tuple[tuple[Value, tuple[Axis | int, ...]], ...]:
+    """The values that a step of its own reads, with the axes of their dimensions."""
+    return step.operands if isinstance(step, Routine) else (*step.initial, *step.sequences, *step.invariants)
 
 
 @dataclass(slots=True, eq=False)
@@ -278,6 +294,7 @@ __all__ = [
     "Read",
     "Reduce",
     "Reshaped",
+    "Routine",
     "Scan",
     "ScanOutput",
     "Scatter",
@@ -285,4 +302,5 @@ __all__ = [
     "Store",
     "Sub",
     "Value",
+    "given",
 ]

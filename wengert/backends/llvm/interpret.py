@@ -20,6 +20,7 @@ from wengert.backends.llvm.indexed import (
     Read,
     Reduce,
     Reshaped,
+    Routine,
     Scan,
     ScanOutput,
     Scatter,
@@ -27,6 +28,7 @@ from wengert.backends.llvm.indexed import (
     Sub,
     Value,
 )
+from wengert.backends.llvm.interpret_routines import meaning
 from wengert.core.op import OPS
 
 Array = np.ndarray[Any, Any]
@@ -179,7 +181,9 @@ class _Run:
         dims = [d for d in value.dims if isinstance(d, Axis)]
         return _spread(array.reshape([d.extent for d in dims]), dims, value.axes)
 
-    def _scan(self, scan: Scan) -> list[Array]:
+    def _scan(self, scan: Scan | Routine) -> list[Array]:
+        if isinstance(scan, Routine):
+            return meaning(scan.name, [self.over(v, dims) for v, dims in scan.operands])
         carried = [self.over(v, dims) for v, dims in scan.initial]
         sequences = [self.over(v, dims) for v, dims in scan.sequences]
         invariants = [self.over(v, dims) for v, dims in scan.invariants]

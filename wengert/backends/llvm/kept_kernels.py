@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from wengert.backends.llvm.cache import Cache
-from wengert.backends.llvm.indexed import Axis, Program, Scan, Slot, Value
+from wengert.backends.llvm.indexed import Axis, Program, Routine, Scan, Slot, Value
 from wengert.backends.llvm.kernel import Kernel
 
 
@@ -142,7 +142,7 @@ class _Writer:
             x = x.find()
             known = self.numbers.get(id(x))
             return f"#{known}" if known is not None else self.number(x, str(x.extent))
-        if isinstance(x, (Value, Slot, Scan)):
+        if isinstance(x, (Value, Slot, Scan, Routine)):
             known = self.numbers.get(id(x))
             return f"#{known}" if known is not None else self.number(x, self.fields(x))
         kind = type(x)

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from wengert.backends.llvm.indexed import Axis, Scan, Store, Value
+from wengert.backends.llvm.indexed import Axis, Routine, Scan, Store, Value
 
 
 @dataclass(eq=False, slots=True)
 class Node:
-    """Something that is computed at one place of the tree: a value, a store, or a scan (all its outputs)."""
+    """Something that is computed at one place of the tree: a value, a store, a scan or a routine (all its outputs)."""
 
-    value: Value | Store | Scan
+    value: Value | Store | Scan | Routine
     space: tuple[Axis, ...]
     """The rolled axes it is computed over (those it is accumulated over too)."""
     over: frozenset[Axis]
@@ -24,7 +24,7 @@ class Node:
     must: bool
     """Whether its users can only fetch it (a map could be computed again)."""
     alone: bool = False
-    """Whether it makes its own loops (scans, scatters)."""
+    """Whether it makes its own loops (scans, routines, scatters)."""
     order: int = 0
     guarded: bool = False
     """Whether its formula has guards."""

@@ -13,6 +13,7 @@ from wengert.backends.llvm.indexed import (
     Read,
     Reduce,
     Reshaped,
+    Routine,
     Scan,
     ScanOutput,
     Scatter,
@@ -42,7 +43,7 @@ class Names:
             self.axes[a] = "ijklmnopqrs"[number] if number < 11 else f"i{number}"
         return self.axes[a]
 
-    def value(self, v: Value | Scan) -> str:
+    def value(self, v: Value | Scan | Routine) -> str:
         """t0, t1, ..."""
         return self.values.setdefault(id(v), f"t{len(self.values)}")
 
@@ -116,6 +117,10 @@ def describe(plan: Plan, storage: Storage | None = None, indent: str = "") -> st
                 direction = " backwards" if v.reverse else ""
                 lines.append(f"{indent}{names.value(v)} = scan of {v.length} steps{direction}:")
                 lines.append(describe(plan.bodies[id(v)], None, indent + "    "))
+            elif isinstance(v, Routine):
+                lines.append(
+                    f"{indent}{names.value(v)} = {v.name}({', '.join(names.formula(x) for x, _ in v.operands)})"
+                )
             else:
                 sign = "+=" if node.over else "="
                 buffer = storage.buffers.get(node) if storage is not None else None

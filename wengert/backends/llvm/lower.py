@@ -10,7 +10,16 @@ from typing import Any
 
 import numpy as np
 
-from wengert.backends.llvm import lower_contract, lower_elementwise, lower_memory, lower_reduce, lower_scan, lower_shape
+from wengert.backends.llvm import (
+    lower_contract,
+    lower_elementwise,
+    lower_linalg,
+    lower_memory,
+    lower_reduce,
+    lower_scan,
+    lower_shape,
+    lower_sort,
+)
 from wengert.backends.llvm.canonical import canonical
 from wengert.backends.llvm.indexed import Axis, Program, Slot, Store, Value
 from wengert.backends.llvm.lower_builder import BOOL, FLOAT64, INT64, NATIVE, Builder, Laid, Refused
@@ -28,8 +37,12 @@ RULES: dict[str, Rule] = {
     **lower_contract.RULES,
     **lower_shape.RULES,
     **lower_memory.RULES,
+    **lower_sort.RULES,
+    **lower_linalg.RULES,
 }
 """Operation -> how it is said in index form."""
+LOOPS = {**lower_scan.RULES, **lower_sort.LOOPS}
+"""Operations that are loops, to whose rules ``lower`` is given."""
 
 
 def lower(graph: Graph) -> Program:
@@ -49,7 +62,7 @@ def lower(graph: Graph) -> Program:
             known[node] = known[node.args[0]][node.params[0]]
             continue
         operands = [_operand(b, a, known) for a in node.args]
-        known[node] = _scan(b, node, operands) if is_scan(node) else step(b, node, operands)
+        known[node] = _results(b, node, operands)
     stores = []
     for k, output in enumerate(graph.outputs):
         b.where = None
@@ -81,7 +94,7 @@ def can_lower(node: Node) -> str | None:
     b = Builder()
     try:
         if node.op is ITEM:
-            if isinstance(node.args[0], Const) or not is_scan(node.args[0]):
+            if isinstance(node.args[0], Const) or not _has_several(node.args[0]):
                 raise Refused("one of several results")
             _check_type(node.type)
             return can_lower(node.args[0])
@@ -92,7 +105,7 @@ def can_lower(node: Node) -> str | None:
                 continue
             _check_type(arg.type)
             operands.append(b.read(Slot(f"x{k}", tuple(arg.type.shape), np.dtype(arg.type.dtype), "input")))
-        _scan(b, node, operands) if is_scan(node) else step(b, node, operands)
+        _results(b, node, operands)
     except Refused as refused:
         return str(refused)
     return None
@@ -113,7 +126,7 @@ def step(b: Builder, node: Node, operands: Sequence[Laid]) -> Laid:
     """One step on operands in index form."""
     b.where = node.where
     _check_type(node.type)
-    loop = lower_scan.RULES.get(node.op.name)
+    loop = LOOPS.get(node.op.name)
     if loop is not None:
         return loop(b, node, operands, lower)
     rule = RULES.get(node.op.name)
@@ -127,9 +140,21 @@ def step(b: Builder, node: Node, operands: Sequence[Laid]) -> Laid:
     return found
 
 
-def _scan(b: Builder, node: Node, operands: Sequence[Laid]) -> list[Laid]:
+def _has_several(node: Node) -> bool:
+    """Whether the results of a step are read by ITEM steps."""
+    return is_scan(node) or node.op.name in lower_linalg.SEVERAL
+
+
+def _results(b: Builder, node: Node, operands: Sequence[Laid]) -> Any:
+    """What a step gives: an array, or a list of several."""
+    if not _has_several(node):
+        return step(b, node, operands)
     b.where = node.where
-    return lower_scan.scan(b, node, operands, lower)
+    if is_scan(node):
+        return lower_scan.scan(b, node, operands, lower)
+    for kind in node.type:
+        _check_type(kind)
+    return lower_linalg.SEVERAL[node.op.name](b, node, operands)
 
 
 def _check_type(kind: Any) -> None:

@@ -19,10 +19,12 @@ from wengert.backends.llvm.cache import cache
 from wengert.backends.llvm.emit import emit
 from wengert.backends.llvm.engine import engine
 from wengert.backends.llvm.entry import GUARD, MISS, constant_memory, exact, make_entry, of_kind, run_kernel
-from wengert.backends.llvm.indexed import Map, Program, Reduce, Scan, ScanOutput
+from wengert.backends.llvm.indexed import Map, Program, Reduce, Routine, Scan, ScanOutput
 from wengert.backends.llvm.kept_kernels import digest, load, store
 from wengert.backends.llvm.kernel import Kernel
+from wengert.backends.llvm.lapack import addresses
 from wengert.backends.llvm.lower import lower
+from wengert.backends.llvm.routines import operations as work_of
 from wengert.backends.numpy.interpreter import evaluate
 from wengert.core.graph import Graph
 
@@ -73,7 +75,8 @@ class NativeKernel:
                 store(kept, key, program, self.kernel, code)
         self._check_slots()
         compiled = time.perf_counter()
-        self.library = machine.link(code, (self.kernel.name,), external=self.kernel.external)
+        found_elsewhere = addresses(self.kernel.external)
+        self.library = machine.link(code, (self.kernel.name,), external=self.kernel.external, symbols=found_elsewhere)
         self.address = self.library[self.kernel.name]
         slots = self.kernel.slots
         self.inputs = of_kind(slots, "input")
@@ -117,6 +120,8 @@ class NativeKernel:
                 raise TypeError(f"{self.graph.name} takes {len(self.inputs)} values, got {len(values)}")
             values = tuple(exact(v, slot) for v, slot in zip(values, self.inputs, strict=True))
             found = self.entry(*values)
+            if found is MISS:
+                raise RuntimeError(f"the kernel of {self.graph.name} does not take its own inputs")
         if found is GUARD:
             return self._by_numpy(values)
         return found
@@ -145,15 +150,17 @@ _KINDS = ("input", "constant", "output")
 def count_operations(program: Program) -> float:
     """About how many scalar operations a run of a program does, as if every value were computed once."""
     total = 0.0
-    loops: dict[int, Scan] = {}
+    alone: dict[int, Scan | Routine] = {}
     for value in program.values():
         if isinstance(value, Map):
             total += prod(a.find().extent for a in value.axes)
         elif isinstance(value, Reduce):
             total += prod(a.find().extent for a in {x.find() for x in (*value.arg.axes, *value.over)})
         elif isinstance(value, ScanOutput):
-            loops[id(value.scan)] = value.scan
-    return total + sum(scan.length * count_operations(scan.body) for scan in loops.values())
+            alone[id(value.scan)] = value.scan
+    for one in alone.values():
+        total += work_of(one) if isinstance(one, Routine) else one.length * count_operations(one.body)
+    return total
 
 
 __all__ = ["LONG", "Facts", "NativeKernel", "count_operations"]

@@ -15,6 +15,7 @@ from wengert.backends.llvm.indexed import (
     Read,
     Reduce,
     Reshaped,
+    Routine,
     Scan,
     ScanOutput,
     Scatter,
@@ -145,15 +146,19 @@ class _Text:
         asked = " and ".join(f"{low} <= {self.affine(g)} < {high}" for g, low, high in value.guards)
         return f"{shown} if {asked} else {value.fill!r}"
 
-    def _scan(self, scan: Scan) -> str:
+    def _scan(self, scan: Scan | Routine) -> str:
         name = self.scans.get(id(scan))
-        if name is None:
+        if name is None and isinstance(scan, Routine):
+            name = self.scans[id(scan)] = f"{scan.name}{len(self.scans) + 1}"
+            self.lines.append(f"{name}: {scan.name} of {self._given(scan.operands)}")
+        elif name is None and isinstance(scan, Scan):
             name = self.scans[id(scan)] = f"loop{len(self.scans) + 1}"
             groups = zip(("carried", "rows of", "with"), (scan.initial, scan.sequences, scan.invariants), strict=True)
             given = "; ".join(f"{word} {self._given(group)}" for word, group in groups if group)
             time = f"{scan.length} times" + (", backwards" if scan.reverse else "")
             self.lines.append(f"{name}: {time}; {given}")
             self.lines.append(text(scan.body, "    "))
+        assert name is not None
         return name
 
     def _given(self, group: tuple[tuple[Value, tuple[Axis | int, ...]], ...]) -> str:

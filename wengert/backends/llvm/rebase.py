@@ -22,6 +22,7 @@ from wengert.backends.llvm.indexed import (
     Scatter,
     Sub,
     Value,
+    given,
 )
 from wengert.backends.llvm.rebuild import rebuilt
 from wengert.backends.llvm.schedule_nodes import RECOMPUTE, cost_of
@@ -78,8 +79,7 @@ def _targets(program: Program, values: list[Value]) -> dict[Axis, tuple[Axis, in
             held.update((*v.axes, *v.order))
         elif isinstance(v, ScanOutput):
             held.update(v.axes)
-            for given in (v.scan.initial, v.scan.sequences, v.scan.invariants):
-                held.update(d for _, dims in given for d in dims if isinstance(d, Axis))
+            held.update(d for _, dims in given(v.scan) for d in dims if isinstance(d, Axis))
     cones = _cones(values)
     summed: dict[Axis, list[Reduce]] = {}
     for v in values:

@@ -13,6 +13,7 @@ from wengert.backends.llvm.indexed import (
     Program,
     Reduce,
     Reshaped,
+    Routine,
     Scan,
     ScanOutput,
     Scatter,
@@ -29,7 +30,7 @@ class Rebuilder:
 
     def __init__(self) -> None:
         self.made: dict[int, Value] = {}
-        self.scans: dict[int, Scan] = {}
+        self.scans: dict[int, Scan | Routine] = {}
         self.kept: list[Value] = []
         """What ``made`` knows by identity."""
 
@@ -61,7 +62,9 @@ class Rebuilder:
             return Scatter(v.axes, v.dtype, base, self.of(v.source), v.order, place, v.mode, where=v.where)
         assert isinstance(v, ScanOutput)
         s = v.scan
-        if id(s) not in self.scans:
+        if id(s) not in self.scans and isinstance(s, Routine):
+            self.scans[id(s)] = Routine(s.name, self.given(s.operands))
+        elif id(s) not in self.scans and isinstance(s, Scan):
             given = (self.given(s.initial), self.given(s.sequences), self.given(s.invariants))
             self.scans[id(s)] = Scan(s.length, s.reverse, s.body, *given)
         return ScanOutput(v.axes, v.dtype, self.scans[id(s)], v.number, v.dims, where=v.where)

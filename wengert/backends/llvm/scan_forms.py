@@ -28,11 +28,13 @@ def settle(program: Program) -> bool:
     """Settle the scans of a program that nobody else holds; whether there are any."""
     scans: dict[int, list[ScanOutput]] = {}
     for v in program.values():
-        if isinstance(v, ScanOutput):
+        if isinstance(v, ScanOutput) and isinstance(v.scan, Scan):
             scans.setdefault(id(v.scan), []).append(v)
     for outputs in scans.values():
-        shrink(outputs[0].scan, outputs)
-        arrange(outputs[0].scan, outputs)
+        scan = outputs[0].scan
+        assert isinstance(scan, Scan)
+        shrink(scan, outputs)
+        arrange(scan, outputs)
     return arrange_constants(program) or bool(scans)
 
 

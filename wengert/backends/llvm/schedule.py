@@ -12,7 +12,7 @@ from typing import Any
 
 from wengert.backends.llvm.accesses import Costs
 from wengert.backends.llvm.canonical import canonical
-from wengert.backends.llvm.indexed import Axis, Map, Program, Read, Reduce, Reshaped, Scan, Store, Sub, Value
+from wengert.backends.llvm.indexed import Axis, Map, Program, Read, Reduce, Reshaped, Routine, Scan, Store, Sub, Value
 from wengert.backends.llvm.loop_tree import Body, Loop, Node
 from wengert.backends.llvm.rebase import rebased
 from wengert.backends.llvm.schedule_nodes import Nodes, axes_of, product
@@ -394,7 +394,7 @@ def check(nodes: list[Node]) -> None:
     for n in nodes:
         assert len(set(n.space)) == len(n.space), "an axis twice"
         assert all(p.order < n.order for p in n.needs), "needed later than used"
-        assert isinstance(n.value, Value | Store | Scan)
+        assert isinstance(n.value, Value | Store | Scan | Routine)
 
 
 __all__ = ["Builder", "Plan", "choose_unrolled", "parts_of", "place", "schedule", "walk"]

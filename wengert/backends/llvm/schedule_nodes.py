@@ -18,13 +18,16 @@ from wengert.backends.llvm.indexed import (
     Read,
     Reduce,
     Reshaped,
+    Routine,
     ScanOutput,
     Scatter,
     Store,
     Sub,
     Value,
+    given,
 )
 from wengert.backends.llvm.loop_tree import Node
+from wengert.backends.llvm.routines import operations
 
 MEDIUM = frozenset({"divide", "true_divide", "sqrt", "floor", "ceil", "trunc", "rint", "left_shift", "right_shift"})
 COSTLY = frozenset(
@@ -155,9 +158,8 @@ class Nodes:
             if isinstance(v, Reshaped):
                 self.lay(v.arg, v.source)
             elif isinstance(v, ScanOutput):
-                for part in (v.scan.initial, v.scan.sequences, v.scan.invariants):
-                    for value, dims in part:
-                        self.lay(value, dims)
+                for value, dims in given(v.scan):
+                    self.lay(value, dims)
             self.cones[id(v)] = self.cone(v)
         for g, _ in self.program.guards:
             self.store_whole(g)
@@ -210,7 +212,8 @@ class Nodes:
         if isinstance(v, ScanOutput):
             known = self.of.get(id(v.scan))
             if known is None:
-                known = Node(v.scan, (), frozenset(), 1e3 * v.scan.length, True, True, len(self.nodes))
+                cost = operations(v.scan) if isinstance(v.scan, Routine) else 1e3 * v.scan.length
+                known = Node(v.scan, (), frozenset(), cost, True, True, len(self.nodes))
                 self.link(known, v)
                 self.of[id(v.scan)] = known
                 self.nodes.append(known)

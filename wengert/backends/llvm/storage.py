@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from wengert.backends.llvm.indexed import Axis, Reduce, Scan, ScanOutput, Scatter, Store, Value
+from wengert.backends.llvm.indexed import Axis, Reduce, Routine, Scan, ScanOutput, Scatter, Store, Value
 from wengert.backends.llvm.loop_tree import Body, Buffer, Loop, Node
 from wengert.backends.llvm.schedule import Plan
 from wengert.backends.llvm.schedule_nodes import SMALL
@@ -50,7 +50,7 @@ class Storage:
             spots: set[Spot] = set()
             for u in users.get(n, ()):
                 spots.add(self.spots[u])
-                if u not in self.buffers and not isinstance(u.value, Store | Scan):
+                if u not in self.buffers and not isinstance(u.value, Store | Scan | Routine):
                     spots |= needed[u]
             if isinstance(n.value, Value) and any(g is n.value for g, _ in self.plan.program.guards):
                 spots.add(((), max(self.parts, default=0)))
@@ -68,7 +68,7 @@ class Storage:
 
     def consider(self, n: Node, spots: set[Spot]) -> None:
         """Give a node a buffer if it must have one, or had better."""
-        if isinstance(n.value, Scan):
+        if isinstance(n.value, Scan | Routine):
             for v in self.plan.nodes.outputs.get(id(n.value), ()):
                 self.scanned[id(v)] = self.buffer(n, v, (), set())
             return
