@@ -15,13 +15,14 @@ import numpy as np
 
 from wengert.core.errors import NoRuleError, WengertTypeError, WengertValueError
 from wengert.core.graph import Graph, Operand
+from wengert.core.handle import is_handle
 from wengert.core.node import Const
 from wengert.symbolic import graphs_run
-from wengert.symbolic.build import count, number, var
+from wengert.symbolic.build import number, var
 from wengert.symbolic.dims import Dim
 from wengert.symbolic.graphs import Held, abstract_step, graph_of, input_of, shape_of
 from wengert.symbolic.graphs_record import Slot, called, check_shapes
-from wengert.symbolic.graphs_terms import term_of
+from wengert.symbolic.graphs_terms import size_term, term_of
 from wengert.symbolic.recover import form_of
 from wengert.symbolic.terms import Abstract, Term, Var, intern, variables
 from wengert.symbolic.vocabulary import FACTS, Scope
@@ -196,7 +197,7 @@ class Expression:
         return call(ufunc if method == "__call__" else getattr(ufunc, method), inputs, options, name)
 
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
-        return call(func, args, kwargs, f"np.{func.__name__}")
+        return call(func, args, kwargs, f"{func.__module__.replace('numpy', 'np', 1)}.{func.__name__}")
 
     def __getattr__(self, name: str) -> Any:
         if name not in METHODS:
@@ -248,6 +249,8 @@ def operand_of(value: Any) -> Operand:
     """What stands in a graph for a value: an expression, a term, a dimension, a number, an array."""
     if isinstance(value, Expression):
         return value.source
+    if is_handle(value):
+        raise WengertTypeError("a traced value cannot stand in a formula: pass it to evaluate(...) as the value of one")
     if isinstance(value, Var):
         return input_of(value)
     if isinstance(value, Abstract):
@@ -257,7 +260,7 @@ def operand_of(value: Any) -> Operand:
             raise WengertTypeError("a composed term is no step of a graph: build it with expressions")
         return Const(Held(value))
     if isinstance(value, (Dim, Fraction)):
-        return Const(Held(count(value) if isinstance(value, Dim) else number(value)))
+        return Const(Held(size_term(value) if isinstance(value, Dim) else number(value)))
     if isinstance(value, (int, float, np.number)) and not isinstance(value, (bool, np.bool_)):
         return Const(value)
     found = np.asarray(value)

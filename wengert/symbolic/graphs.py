@@ -143,12 +143,13 @@ def steps_of(ends: Iterable[Operand]) -> list[Any]:
 
 
 def graph_of(end: Operand, name: str = "expression") -> Graph:
-    """The graph of one result; its inputs are the variables, called by name.
+    """The graph of one result; its inputs are the variables, called by name, in the order in which they are met.
 
     Raises WengertValueError where two variables have one name.
     """
     every = steps_of([end])
-    inputs = [n for n in every if n.op is ROOT]
+    met = [a for n in every for a in n.args if type(a) is not Const and a.op is ROOT]
+    inputs = list(dict.fromkeys(met)) or [n for n in every if n.op is ROOT]
     names = [n.term.name for n in inputs]
     for k, word in enumerate(names):
         if word in names[:k]:

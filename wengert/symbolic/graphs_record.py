@@ -125,7 +125,7 @@ def _frozen(value: Any) -> Any:
         return tuple((k, _frozen(v)) for k, v in value.items())
     if isinstance(value, slice):
         return "slice", _frozen(value.start), _frozen(value.stop), _frozen(value.step)
-    return type(value), value
+    return type(value), repr(value) if isinstance(value, float) else value  # 0.0 is no -0.0
 
 
 def _recorded(function: Callable[..., Any], kinds: Sequence[Any], args: Any, kwargs: Any, name: str) -> Template:
@@ -145,7 +145,8 @@ def _recorded(function: Callable[..., Any], kinds: Sequence[Any], args: Any, kwa
     for graph in graphs:
         if graph.guards:
             raise NoRuleError(f"{name} asks for values, which a formula does not have")
-    recordings = Recordings(graphs, [], sizes if len(sizes) == len(graphs) else [{}] * len(graphs))
+    met = [d for shape, _ in kinds for d in shape if isinstance(d, Dim) and not d.simple]
+    recordings = Recordings(graphs, [], sizes if len(sizes) == len(graphs) else [{}] * len(graphs), sums=met)
     for k, (shape, dtype) in enumerate(kinds):  # operands of one shape are different ones
         recordings.known[graphs[0].inputs[k]] = step(graphs[0].inputs[k].op, (), (), ArrayType(shape, dtype), None)
     try:

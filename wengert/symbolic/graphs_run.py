@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from wengert.core.errors import NoRuleError, WengertValueError
+from wengert.core.errors import NoRuleError, WengertTypeError, WengertValueError
 from wengert.core.graph import Graph
+from wengert.core.handle import is_handle
 from wengert.symbolic.evaluate import sizes_among
 from wengert.symbolic.graphs import bound
 
@@ -40,7 +41,7 @@ def vjp(graph: Graph, cotangent: Any, wrt: str | None, values: Mapping[str, Any]
     name = _name(graph, wrt)
     function = _at(graph, given)
     value, pullback = _mode(0)(lambda x: function({name: x}), given[name])
-    weights = np.asarray(cotangent, dtype=float)
+    weights = cotangent if is_handle(cotangent) else np.asarray(_real(cotangent, "the cotangent"))
     if weights.shape != np.shape(value):
         raise WengertValueError(f"the cotangent has shape {weights.shape}, the value {np.shape(value)}")
     return pullback(weights[()])[0]
@@ -55,7 +56,7 @@ def jvp(graph: Graph, tangents: Mapping[str, Any], values: Mapping[str, Any]) ->
         return np.zeros_like(function({}))
     moved = []
     for name, tangent in tangents.items():
-        along = np.asarray(tangent, dtype=float)
+        along = tangent if is_handle(tangent) else np.asarray(_real(tangent, f"the tangent of {name}"))
         if along.shape != np.shape(given[name]):
             raise WengertValueError(f"the tangent of {name} has shape {along.shape}, {name} {np.shape(given[name])}")
         moved.append(along[()])
@@ -86,7 +87,17 @@ def _at(graph: Graph, given: Mapping[str, Any]) -> Callable[[Mapping[str, Any]],
 
 
 def _given(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {n: float(v) if isinstance(v, (int, float)) else np.asarray(v, dtype=float)[()] for n, v in values.items()}
+    """The values in double precision; traced ones stay traced, so that a formula is a step of a program too."""
+    return {n: v if is_handle(v) else _real(v, n) for n, v in values.items()}
+
+
+def _real(value: Any, name: str) -> Any:
+    if type(value) in (int, float):
+        return float(value)
+    found = np.asarray(value)
+    if found.dtype.kind not in "fiub":
+        raise WengertTypeError(f"the value of {name} is of dtype {found.dtype}: formulas are of real numbers")
+    return found.astype(float)[()]
 
 
 def _name(graph: Graph, name: str | None) -> str:

@@ -6,6 +6,7 @@ the term of a step has the shape of the step; what has no rule is kept by name.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
@@ -17,7 +18,7 @@ from wengert.core.graph import Operand
 from wengert.core.node import Const
 from wengert.core.structure import ITEM
 from wengert.symbolic import arrays
-from wengert.symbolic.build import count, eye, number
+from wengert.symbolic.build import count, eye, number, scale
 from wengert.symbolic.dims import Dim
 from wengert.symbolic.graphs import Held, SymbolicNode, steps_of
 from wengert.symbolic.named import Named, named_term
@@ -95,7 +96,7 @@ def constant_term(value: Any, array: Stand) -> Term:
     if isinstance(value, Held):
         return value.term
     if isinstance(value, Dim):
-        return count(value)
+        return size_term(value)
     if isinstance(value, (int, float, Fraction)):
         return number(value)
     found = np.asarray(value)
@@ -112,6 +113,13 @@ def constant_term(value: Any, array: Stand) -> Term:
     return array(value)
 
 
+def size_term(dim: Dim) -> Term:
+    """A dimension as a number: 2n is twice n."""
+    common = math.gcd(*(c for _, c in dim.terms))
+    rest = Dim(tuple((m, c // common) for m, c in dim.terms))
+    return scale(Fraction(common), count(rest))
+
+
 def constant(value: Any) -> Term:
     """An array of numbers as a term of its own."""
     found = np.asarray(value)
@@ -121,4 +129,4 @@ def constant(value: Any) -> Term:
     return made
 
 
-__all__ = ["constant", "constant_term", "refusal", "term_of"]
+__all__ = ["constant", "constant_term", "refusal", "size_term", "term_of"]

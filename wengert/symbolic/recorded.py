@@ -17,10 +17,11 @@ import numpy as np
 from wengert.core.errors import WengertError, WengertValueError, error_at
 from wengert.core.graph import Graph, Operand
 from wengert.core.node import Const, Node, describe
+from wengert.core.op import Op
 from wengert.core.types import ArrayType
 from wengert.symbolic import arrays, functions
 from wengert.symbolic.build import count, eye, scale, var
-from wengert.symbolic.dims import Dim, named
+from wengert.symbolic.dims import Dim, named, sized
 from wengert.symbolic.graphs import Arange, Held, SymbolicNode, input_of
 from wengert.symbolic.graphs import step as symbolic_step
 from wengert.symbolic.graphs_terms import constant_term, refusal, term_of
@@ -51,6 +52,7 @@ class Recordings:
         inputs: Sequence[Var],
         sizes: Sequence[Mapping[str, int]],
         names: Mapping[str, Any] | None = None,
+        sums: Sequence[Dim] = (),
     ) -> None:
         self.graphs = graphs
         self.sizes = sizes
@@ -58,6 +60,8 @@ class Recordings:
         """Arrays that the program reads from outside, by the names of the variables that stand for them."""
         self._names = {v.name for v in inputs}
         self._called = names or {}
+        self._sums = tuple(dict.fromkeys(sums))
+        """Sizes of operands that are no bare names: others are found as products of these too."""
         self.known: dict[Any, Any] = {}
         for k, variable in enumerate(inputs):
             self.known[graphs[0].inputs[k]] = input_of(variable)
@@ -96,14 +100,16 @@ class Recordings:
         """One step of all recordings."""
         node = steps[0]
         try:
-            return symbolic_step(
-                node.op,
-                [self.operand([s.args[k] for s in steps]) for k in range(len(node.args))],
-                tuple(self.parameter([s.params[k] for s in steps]) for k in range(len(node.params))),
-                self.kind([s.type for s in steps]),
-                node.where,
-                node.evaluate,
-            )
+            args = [self.operand([s.args[k] for s in steps]) for k in range(len(node.args))]
+            params = tuple(self.parameter([s.params[k] for s in steps]) for k in range(len(node.params)))
+            kinds = [s.type for s in steps]
+            try:
+                kind = self.kind(kinds)
+            except WengertValueError:
+                kind = self.inferred(node.op, args, params, kinds)
+                if kind is None:
+                    raise
+            return symbolic_step(node.op, args, params, kind, node.where, node.evaluate)
         except WengertError as error:
             if getattr(error, "line", 0):
                 raise
@@ -120,6 +126,18 @@ class Recordings:
                 raise WengertValueError(f"a result of dtype {kinds[0].dtype} has no closed form") from None
             raise
         return ArrayType(shape, kinds[0].dtype)
+
+    def inferred(self, op: Op, args: Sequence[Any], params: tuple[Any, ...], kinds: Sequence[Any]) -> Any:
+        """What the operation's own type rule says of named sizes, if that is what all recordings have."""
+        types = [ArrayType(np.shape(a.value)) if type(a) is Const else a.type for a in args]
+        if op.infer is None or type(kinds[0]) is tuple:
+            return None
+        try:
+            found = op.infer(types, params)
+            here = [tuple(sized(d, s) for d in found.shape) for s in self.sizes]
+        except (TypeError, ValueError, AttributeError):
+            return None
+        return ArrayType(found.shape, kinds[0].dtype) if here == [k.shape for k in kinds] else None
 
     def operand(self, alike: Sequence[Any]) -> Operand:
         """An operand of a step."""
@@ -192,8 +210,10 @@ class Recordings:
     def polynomial(self, values: Sequence[int]) -> Any:
         """c * product of names + d, with small c and d, or a sum of two names."""
         names = list(self.sizes[0])
-        rows = [[1] * len(values), *([s[n] for s in self.sizes] for n in names)]
-        basis: list[tuple[Any, list[int]]] = [(named(n), r) for n, r in zip(names, rows[1:], strict=True)]
+        basis: list[tuple[Any, list[int]]] = [
+            *((named(n), [s[n] for s in self.sizes]) for n in names),
+            *((d, [sized(d, s) for s in self.sizes]) for d in self._sums),
+        ]
         pairs = [
             (a * b, [x * y for x, y in zip(r, s, strict=True)])
             for (a, r), (b, s) in itertools.combinations_with_replacement(basis, 2)
