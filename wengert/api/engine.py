@@ -43,6 +43,9 @@ def settled(value: Any) -> Any:
 
 def call(fun: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
     """Run the user's function with the names of its modules served; errors point at the user's code first."""
+    frame = tracing.get()
+    if frame is not None:
+        frame.given = fun, args, kwargs
     token = reach.enter(fun)
     try:
         return reach.served(fun)(*args, **kwargs)
@@ -56,6 +59,8 @@ def call(fun: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) -
         raise
     finally:
         reach.leave(token)
+        if frame is not None:
+            frame.given = None
 
 
 def find_ours(problem: BaseException) -> WengertError | None:

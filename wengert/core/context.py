@@ -28,7 +28,8 @@ class Frame:
     """One running trace; ``parent`` is the trace it runs inside of, or None."""
 
     __slots__ = (
-        "alive", "asks", "folds", "forwards", "full", "guards", "keeper", "kind", "kinks", "met", "note", "parent",
+        "alive", "asks", "copies", "folds", "forwards", "full", "given", "guards", "keeper", "kind", "kinks",
+        "met", "note", "parent",
         "start", "swept", "watched",
     )
 
@@ -46,6 +47,8 @@ class Frame:
         self.full: Frame | None = self if kind == FULL else (parent.full if parent else None)
         self.guards: list[Any] = []
         self.watched: dict[int, tuple[Any, Any, Any]] = {}
+        self.copies: dict[Any, Any] | None = None  # of constants that residuals refer to (``constants``)
+        self.given: tuple[Any, Any, Any] | None = None  # the function and its arguments
         self.kinks: Any = parent.kinks if parent is not None else None
         self.note: Any = None
         self.asks = False  # of a full one: what a sweep decides on values is a guard too (the graph runs at others)

@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from wengert.core.constants import keep_constant, watch_constant
 from wengert.core.context import LINEARIZE, SWITCH, Frame, next_seq, tracing
 from wengert.core.errors import LeakWarning
 from wengert.core.handle import buffer, handle, is_handle
 from wengert.core.node import Const, Node, RichNode, describe, here
 from wengert.core.op import CONSTANT, OWNED, Op
-from wengert.core.sweep import fingerprint
 from wengert.core.types import ArrayType
 
 
@@ -121,7 +121,7 @@ def residual(value: Any, node: Node | None, frame: Frame) -> Const:
 def _leaf(value: Any, node: Node | None, frame: Frame | None) -> Const:
     if node is not None:
         return Const(handle(value, node))
-    return Const(keep_constant(value, frame) if type(value) is np.ndarray else value)
+    return Const(watch_constant(value, frame) if type(value) is np.ndarray else value)
 
 
 def item_of(node: Node, k: int) -> Node:
@@ -185,18 +185,7 @@ def _seen_from(outer: Frame, value: Any, node: Node | None) -> Any:
     return value
 
 
-_SMALL = 16384
 
-
-def keep_constant(value: Any, frame: Frame | None = None) -> Any:
-    """A constant array that a residual is going to refer to: copied when small, watched for changes when large."""
-    if type(value) is not np.ndarray or (not value.flags.writeable and value.base is None):
-        return value
-    if value.nbytes <= _SMALL:
-        return value.copy(order="K")
-    frame = frame if frame is not None else tracing.get()
-    if frame is not None and id(value) not in frame.watched and value.dtype.kind in "fciub":
-        frame.watched[id(value)] = (value, fingerprint(value), here(3))
-    return value
-
-
+__all__ = [
+    "item_of", "keep_constant", "leaked", "live_node", "make_node", "plain", "push", "record", "residual",
+]  # fmt: skip

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from wengert.core.constants import is_unchanged
 from wengert.core.context import SWITCH
 from wengert.core.errors import ChangedError, error_at
 from wengert.core.handle import handle, is_handle
@@ -184,22 +185,13 @@ def run_lifted(
 def check_watched(watched: dict[int, tuple[Any, Any, Any]]) -> None:
     """Raise if a large constant that a residual refers to was overwritten since."""
     for array, mark, where in watched.values():
-        if fingerprint(array) != mark:
+        if not is_unchanged(array, mark):
             raise error_at(
                 ChangedError,
                 f"an array of shape {array.shape} was overwritten after a step whose derivative needs its old content",
                 fix="use a copy in that step (t * G.copy()), or make the array inside the function with np.zeros",
                 where=where,
             )
-
-
-def fingerprint(array: np.ndarray[Any, Any]) -> bytes:
-    """A sample of an array's content: some 128 spread elements, and the last one."""
-    if array.flags.c_contiguous:
-        flat = array.reshape(-1)
-        return flat[:: flat.size // 128 or 1].tobytes() + flat[-1:].tobytes()
-    step = max(1, round((array.size / 128) ** (1 / max(1, array.ndim))))
-    return array[(slice(None, None, step),) * array.ndim].tobytes() + array[..., -1:].ravel()[-4:].tobytes()
 
 
 def raw(value: Any) -> Any:

@@ -16,6 +16,7 @@ import numpy as np
 from wengert.core.context import tracing
 from wengert.core.errors import NoRuleError, error_at
 from wengert.core.handle import TracedArray, is_handle
+from wengert.core.types import dtype_of, shape_of
 from wengert.numpy_api.conversions import current_value
 from wengert.numpy_api.table import Standin
 from wengert.numpy_api.twins_lists import stacked
@@ -79,6 +80,13 @@ def draw(
         return original(generator, *args, **kwargs)
     if name == "shuffle" and isinstance(args[0], list) and not is_handle(args[0]):
         return original(generator, *args, **kwargs)  # swaps the objects
+    out = kwargs.get("out")
+    if is_handle(out):  # drawn beside it, then written as any other array is
+        rest = {key: value for key, value in kwargs.items() if key != "out"}
+        drawn = np.empty(shape_of(out.value), dtype_of(out.value))
+        draw(base, name, generator, args, {**rest, "out": drawn})
+        write(out, ("index", Ellipsis), drawn)
+        return out
     args = tuple(map(stacked, args))
     kwargs = {key: stacked(value) for key, value in kwargs.items()}
     if name == "gamma":
@@ -212,11 +220,17 @@ _NO_PARAMETERS = frozenset(
 )
 
 
+_FILLS = frozenset({"random", "standard_normal", "standard_exponential"})
+"""Draws without parameters that take ``out=``."""
+
+
 def _names(base: Base) -> list[str]:
     return [
         name
         for name in dir(base)
-        if not name.startswith("_") and name not in _NO_PARAMETERS and callable(getattr(base, name))
+        if not name.startswith("_")
+        and (name not in _NO_PARAMETERS or (name in _FILLS and base is np.random.Generator))
+        and callable(getattr(base, name))
     ]
 
 

@@ -13,13 +13,14 @@ from typing import Any
 import numpy as np
 
 from wengert.core import context
+from wengert.core.constants import mark_of
 from wengert.core.context import REVERSE, tracing
 from wengert.core.errors import ChangedError, VerificationError, error_at
 from wengert.core.handle import handle, is_handle
 from wengert.core.node import Node, here
 from wengert.core.op import CONTROL, Op
 from wengert.core.structure import item, root
-from wengert.core.sweep import Sweep, dependence, fingerprint, reachable, run, run_lifted
+from wengert.core.sweep import Sweep, dependence, reachable, run, run_lifted
 from wengert.core.types import dtype_of
 from wengert.ops.memory import sync
 
@@ -68,7 +69,7 @@ class Call:
         return (
             value.shape,
             value.dtype,
-            value.tobytes() if value.nbytes <= _SMALL else fingerprint(value),
+            value.tobytes() if value.nbytes <= _SMALL else mark_of(value, whole=False),
         )
 
     def check(self, again: Sequence[Any], order: Sequence[Node], outside: Sequence[Node]) -> None:
