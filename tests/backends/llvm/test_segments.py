@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import wengert
-from wengert.backends.llvm.segments import Segment, cut, extents, for_a_library
+from wengert.backends.llvm.segments import Segment, cut, extents, for_a_library, left_to_libraries
 from wengert.core.node import Const, Node
 from wengert.core.structure import ITEM
 from wengert.ops.memory import GET
@@ -189,3 +189,12 @@ def test_a_long_sum_is_native_and_a_short_one_is_not(rows, native):
     assert ["sum"] in [names(s) for s in found.segments] if native else not found.segments
     strided = check(cut_of(lambda x, y: np.sum((x @ y)[:, ::2]), np.ones((rows, 70)), np.ones((70, 300))))
     assert not strided.segments  # it would be copied first
+
+
+@pytest.mark.parametrize(("shape", "left"), [((40,), False), ((5000,), True), ((1000, 5), False), ((1000, 30), True)])
+def test_long_sorts_are_numpys_where_nobody_asks_for_the_order(shape, left):
+    x = np.linspace(0.0, 1.0, int(np.prod(shape))).reshape(shape)
+    graph = wengert.trace(lambda x: np.sort(x, axis=-1))(x)
+    assert bool(left_to_libraries(graph)) is left
+    both = wengert.trace(lambda x: (np.sort(x, axis=-1), np.argsort(x, axis=-1, kind="stable")))(x)
+    assert not left_to_libraries(both)

@@ -16,7 +16,7 @@ from wengert.backends.llvm.accumulate import Accumulators
 from wengert.backends.llvm.emit_arithmetic import CannotEmit
 from wengert.backends.llvm.emit_memory import Result
 from wengert.backends.llvm.emit_values import Places
-from wengert.backends.llvm.indexed import Axis, Reduce, Routine, Scan, ScanOutput, Scatter, Store, Value
+from wengert.backends.llvm.indexed import Axis, Read, Reduce, Routine, Scan, ScanOutput, Scatter, Store, Value
 from wengert.backends.llvm.instances import Instance
 from wengert.backends.llvm.loop_tree import Body, Buffer, Loop, Node
 from wengert.backends.llvm.positions import ZERO, Position, Variable, at, fixed
@@ -70,7 +70,7 @@ class Nest(Accumulators):
             if id(value) in loop.makes and loop.axis in value.axes and not self.here(loop.axis, places):
                 place = None
         if place is None:
-            if node.must:
+            if node.must and not isinstance(value, Read):  # an array is there at any place
                 raise CannotEmit("a stored value is needed at a place that its buffer does not hold")
             return None
         return self.get(instance, value.dtype, place, condition)

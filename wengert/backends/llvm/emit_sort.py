@@ -12,7 +12,7 @@ import numpy as np
 
 from wengert.backends.llvm.writer import memory_type
 
-SHORT = 96
+SHORT = 64
 """Rows of at most so many elements are sorted by insertion."""
 
 _LOOP = """define internal void @{name}({head}) nounwind noinline {{

@@ -19,7 +19,7 @@ from wengert.backends.llvm.entry import why_no_c_entry
 from wengert.backends.llvm.indexed import Program
 from wengert.backends.llvm.lower import Refused, can_ask, can_lower, lower
 from wengert.backends.llvm.native_kernel import NativeKernel
-from wengert.backends.llvm.segments import Cut, Segment, cut, for_a_library, whole
+from wengert.backends.llvm.segments import Cut, Segment, cut, left_to_libraries, whole
 from wengert.backends.numpy.compiled import PythonPlan
 from wengert.core.graph import Graph, Guard, Operand, copy_step, step
 from wengert.core.node import Const, Node, line_of
@@ -174,7 +174,7 @@ class NativePlan:
 
 def _at_once(graph: Graph) -> Program | None:
     """A graph in index form, where all of it can be one kernel and nothing is better left to a library."""
-    if not graph.nodes or any(isinstance(o, Const) for o in graph.outputs) or any(map(for_a_library, graph.nodes)):
+    if not graph.nodes or any(isinstance(o, Const) for o in graph.outputs) or left_to_libraries(graph):
         return None
     try:
         return lower(graph)

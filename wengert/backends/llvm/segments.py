@@ -25,6 +25,9 @@ LARGE = 64
 LARGE_IN_BATCH = 128
 """The same for one of a batch of products, which native code can fuse with what surrounds it."""
 
+LONG_ROW = 40
+"""Elements of a row from which on its sort costs about the same for each."""
+
 SMALL_SEGMENT = 2
 """So few steps beside NumPy steps are not worth a compilation."""
 
@@ -81,11 +84,12 @@ class Cut:
 def cut(graph: Graph, can_lower: Callable[[Node], str | None], can_ask: Callable[[Guard], str | None]) -> Cut:
     """Cut a graph. ``can_lower`` and ``can_ask`` say why a step or a guard has no native form (None: it has)."""
     reasons: dict[Node, str] = {}
+    for_libraries = left_to_libraries(graph)
     for node in graph.nodes:
         if node.op is ITEM and isinstance(node.args[0], Node):
             why = reasons.get(node.args[0])
         else:
-            why = for_a_library(node) or can_lower(node)
+            why = for_libraries.get(node) or can_lower(node)
         if why is not None:
             reasons[node] = why
     asked = tuple(k for k, g in enumerate(graph.guards) if can_ask(g) is None)
@@ -133,6 +137,23 @@ def for_a_library(node: Node) -> str | None:
     if min(sides) >= (LARGE if batch == 1 else LARGE_IN_BATCH):
         return f"a large product ({'x'.join(map(str, sides))}), which is BLAS's"
     return None
+
+
+def left_to_libraries(graph: Graph) -> dict[Node, str]:
+    """The steps that a library does better, and why: large products, and sorts that nothing else asks the order of."""
+    found = {node: why for node in graph.nodes if (why := for_a_library(node)) is not None}
+    ordered = {(a, node.params[0]) for node in graph.nodes if node.op.name == "argsort" for a in node.args[:1]}
+    for node in graph.nodes:
+        if node.op.name == "sort" and (node.args[0], node.params[0]) not in ordered and _is_much_to_sort(node):
+            found[node] = "a long sort, which NumPy does with vectors"
+    return found
+
+
+def _is_much_to_sort(node: Node) -> bool:
+    """Whether rows are sorted faster by NumPy, which needs about 2 ns for an element, and 1 us more for a call."""
+    shape = node.type.shape
+    size, n = prod(shape), shape[node.params[0]] if shape else 1
+    return bool(size * (0.35 * min(n, LONG_ROW) - 2.0) > 1000.0)
 
 
 def extents(node: Node) -> tuple[int, int, int, int] | None:
@@ -283,4 +304,4 @@ def _segment(graph: Graph, nodes: Sequence[Node], asked: Iterable[int]) -> Segme
     return Segment(piece, tuple(sources), outputs, tuple(nodes), guards)
 
 
-__all__ = ["Cut", "Segment", "cut", "extents", "for_a_library", "whole"]
+__all__ = ["Cut", "Segment", "cut", "extents", "for_a_library", "left_to_libraries", "whole"]
