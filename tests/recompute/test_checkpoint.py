@@ -126,7 +126,7 @@ def test_layers_run_at_most_twice():
         return np.tanh(x)
 
     wg.grad(lambda x: np.sum(wg.checkpoint_sequential([layer] * 16, x, 4)))(X)
-    assert len(calls) == 16 + 12
+    assert len(calls) == 16 + 9  # of three stretches the last layer is not run again
 
 
 @pytest.mark.parametrize("source", ["global", "argument", "closure"])

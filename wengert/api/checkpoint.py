@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from wengert.api import engine
 from wengert.api.arguments import name_of
+from wengert.api.checkpoint_random import generators, restore, state
 from wengert.api.folding import FOLDING, Unfolded
 from wengert.core.context import REVERSE, next_seq, tracing
 from wengert.core.errors import WengertTypeError, WengertValueError, error_at
@@ -26,6 +27,7 @@ from wengert.core.structure import ROOT
 from wengert.core.tree import Structure, flatten, is_static
 from wengert.ops.keeping import Policy, kept, policy_of
 from wengert.ops.recompute import recomputed
+from wengert.ops.stretch import stretched
 from wengert.rewrite.recompute import Region
 from wengert.tensor.bridge import inward, outward
 from wengert.tensor.mode import EAGER, enable_grad, is_grad_enabled, is_traced, recording
@@ -33,9 +35,7 @@ from wengert.tensor.session import Session
 from wengert.tensor.tensor import Tensor, current
 
 
-def checkpoint(
-    fun: Callable[..., Any], *, policy: Policy = None, verify: bool = False
-) -> Callable[..., Any]:
+def checkpoint(fun: Callable[..., Any], *, policy: Policy = None, verify: bool = False) -> Callable[..., Any]:
     """Return ``fun`` as a function of which a derivative stores the arguments alone: the rest is
     computed again when it is needed.
 
@@ -68,8 +68,10 @@ def checkpoint(
             f"checkpoint takes a function, got a {type(fun).__name__}",
             fix="checkpoint(fun)(x), not checkpoint(fun(x))",
         )
-    keep = policy_of(policy)
+    return _checkpointed(fun, policy_of(policy), verify=verify)
 
+
+def _checkpointed(fun: Callable[..., Any], keep: Any, *, verify: bool) -> Callable[..., Any]:
     @functools.wraps(fun)
     def recomputing(*args: Any, **kwargs: Any) -> Any:
         leaves, structure = flatten((args, kwargs))
@@ -87,8 +89,13 @@ def checkpoint(
         # What is no number stays as it is now, whatever the caller does to it afterwards.
         fixed = [None if k in set(moving) else keep_constant(leaf) for k, leaf in enumerate(leaves)]
         outputs: list[Any] = []
-        body = _body(fun, structure, fixed, moving, outputs)
         operands = [leaves[k] for k in moving]
+        if type(fun) is _Stretch and keep is None and not verify:
+            body = _body(fun.first, structure, fixed, moving, outputs)
+            results: list[Any] = []
+            found = stretched(name_of(fun), body, _end(fun.last, outputs, results), operands)
+            return results[0].unflatten(found)
+        body = _body(fun, structure, fixed, moving, outputs)
         if keep is not None:
             found = kept(name_of(fun), body, operands, keep)
         else:
@@ -108,28 +115,44 @@ def _on_tensors(fun: Callable[..., Any], leaves: list[Any], structure: Structure
     moving = [k for k, leaf in enumerate(leaves) if type(leaf) is Tensor and leaf.dtype.kind in "fc"]
     fixed = [None if k in set(moving) else leaf for k, leaf in enumerate(leaves)]
     outputs: list[Any] = []
-    marks: list[bool] = []
+    marks: list[bool] = [k in set(moving) for k in range(len(leaves))]
+    with recording():
+        operands = [engine.settled(inward(leaves[k])) for k in moving]
+        if type(fun) is _Stretch and keep is None and not verify:
+            results: list[Any] = []
+            between: list[bool] = []
+            body = _body(fun.first, structure, fixed, moving, outputs, _eagerly(fun.first, marks, between))
+            end = _end(fun.last, outputs, results, _eagerly(fun.last, between, marks))
+            found, outputs = stretched(name_of(fun), body, end, operands), results
+        else:
+            body = _body(fun, structure, fixed, moving, outputs, _eagerly(fun, marks, marks))
+            if keep is not None:
+                found = kept(name_of(fun), body, operands, keep)
+            else:
+                found = recomputed(name_of(fun), body, operands, verify=verify)
+        return outputs[0].unflatten([outward(v) if mark else v for v, mark in zip(found, marks, strict=True)])
+
+
+def _eagerly(fun: Callable[..., Any], given: list[bool], found: list[bool]) -> Callable[[Any, Any], Any]:
+    """``fun`` on Tensors, called with handles: ``given`` says which leaves of its arguments are Tensors, ``found`` will
+    say which of its results are.
+    """
+    tensors: list[bool] = []  # of the first call: ``found`` may be the same list
 
     def call(args: Any, kwargs: Any) -> Any:
         frame = tracing.get()
         assert frame is not None
         frame.note = EAGER  # this is no traced function: Tensors record here
+        leaves, shape = flatten((args, kwargs))
+        if not tensors:
+            tensors.extend(given)
         with enable_grad():
-            args, kwargs = structure.unflatten([
-                outward(v) if k in set(moving) else v for k, v in enumerate(structure.flatten_like((args, kwargs)))
-            ])
+            args, kwargs = shape.unflatten([outward(v) if mark else v for v, mark in zip(leaves, tensors, strict=True)])
             parts, shape = flatten(fun(*args, **kwargs))
-        marks[:] = [type(p) is Tensor for p in parts]
+        found[:] = [type(p) is Tensor for p in parts]
         return shape.unflatten([inward(p) for p in parts])
 
-    body = _body(fun, structure, fixed, moving, outputs, call)
-    with recording():
-        operands = [engine.settled(inward(leaves[k])) for k in moving]
-        if keep is not None:
-            found = kept(name_of(fun), body, operands, keep)
-        else:
-            found = recomputed(name_of(fun), body, operands, verify=verify)
-        return outputs[0].unflatten([outward(v) if mark else v for v, mark in zip(found, marks, strict=True)])
+    return call
 
 
 def _in_recording(fun: Callable[..., Any], args: Any, kwargs: Any, inside: Session, keep: Any) -> Any:
@@ -188,16 +211,16 @@ def _body(
         args, kwargs = structure.unflatten(full)
         first = not outputs
         if first:
-            sources.extend(_generators(fun, fixed))
-            states.extend(map(_state, sources))
+            sources.extend(generators(fun, fixed))
+            states.extend(map(state, sources))
         else:
-            now = list(map(_state, sources))
-            _restore(sources, states)
+            now = list(map(state, sources))
+            restore(sources, states)
         try:
             out = engine.call(fun, args, kwargs) if call is None else call(args, kwargs)
         finally:
             if not first:
-                _restore(sources, now)
+                restore(sources, now)
         leaves, shape = flatten(out)
         leaves = [engine.settled(leaf) for leaf in leaves]
         if first:
@@ -213,74 +236,19 @@ def _body(
     return run
 
 
-# ---------------------------------------------------------------- random state
+def _end(
+    fun: Callable[..., Any], middle: list[Any], outputs: list[Any], call: Callable[[Any, Any], Any] | None = None
+) -> Callable[[list[Any]], list[Any]]:
+    """``fun`` on the list of leaves of its only argument, of the structure that ``middle`` will hold."""
+    made: list[Callable[[list[Any]], list[Any]]] = []
 
+    def run(values: list[Any]) -> list[Any]:
+        if not made:
+            leaves, structure = flatten(((middle[0].unflatten(values),), {}))
+            made.append(_body(fun, structure, [None] * len(leaves), list(range(len(leaves))), outputs, call))
+        return made[0](values)
 
-def _generators(fun: Any, fixed: Sequence[Any]) -> list[Any]:
-    """The sources of random numbers the function can see: NumPy's global one, and Generators in
-    arguments, closures and globals.
-    """
-    seen: dict[int, Any] = {}
-    for value in (*fixed, *_visible(fun, 3)):
-        if isinstance(value, (np.random.Generator, np.random.RandomState)):
-            seen.setdefault(id(value), value)
-    glob: Any = np.random.get_state.__self__  # type: ignore[attr-defined]
-    seen.setdefault(id(glob), glob)
-    return list(seen.values())
-
-
-def _visible(fun: Any, depth: int) -> Iterator[Any]:
-    """What a function closes over, has as defaults, reads from its module, or holds as the object
-    it belongs to.
-    """
-    if depth == 0:
-        return
-    fun = getattr(fun, "func", fun)
-    owner = getattr(fun, "__self__", None)
-    inner = getattr(fun, "__func__", fun)
-    code = getattr(inner, "__code__", None)
-    if code is None:
-        owner = fun if owner is None else owner
-        inner = type(fun).__call__ if callable(fun) else None
-        code = getattr(inner, "__code__", None)
-    found: list[Any] = []
-    for cell in getattr(inner, "__closure__", None) or ():
-        try:
-            found.append(cell.cell_contents)
-        except ValueError:  # not filled yet
-            continue
-    found.extend(getattr(inner, "__defaults__", None) or ())
-    if code is not None:
-        space = getattr(inner, "__globals__", {})
-        found.extend(space[n] for n in code.co_names if n in space)
-    found.extend(
-        getattr(owner, "__dict__", {}).values()
-        if owner is not None and not isinstance(owner, type)
-        else ()
-    )
-    for value in found:
-        if isinstance(value, (list, tuple)) and len(value) <= 256:
-            yield from value
-            for part in value:
-                if callable(part):
-                    yield from _visible(part, depth - 1)
-        yield value
-        if callable(value) and not isinstance(value, type):
-            yield from _visible(value, depth - 1)
-
-
-def _state(source: Any) -> Any:
-    if isinstance(source, np.random.Generator):
-        return source.bit_generator.state
-    return source.get_state(legacy=False)
-
-
-def _restore(sources: Sequence[Any], states: Sequence[Any]) -> None:
-    for source, state in zip(sources, states, strict=True):
-        if isinstance(source, np.random.Generator):
-            source.bit_generator.state = state
-        else:
-            source.set_state(state)
+    return run
 
 
 # ---------------------------------------------------------------- chains
@@ -311,9 +279,7 @@ def checkpoint_sequential(
     count = len(steps)
     if segments == "sqrt":
         wanted = max(1, math.isqrt(count))
-    elif (
-        isinstance(segments, (int, np.integer)) and not isinstance(segments, bool) and segments >= 1
-    ):
+    elif isinstance(segments, (int, np.integer)) and not isinstance(segments, bool) and segments >= 1:
         wanted = min(int(segments), max(1, count))
     else:
         raise error_at(
@@ -343,6 +309,16 @@ class _Stretch:
 
     def __init__(self, layers: Sequence[Callable[..., Any]]) -> None:
         self.layers = layers
+
+    @property
+    def first(self) -> _Stretch:
+        """All layers but the last."""
+        return _Stretch(self.layers[:-1])
+
+    @property
+    def last(self) -> _Stretch:
+        """The last layer."""
+        return _Stretch(self.layers[-1:])
 
     def __call__(self, x: Any) -> Any:
         for layer in self.layers:

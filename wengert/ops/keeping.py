@@ -174,6 +174,7 @@ def kept(name: str, body: Body, operands: Sequence[Any], keep: Callable[[Op], bo
 def kept_results(node: Node) -> list[tuple[Any, Any]]:
     """What a call under a policy keeps besides its operands: pairs of step and value."""
     replay = getattr(node.op.pull, "__self__", None)
+    replay = getattr(replay, "replay", replay)
     if not isinstance(replay, Replay):
         return []
     steps = {n.seq: n for n in replay.graph.nodes}

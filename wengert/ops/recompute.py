@@ -26,6 +26,8 @@ from wengert.ops.memory import sync
 
 _SMALL = 8192
 Body = Callable[[list[Any]], list[Any]]
+End = Callable[[list[Node | None], list[Any], Sequence[Any], Sweep], None]
+"""Sweeps what comes after a body: gets the nodes and the values of the body's results, and its own cotangents."""
 
 
 class Call:
@@ -152,28 +154,42 @@ def recomputed(name: str, body: Body, operands: Sequence[Any], *, verify: bool =
     """
     call = Call(name, body, verify)
     values = [plain(o) for o in operands]
+    ends, zeroes, _ = first_run(call, values)
+    return as_step(call, operands, values, ends, zeroes)
+
+
+def first_run(call: Call, values: Sequence[Any]) -> tuple[list[Any], bool, list[Any]]:
+    """The results of the body, whether a step of it has exact zeros for a derivative, and the results as handles, which
+    hold the recorded steps as long as the caller wants; fills in what the call closes over and its marks.
+    """
     frame, token = context.enter(REVERSE)
     try:
         roots = [root(v, call.where) for v in values]
-        leaves = body([handle(r.value, r.node) for r in roots])
+        leaves = call.body([handle(r.value, r.node) for r in roots])
         ends = [plain(leaf) for leaf in leaves]
         nodes = [o.node for o in leaves if is_handle(o) and o.node is not None]
         order = reachable(nodes, [r.node for r in roots], frame.start, call.outside)
         zeroes = any(n.op.zeroes for n in order)
-        if verify:
+        if call.verify:
             call.steps = [(n.op.name, n.where) for n in order]
     finally:
         context.leave(frame, token)
-    del leaves, nodes, order, roots
     call.marks = [call.mark(e) for e in ends]
-    parent = tracing.get()
     call.outside = list(dict.fromkeys(call.outside))
+    return ends, zeroes, leaves
+
+
+def as_step(
+    call: Call, operands: Sequence[Any], values: Sequence[Any], ends: list[Any], zeroes: bool, pull: Any = None
+) -> list[Any]:
+    """The results as handles of one step that keeps the operands; as they are where nothing moves."""
+    parent = tracing.get()
     from wengert.core.record import keep_constant, live_node
 
     parents = [live_node(o.node) if is_handle(o) else None for o in operands]
     if not call.outside and not any(p is not None for p in parents):
         return ends
-    op = _op(call, len(values), len(ends), zeroes)
+    op = _op(call, len(values), len(ends), zeroes, pull)
     kept = tuple(v if p is not None else keep_constant(v, parent) for v, p in zip(values, parents, strict=True))
     node = Node(
         context.next_seq(),
@@ -186,8 +202,8 @@ def recomputed(name: str, body: Body, operands: Sequence[Any], *, verify: bool =
     return [handle(e, item(node, k)) if dtype_of(e).kind in "fc" else e for k, e in enumerate(ends)]
 
 
-def _op(call: Call, arity: int, count: int, zeroes: bool) -> Op:
-    def pull(node: Node, ct: Any, sweep: Sweep) -> None:
+def _op(call: Call, arity: int, count: int, zeroes: bool, pull: Any) -> Op:
+    def again(node: Node, ct: Any, sweep: Sweep) -> None:
         cotangents(call, node.inputs, node.saved[:arity], ct, sweep)
 
     return Op(
@@ -198,7 +214,7 @@ def _op(call: Call, arity: int, count: int, zeroes: bool) -> Op:
         params={},
         rules=(),
         needs=(),
-        pull=pull,
+        pull=again if pull is None else pull,
         evaluate=lambda *values: tuple(call.body(list(values))),
         outputs=tuple(f"out{k}" for k in range(count)),
         saved_from=lambda node: (*range(arity), *(None for _ in call.outside)),
@@ -213,9 +229,11 @@ def cotangents(
     values: Sequence[Any],
     cts: Sequence[Any],
     sweep: Sweep,
+    end: End | None = None,
 ) -> None:
     """Run the body again, recorded, and sweep that: adds to the cotangents of ``parents``,
-    operands first, then what the body closes over.
+    operands first, then what the body closes over. With ``end``, ``cts`` are those of its results, and it
+    adds to the cotangents of the body's.
     """
     frame, token = context.enter(REVERSE)
     begin = frame.start
@@ -230,7 +248,7 @@ def cotangents(
         raise
     tracing.reset(token)
     try:
-        _swept(call, begin, parents, [r.node for r in roots], leaves, again, cts, sweep)
+        _swept(call, begin, parents, [r.node for r in roots], leaves, again, cts, sweep, end)
     finally:
         context.retire(frame)
 
@@ -244,21 +262,25 @@ def _swept(
     again: list[Any],
     cts: Sequence[Any],
     sweep: Sweep,
+    end: End | None,
 ) -> None:
     ends = [*roots, *call.outside]
     older: list[Node] = []
-    pairs = [
-        (o.node, c) for o, c in zip(leaves, cts, strict=False) if c is not None and is_handle(o) and o.node is not None
-    ]
+    targets = [o.node if is_handle(o) else None for o in leaves]
     everything = [o.node for o in leaves if is_handle(o) and o.node is not None]
     order = reachable(everything, roots, begin, older)
     call.check(again, order, older)
     inner_sweep = Sweep(careful=sweep.careful, lifted=sweep.lifted)
     lend(sweep, inner_sweep, parents, ends)
-    for node, ct in pairs:  # an output that is an operand itself adds to what is there
-        inner_sweep.add(node, ct)
-    node = None
-    pairs.clear()
+    if end is not None:
+        inner_sweep.final = sweep.final
+        end(targets, list(again), cts, inner_sweep)
+    else:
+        for node, ct in zip(targets, cts, strict=False):  # an output that is an operand itself adds to what is there
+            if ct is not None and node is not None:
+                inner_sweep.add(node, ct)
+        node = ct = None
+    targets.clear()
     everything.clear()
     again.clear()
     leaves.clear()
