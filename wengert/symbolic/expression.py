@@ -266,20 +266,29 @@ def operand_of(value: Any) -> Operand:
     found = np.asarray(value)
     if found.dtype.kind not in "fiub":
         raise WengertTypeError(f"{type(value).__name__} cannot stand in a formula")
-    return Const(found)
+    return Const(_kept(found))
+
+
+def _kept(array: Any) -> Any:
+    """A copy that nobody writes to: an expression never changes."""
+    made = np.array(array)
+    made.flags.writeable = False
+    return made
 
 
 def operate(function: Callable[..., Any], *values: Any) -> Any:
     """An operator or element-wise function of expressions, dimensions, numbers and arrays."""
     operands = [operand_of(v) for v in values]
     check_shapes(function, [shape_of(o) for o in operands])
-    return _made(function, operands, [Slot(k) for k in range(len(operands))], {}, f"np.{function.__name__}")
+    return _made(function, operands, [Slot(k) for k in range(len(operands))], {}, function.__name__)
 
 
 def call(function: Callable[..., Any], args: Any, kwargs: Mapping[str, Any], name: str) -> Any:
     """A NumPy function of arguments that hold expressions; all else is handed to it as it is, sizes put in."""
     if unknown := {"out", "where"} & set(kwargs):
         raise NoRuleError(f"{name}: the options {sorted(unknown)} are not known of formulas")
+    if name.rpartition(".")[2].startswith("nan") and not name.endswith("nan_to_num"):
+        raise NoRuleError(f"{name} asks which values are missing, and a formula has none yet")
     operands: list[Operand] = []
 
     def slots(value: Any) -> Any:
@@ -288,7 +297,7 @@ def call(function: Callable[..., Any], args: Any, kwargs: Mapping[str, Any], nam
             return Slot(len(operands) - 1)
         if type(value) in (list, tuple):
             return type(value)(slots(v) for v in value)
-        return value
+        return _kept(value) if type(value) is np.ndarray else value
 
     placed, named = slots(tuple(args)), {k: slots(v) for k, v in kwargs.items()}
     return _made(function, operands, placed, named, name)

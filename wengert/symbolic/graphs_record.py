@@ -132,8 +132,8 @@ def _recorded(function: Callable[..., Any], kinds: Sequence[Any], args: Any, kwa
     sizes = _sizes(kinds, args, kwargs)
     graphs: list[Graph] = []
     structure: Any = None
-    for row in sizes:
-        leaves = [_sample(shape, dtype, row) for shape, dtype in kinds]
+    for k, row in enumerate(sizes):
+        leaves = [_sample(shape, dtype, row, k) for shape, dtype in kinds]
         try:
             graph, structure = _once(function, leaves, args, kwargs, row)
         except WengertError:
@@ -141,12 +141,11 @@ def _recorded(function: Callable[..., Any], kinds: Sequence[Any], args: Any, kwa
         except (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, RuntimeError) as problem:
             raise _explained(problem, name, kinds, row) from None
         graphs.append(graph)
-    graphs = graphs * len(SIZES) if len(graphs) == 1 else graphs
     for graph in graphs:
         if graph.guards:
             raise NoRuleError(f"{name} asks for values, which a formula does not have")
     met = [d for shape, _ in kinds for d in shape if isinstance(d, Dim) and not d.simple]
-    recordings = Recordings(graphs, [], sizes if len(sizes) == len(graphs) else [{}] * len(graphs), sums=met)
+    recordings = Recordings(graphs, [], sizes, sums=met)
     for k, (shape, dtype) in enumerate(kinds):  # operands of one shape are different ones
         recordings.known[graphs[0].inputs[k]] = step(graphs[0].inputs[k].op, (), (), ArrayType(shape, dtype), None)
     try:
@@ -207,18 +206,27 @@ def _sizes(kinds: Sequence[Any], args: Any, kwargs: Any) -> list[dict[str, int]]
     if len(names) > len(SIZES[0]):
         raise WengertValueError(f"more than {len(SIZES[0])} named dimensions in one step: {', '.join(sorted(names))}")
     ordered = sorted(names)
-    return [dict(zip(ordered, row, strict=False)) for row in SIZES] if names else [{}]
+    return [dict(zip(ordered, row, strict=False)) for row in SIZES]
 
 
-def _sample(shape: Sequence[Any], dtype: np.dtype[Any], row: Mapping[str, int]) -> Any:
-    """An array to record on: positive, below one off the diagonal, and far from singular."""
+def _sample(shape: Sequence[Any], dtype: np.dtype[Any], row: Mapping[str, int], which: int) -> Any:
+    """An array to record on, of other signs and in another order each time: what follows from the values differs, and
+    is refused then. Square matrices are positive definite.
+    """
     numbers = tuple(sized(d, row) for d in shape)
     if not numbers:
-        return 0.7 if dtype.kind == "f" else dtype.type(1)
-    value = 0.3 + 0.4 * np.modf(np.arange(1, 1 + int(np.prod(numbers))) * 0.6180339887498949)[0].reshape(numbers)
+        return (0.7, 0.4, 0.9)[which] if dtype.kind == "f" else dtype.type(1)
+    count = np.arange(1, 1 + int(np.prod(numbers))).reshape(numbers)
+    value = 0.3 + 0.4 * np.modf(count * (0.618, 0.414, 0.732)[which])[0]
+    if dtype.kind == "b":
+        return count % (which + 1) == 0  # all, every second, every third
+    if dtype.kind != "f":
+        return np.ones(numbers, dtype)
+    if which:
+        value = np.where((count % 2 == 0) if which == 1 else (count % 3 != 0), -value, value)
     if len(numbers) >= 2 and numbers[-1] == numbers[-2]:
         value = 0.5 * (value + np.swapaxes(value, -1, -2)) + numbers[-1] * np.eye(numbers[-1])
-    return value if dtype.kind == "f" else np.ones(numbers, dtype)
+    return value
 
 
 def _filled(value: Any, given: Sequence[Any], row: Mapping[str, int]) -> Any:

@@ -135,7 +135,7 @@ class Recordings:
         try:
             found = op.infer(types, params)
             here = [tuple(sized(d, s) for d in found.shape) for s in self.sizes]
-        except (TypeError, ValueError, AttributeError):
+        except (TypeError, ValueError, AttributeError, LookupError):
             return None
         return ArrayType(found.shape, kinds[0].dtype) if here == [k.shape for k in kinds] else None
 
