@@ -211,6 +211,13 @@ def _serve() -> None:
     install_modes(vjp, jvp)
 
 
+def _symmetric_sum(matrix: Any, factor: float) -> Any:
+    """``factor * (matrix + matrix.T)`` by native code; None where there is none."""
+    from wengert.backends.llvm.symmetric_sum import symmetric_sum
+
+    return symmetric_sum(matrix, factor)
+
+
 def _recorded(fun: Callable[..., Any], free: dict[str, Var], check: bool) -> tuple[Term, dict[str, Any]]:
     """The term of a function, recorded at three sets of sizes, and the arrays that it reads from outside; with
     ``check`` its value has been compared with the function's.
@@ -258,10 +265,11 @@ def _derived(term: Term, free: dict[str, Var], wrt: Any, order: int, layout: str
     from wengert.api.compiling import compile as compiled
     from wengert.symbolic.derive import jacobian
     from wengert.symbolic.layouts import LAYOUTS
-    from wengert.symbolic.result import Derivative, install_compiler
+    from wengert.symbolic.result import Derivative, install_compiler, install_symmetric_sum
     from wengert.symbolic.verify import check_derivative
 
     install_compiler(compiled)
+    install_symmetric_sum(_symmetric_sum)
     differentiate_named_functions()
     if isinstance(order, bool) or not isinstance(order, int) or not 1 <= order <= 6:
         raise WengertValueError(f"order is a whole number from 1 to 6, got {order!r}")

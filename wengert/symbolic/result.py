@@ -41,6 +41,18 @@ def install_compiler(compiler: Callable[..., Callable[..., Any]]) -> None:
     _compilers[:] = [compiler]
 
 
+_symmetric_sums: list[Callable[[Any, float], Any]] = []
+
+
+def install_symmetric_sum(function: Callable[[Any, float], Any]) -> None:
+    """Say what computes ``factor * (a + a.T)`` of large matrices faster than NumPy (None: not this one)."""
+    _symmetric_sums[:] = [function]
+
+
+WORTH = 512
+"""Rows of a matrix from which native code pays for its making within some hundred evaluations."""
+
+
 class Derivative:
     """A derivative in closed form; ``str`` prints it, ``shape`` has the names of its dimensions.
 
@@ -58,6 +70,7 @@ class Derivative:
         self.bound: dict[str, Any] = {}
         """Values of variables that were read from outside the differentiated function."""
         self._seen: set[Any] = set()
+        self._large = 0
         self._laid = lay_out(self.term, given.rank, x.rank, layout, order)
 
     @property
@@ -71,6 +84,9 @@ class Derivative:
         inner = form_of(
             simplified(self._laid.term) if self._laid.axes != tuple(range(self.term.rank)) else self._laid.term
         )
+        if inner.rank <= 2 and _has_sums(inner):  # a sum over a difference may be two matrix products
+            apart = form_of(expanded(self._laid.term))
+            inner = inner if _has_sums(apart) else apart
         if self._laid.stands != "plain":
             return Form(self._laid.stands, (inner,), rank=1)
         return inner
@@ -165,13 +181,15 @@ class Derivative:
 
     def numpy_source(self, name: str = "derivative") -> str:
         """The form as a function in source, which needs NumPy only; parts that occur twice are computed once."""
-        lines = []
+        lines: list[str] = []
         done: dict[Form, str] = {}
         form = self.form
         if form.rank > 2:  # multiplied out: no large tensor in between
             form = form_of(expanded(self._laid.term))
         for word, f in shared(form, [*self.free, "np", "special", "filled", "rows"], worth_a_line):
-            lines.append(f"    {word} = {Code(self._sizes(), done).write(f)}")
+            written = Code(self._sizes(), done)
+            stable = dense.softmax_lines(word, f, written)
+            lines.extend(f"    {line}" for line in stable or [f"{word} = {written.write(f)}"])
             done[f] = word
         code = Code(self._sizes(), done)
         filled = dense.lines(form, self._laid.shape, code)
@@ -219,14 +237,28 @@ class Derivative:
         self._fit(arrays)
         if self.named:
             sizes = sizes_of(self.given, {**dict.fromkeys(self.free, 0.0), **arrays})
-            found = np.reshape(
+            found: Any = np.reshape(
                 evaluate(self._laid.term, arrays, sizes), tuple(sized(d, sizes) for d in self._laid.shape)
             )[()]
         else:
-            found = self._function(**arrays)
+            found = self._mirrored(arrays) if self._symmetric is not None else None
+            found = self._function(**arrays) if found is None else found
         if type(found) is np.ndarray and found.nbytes > 1 << 20 and not freed.asked:
             freed.keep()  # a Newton iteration fills such an array at every step
         return np.asarray(found, dtype=float) if self._laid.shape else found
+
+    @cached_property
+    def _symmetric(self) -> tuple[str, float] | None:
+        return dense.mirrored(self.form)
+
+    def _mirrored(self, arrays: dict[str, Any]) -> Any:
+        """A + A' of a large matrix that is asked for again and again, by native code; else None."""
+        assert self._symmetric is not None
+        name, factor = self._symmetric
+        if not _symmetric_sums or np.ndim(arrays[name]) != 2 or len(arrays[name]) < WORTH:
+            return None
+        self._large += 1
+        return _symmetric_sums[0](arrays[name], factor) if self._large > 2 else None
 
     def operator(self, **values: Any) -> CompressedHessian:
         """The Hessian of a scalar at given values as an operator: ``matvec``, ``solve`` (a Newton step), ``dense``.
@@ -295,6 +327,10 @@ class Derivative:
         from wengert.symbolic.chain import chain_text
 
         return chain_text(self.given, self.variable)
+
+
+def _has_sums(form: Form) -> bool:
+    return form.kind == "einsum" or any(map(_has_sums, form.args))
 
 
 def _array(name: str, value: Any) -> Any:
