@@ -16,7 +16,7 @@ import numpy as np
 
 from wengert.api import engine
 from wengert.api.arguments import Selection, checked, name_of, require_function, scalar_output
-from wengert.api.kinks import publish, watcher
+from wengert.api.kinks import look, publish, watcher
 from wengert.api.verify import verified, verified_call
 from wengert.core import context
 from wengert.core.context import SWITCH, tracing
@@ -191,17 +191,21 @@ def grad(
     return gradient
 
 
-def vjp(fun: Callable[..., Any], *primals: Any, has_aux: bool = False, verify: bool = False) -> Any:
+def vjp(
+    fun: Callable[..., Any], *primals: Any, has_aux: bool = False, nonsmooth: str = "ignore", verify: bool = False
+) -> Any:
     """Return ``fun(*primals)`` and its pullback: cotangents of the output to a tuple of cotangents of the primals.
 
     The pairing is Re<ct, t>. With ``has_aux`` the function returns (out, aux) and ``(out, pullback, aux)`` comes back.
-    The pullback may be called any number of times. ``verify`` as for ``value_and_grad``.
+    The pullback may be called any number of times. ``nonsmooth`` (the function then runs once more) and ``verify`` as
+    for ``value_and_grad``.
 
     >>> out, pullback = vjp(lambda x, y: x * y, 3.0, 4.0)
     >>> float(out), [float(c) for c in pullback(1.0)]
     (12.0, [4.0, 3.0])
     """
     require_function(fun, "vjp")
+    look(fun, primals, {}, tuple(range(len(primals))), None, nonsmooth)
     if verify:
         return verified_call(lambda f: vjp(f, *primals, has_aux=has_aux), fun)
     picked = Selection(fun, primals, {}, tuple(range(len(primals))), None)
@@ -289,13 +293,15 @@ def jvp(
     tangents: Sequence[Any],
     has_aux: bool = False,
     *,
+    nonsmooth: str = "ignore",
     verify: bool = False,
 ) -> Any:
     """Return ``fun(*primals)`` and its derivative along ``tangents``, by one forward run.
 
     Its memory does not grow with the program.
 
-    With ``has_aux``: (out, tangent_out, aux). ``verify`` as for ``value_and_grad``.
+    With ``has_aux``: (out, tangent_out, aux). ``nonsmooth`` (the function then runs once more) and ``verify`` as for
+    ``value_and_grad``.
 
     >>> import math
     >>> jvp(math.sin, (0.0,), (2.0,))
@@ -303,13 +309,14 @@ def jvp(
     """
     require_function(fun, "jvp")
     if is_watched((primals, tangents)):
-        return through(jvp, (fun, primals, tangents, has_aux), {"verify": verify})
-    if verify:
-        return verified_call(lambda f: jvp(f, primals, tangents, has_aux), fun)
+        return through(jvp, (fun, primals, tangents, has_aux), {"nonsmooth": nonsmooth, "verify": verify})
     if not isinstance(primals, (tuple, list)) or not isinstance(tangents, (tuple, list)):
         raise error_at(
             WengertTypeError, "jvp takes tuples: jvp(fun, (x, y), (dx, dy))", fix="write (x,) for one argument"
         )
+    look(fun, primals, {}, tuple(range(len(primals))), None, nonsmooth)
+    if verify:
+        return verified_call(lambda f: jvp(f, primals, tangents, has_aux), fun)
     if len(primals) != len(tangents):
         raise error_at(
             WengertValueError,

@@ -17,6 +17,7 @@ from wengert.api.arguments import Selection, name_of, require_function
 from wengert.api.closed_derivatives import WORTHWHILE, Forms
 from wengert.api.gradients import grad, jvp, vjp
 from wengert.api.jacobian_blocks import Flat, chunks_of, forward, pull_all, raw, reverse, size_of
+from wengert.api.kinks import look, looking, watcher
 from wengert.api.verify import verified, verified_call
 from wengert.core.errors import WengertTypeError, WengertValueError, error_at
 from wengert.core.tree import flatten
@@ -37,6 +38,7 @@ def jacobian(
     mode: str = "auto",
     has_aux: bool = False,
     chunk_size: int | None = None,
+    nonsmooth: str = "ignore",
     verify: bool = False,
 ) -> Callable[..., Any]:
     """Return the Jacobian function: shape ``out.shape + in.shape``, for containers a tree of trees.
@@ -44,7 +46,8 @@ def jacobian(
     ``mode``: "fwd" (one batched tangent per input element), "rev" (one cotangent per output element), "closed" (the
     textbook form, found once for each program and evaluated; an error where there is none) or "auto" (the fewer; when
     that takes long, the closed form if it is cheaper, and the function's ``explain()`` says so). ``chunk_size`` bounds
-    how many go in one batch, and so the memory. ``verify`` as for ``value_and_grad``.
+    how many go in one batch, and so the memory. ``nonsmooth`` (the function then runs once more) and ``verify`` as for
+    ``value_and_grad``.
     Raises WengertTypeError for outputs that are no numbers.
 
     >>> import numpy as np
@@ -60,11 +63,15 @@ def jacobian(
             fix=f"one of {', '.join(map(repr, _MODES))}",
         )
     chunks_of(1, chunk_size)
+    if watcher(nonsmooth) is not None:
+        made = jacobian(
+            fun, argnums, argnames=argnames, mode=mode, has_aux=has_aux, chunk_size=chunk_size, verify=verify
+        )
+        return looking(made, fun, argnums, argnames, nonsmooth)
     if verify:
         return verified(
             lambda f: jacobian(f, argnums, argnames=argnames, mode=mode, has_aux=has_aux, chunk_size=chunk_size), fun
         )
-
 
     def accumulated(*args: Any, **kwargs: Any) -> Any:
         flat = Flat(fun, args, kwargs, argnums, argnames, has_aux)
@@ -122,25 +129,27 @@ def _with_forms(
 
 
 def jacfwd(fun: Callable[..., Any], argnums: Argnums = 0, *, argnames: Argnames = None, has_aux: bool = False,
-           chunk_size: int | None = None, verify: bool = False) -> Callable[..., Any]:
+           chunk_size: int | None = None, nonsmooth: str = "ignore", verify: bool = False) -> Callable[..., Any]:
     """``jacobian`` by forward mode.
 
     >>> import numpy as np
     >>> jacfwd(np.sin)(np.zeros(1))
     array([[1.]])
     """
-    return jacobian(fun, argnums, argnames=argnames, mode="fwd", has_aux=has_aux, chunk_size=chunk_size, verify=verify)
+    return jacobian(fun, argnums, argnames=argnames, mode="fwd", has_aux=has_aux, chunk_size=chunk_size,
+                    nonsmooth=nonsmooth, verify=verify)
 
 
 def jacrev(fun: Callable[..., Any], argnums: Argnums = 0, *, argnames: Argnames = None, has_aux: bool = False,
-           chunk_size: int | None = None, verify: bool = False) -> Callable[..., Any]:
+           chunk_size: int | None = None, nonsmooth: str = "ignore", verify: bool = False) -> Callable[..., Any]:
     """``jacobian`` by reverse mode.
 
     >>> import numpy as np
     >>> jacrev(np.sin)(np.zeros(1))
     array([[1.]])
     """
-    return jacobian(fun, argnums, argnames=argnames, mode="rev", has_aux=has_aux, chunk_size=chunk_size, verify=verify)
+    return jacobian(fun, argnums, argnames=argnames, mode="rev", has_aux=has_aux, chunk_size=chunk_size,
+                    nonsmooth=nonsmooth, verify=verify)
 
 
 def hessian(
@@ -150,12 +159,14 @@ def hessian(
     argnames: Argnames = None,
     mode: str = "auto",
     chunk_size: int | None = None,
+    nonsmooth: str = "ignore",
     verify: bool = False,
 ) -> Callable[..., Any]:
     """Return the Hessian function of a function with one real output: ``in.shape + in.shape``, forward over reverse.
 
     ``mode="closed"`` finds the textbook form of each program and evaluates that (an error where there is none);
     "auto" takes it where accumulating takes long and the form is cheaper, and the function's ``explain()`` says so.
+    ``nonsmooth`` (the function then runs once more) and ``verify`` as for ``value_and_grad``.
 
     >>> import numpy as np
     >>> hessian(lambda x: x[0] ** 2 * x[1])(np.array([1.0, 2.0]))
@@ -167,6 +178,9 @@ def hessian(
         raise error_at(
             WengertValueError, f"mode={mode!r} is not a way to make a Hessian", fix="'auto', 'fwd-rev' or 'closed'"
         )
+    if watcher(nonsmooth) is not None:
+        made = hessian(fun, argnums, argnames=argnames, mode=mode, chunk_size=chunk_size, verify=verify)
+        return looking(made, fun, argnums, argnames, nonsmooth)
     if verify:
         return verified(lambda f: hessian(f, argnums, argnames=argnames, mode=mode, chunk_size=chunk_size), fun)
     accumulated = jacobian(
@@ -176,7 +190,12 @@ def hessian(
 
 
 def hvp(
-    fun: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], *, verify: bool = False
+    fun: Callable[..., Any],
+    primals: Sequence[Any],
+    tangents: Sequence[Any],
+    *,
+    nonsmooth: str = "ignore",
+    verify: bool = False,
 ) -> tuple[Any, Any]:
     """The gradient at ``primals`` and the product of the Hessian with ``tangents``, by reverse over reverse.
 
@@ -193,6 +212,7 @@ def hvp(
         raise error_at(
             WengertTypeError, "hvp takes tuples: hvp(fun, (x, y), (dx, dy))", fix="write (x,) for one argument"
         )
+    look(fun, primals, {}, tuple(range(len(primals))), None, nonsmooth)
     if verify:
         return verified_call(lambda f: hvp(f, primals, tangents), fun)  # type: ignore[no-any-return]
     argnums: Argnums = 0 if len(primals) == 1 else tuple(range(len(primals)))
@@ -208,13 +228,17 @@ def hvp(
     return gradient, found[0] if len(primals) == 1 else found
 
 
-def derivative(fun: Callable[..., Any], argnum: int = 0, *, verify: bool = False) -> Callable[..., Any]:
+def derivative(
+    fun: Callable[..., Any], argnum: int = 0, *, nonsmooth: str = "ignore", verify: bool = False
+) -> Callable[..., Any]:
     """Return the derivative of a function of one real number; the output may have any shape.
 
     >>> float(derivative(lambda t: t ** 3)(2.0))
     12.0
     """
     require_function(fun, "derivative")
+    if watcher(nonsmooth) is not None:
+        return looking(derivative(fun, argnum, verify=verify), fun, argnum, None, nonsmooth)
     if verify:
         return verified(lambda f: derivative(f, argnum), fun)
 
@@ -247,7 +271,9 @@ def derivative(fun: Callable[..., Any], argnum: int = 0, *, verify: bool = False
     return derivative_at
 
 
-def elementwise_grad(fun: Callable[..., Any], argnums: Argnums = 0, *, verify: bool = False) -> Callable[..., Any]:
+def elementwise_grad(
+    fun: Callable[..., Any], argnums: Argnums = 0, *, nonsmooth: str = "ignore", verify: bool = False
+) -> Callable[..., Any]:
     """Return the derivative of a function that acts on every element by itself: the gradient of the sum of its output.
 
     >>> import numpy as np
@@ -256,7 +282,7 @@ def elementwise_grad(fun: Callable[..., Any], argnums: Argnums = 0, *, verify: b
     """
     require_function(fun, "elementwise_grad")
     if verify:
-        return verified(lambda f: elementwise_grad(f, argnums), fun)
+        return verified(lambda f: elementwise_grad(f, argnums, nonsmooth=nonsmooth), fun)
 
     @functools.wraps(fun)
     def summed(*args: Any, **kwargs: Any) -> Any:
@@ -269,7 +295,7 @@ def elementwise_grad(fun: Callable[..., Any], argnums: Argnums = 0, *, verify: b
             )
         return out.sum() if hasattr(out, "sum") else out
 
-    return grad(summed, argnums)
+    return grad(summed, argnums, nonsmooth=nonsmooth)
 
 
 __all__ = ["derivative", "elementwise_grad", "hessian", "hvp", "jacfwd", "jacobian", "jacrev"]

@@ -7,10 +7,16 @@ subgradient is refused.
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
+from typing import Any
 
+from wengert.api import engine
+from wengert.api.arguments import Selection
+from wengert.api.verify import copies
+from wengert.core import context
 from wengert.core.errors import WengertValueError, error_at
 from wengert.ops.kinks import MODES, Choice, KinkReport, Watcher, choice
 
@@ -27,8 +33,9 @@ def subgradient(
 
     ``abs`` is the slope of the absolute value at 0, in [-1, 1] (default 0); ``relu`` the slope of
     relu at 0, in [0, 1] (default 0); ``max`` the share that the first operand of a maximum or
-    minimum gets at a tie, in [0, 1] (default 1/2). Reductions such as ``np.max`` always split a tie
-    evenly. The choice counts while derivatives are computed, so it goes around the call of the
+    minimum gets at a tie, in [0, 1] (default 1/2). In reductions such as ``np.max`` the first of the
+    equal extremes gets that share and the others split the rest evenly (by default all get the
+    same). The choice counts while derivatives are computed, so it goes around the call of the
     gradient.
 
     Raises WengertValueError for a number outside the interval: it would be no subgradient.
@@ -54,6 +61,8 @@ def subgradient(
                 fix=f"choose {name} between {low:g} and {high:g}",
                 depth=4,
             )
+    if max is not None:
+        changes["first"] = changes["max"]
     token = choice.set(choice.get()._replace(**changes))
     try:
         yield
@@ -101,4 +110,34 @@ def publish(watching: Watcher | None) -> None:
         _last.set(tuple(watching.reports()))
 
 
-__all__ = ["Choice", "KinkReport", "kinks", "publish", "subgradient", "watcher"]
+def look(
+    fun: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any], argnums: Any, argnames: Any, nonsmooth: str
+) -> None:
+    """Run ``fun`` once on copies of its arguments, only to see whether the point is on a kink."""
+    watching = watcher(nonsmooth)
+    if watching is None:
+        return
+    args, kwargs = copies((tuple(args), kwargs))
+    picked = Selection(fun, args, kwargs, argnums, argnames)
+    leaves = [engine.settled(leaf) for leaf in picked.leaves]
+    frame, _, _ = engine.reverse_trace(fun, leaves, picked.rebuild, None, watching)
+    context.retire(frame)
+    publish(watching)
+
+
+def looking(
+    made: Callable[..., Any], fun: Callable[..., Any], argnums: Any, argnames: Any, nonsmooth: str
+) -> Callable[..., Any]:
+    """The derivative function ``made`` of ``fun``, which looks for kinks before each call."""
+    if watcher(nonsmooth) is None:
+        return made
+
+    @functools.wraps(made)
+    def looked_at(*args: Any, **kwargs: Any) -> Any:
+        look(fun, args, kwargs, argnums, argnames, nonsmooth)
+        return made(*args, **kwargs)
+
+    return looked_at
+
+
+__all__ = ["Choice", "KinkReport", "kinks", "look", "looking", "publish", "subgradient", "watcher"]

@@ -40,7 +40,7 @@ class Watch:
 
         @functools.wraps(fun)
         def watched(*args: Any, **kwargs: Any) -> Any:
-            before, before_named = _copies((args, kwargs))
+            before, before_named = copies((args, kwargs))
             out = reach.served(fun)(*args, **kwargs)
             leaves, structure = flatten(out)
             self.calls.append(_Call(before, before_named, [_copy(v) for v in leaves], structure))
@@ -129,7 +129,7 @@ def check_rows(
                 )
 
 
-def _copies(value: Any) -> Any:
+def copies(value: Any) -> Any:
     leaves, structure = flatten(value)
     return structure.unflatten([_copy(v) for v in leaves])
 

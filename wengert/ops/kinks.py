@@ -26,11 +26,12 @@ from wengert.core.op import Op
 
 class Choice(NamedTuple):
     """The element taken at a kink: the slopes of ``abs`` and relu at 0, the share of the first
-    operand at a tie."""
+    operand at a tie, and of the first of equal extremes of an array (None: all get the same)."""
 
     abs: float = 0.0
     relu: float = 0.0
     max: float = 0.5
+    first: float | None = None
 
 
 LEAST_NORM = Choice()
