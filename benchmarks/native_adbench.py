@@ -145,7 +145,10 @@ def characters(notes: list[str]) -> Workload:
 
 
 def tracking(variant: str, notes: list[str]) -> Workload:
-    """The Jacobian of hand tracking: 26 columns, or the compressed 2 + 26 of the complicated variant."""
+    """The Jacobian of hand tracking: 26 columns, or the compressed 2 + 26 of the complicated variant.
+
+    Ours is written as JAX's "weighted rest positions": one contraction over bones and coordinates, of wanted vertices.
+    """
     arguments, present = hand.inputs(variant)
     if not present:
         notes.append(MISSING.format(f"hand tracking, {variant}"))

@@ -220,7 +220,8 @@ def lstm(main: Any, extra: Any, state: Any, sequence: Any) -> Formulations:
 
 
 def hand(variant: str, barycentric: Any, theta: Any, model: Any, correspondences: Any, points: Any) -> Formulations:
-    """Forward mode by jacfwd: bone after bone, all bones at once, and blended transforms of the needed vertices."""
+    """Forward mode by jacfwd: bone after bone, all bones at once; of the needed vertices alone, blended transforms and
+    one contraction of transforms with weighted rest positions."""
     module = jax()
     jnp = module.numpy
     bones = len(model.parents)
@@ -270,6 +271,16 @@ def hand(variant: str, barycentric: Any, theta: Any, model: Any, correspondences
         skinned = jnp.sum(blend * model.vertices[needed][:, None, :], axis=2)
         return (skinned @ rotation(theta[:3]).T + theta[3:6])[back.reshape(wanted.shape)]
 
+    def weighted(at_once: bool) -> Callable[..., Any]:
+        def positions(theta: Any, wanted: Any) -> Any:
+            needed, back = np.unique(wanted, return_inverse=True)
+            shares = model.weights[:, needed, None] * model.vertices[needed]
+            matrices = jnp.stack(transforms(theta, at_once))[:, :3]
+            skinned = jnp.einsum("bvj,bij->vi", shares, matrices)
+            return (skinned @ rotation(theta[:3]).T + theta[3:6])[back.reshape(wanted.shape)]
+
+        return positions
+
     def jacobian(positions: Callable[..., Any]) -> Callable[..., Any]:
         if variant == "simple":
             return module.jacfwd(lambda theta, points: points - positions(theta, correspondences))
@@ -283,7 +294,13 @@ def hand(variant: str, barycentric: Any, theta: Any, model: Any, correspondences
 
     simple = (theta, points)
     arguments = simple if variant == "simple" else (np.zeros(2 + len(theta)), barycentric, *simple)
-    forms = {"bone by bone": bone_by_bone, "all bones at once": all_at_once, "blended transforms": blended}
+    forms = {
+        "bone by bone": bone_by_bone,
+        "all bones at once": all_at_once,
+        "blended transforms": blended,
+        "weighted rest positions": weighted(at_once=True),
+        "weighted rest positions, bone by bone": weighted(at_once=False),
+    }
     return {name: ready(lambda form=form: jacobian(form), *arguments) for name, form in forms.items()}
 
 

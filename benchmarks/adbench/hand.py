@@ -76,27 +76,32 @@ def bone_angles(theta: Any, bones: int) -> Any:
     return angles
 
 
-def positions(theta: Any, model: Model) -> Any:
-    """Vertices (V, 3) of the posed mesh."""
+def transforms(theta: Any, model: Model) -> Any:
+    """(B, 3, 4): where each bone takes what stands in its rest frame."""
     angles = bone_angles(theta, len(model.parents))
     absolutes: list[Any] = []
-    skinned = np.zeros((len(model.vertices), 3))
     for bone, parent in enumerate(model.parents):
         own = model.relatives[bone] @ turned(*angles[bone])
         absolutes.append(own if parent < 0 else absolutes[parent] @ own)
-        transform = absolutes[bone] @ model.inverses[bone]
-        skinned += model.weights[bone][:, None] * (model.vertices @ transform[:3].T)
+    return (np.stack(absolutes) @ model.inverses)[:, :3]
+
+
+def positions(theta: Any, model: Model, wanted: Any) -> Any:
+    """The wanted vertices (N, 3) of the posed mesh: sum over bones of weight times transform times rest position."""
+    shares = model.weights[:, wanted, None] * model.vertices[wanted]
+    skinned = np.einsum("bvj,bij->vi", shares, transforms(theta, model))
     return skinned @ rotation(theta[:3]).T + theta[3:6]
 
 
 def simple(theta: Any, model: Model, correspondences: Any, points: Any) -> Any:
     """Residuals (N, 3) against one vertex each."""
-    return points - positions(theta, model)[correspondences]
+    return points - positions(theta, model, correspondences)
 
 
 def complicated(barycentric: Any, theta: Any, model: Model, correspondences: Any, points: Any) -> Any:
     """Residuals (N, 3) against a place in one triangle each; barycentric (N, 2)."""
-    corners = positions(theta, model)[model.triangles[correspondences]]
+    needed, back = np.unique(model.triangles[correspondences], return_inverse=True)
+    corners = positions(theta, model, needed)[back.reshape(-1, 3)]
     u, v = barycentric[:, 0:1], barycentric[:, 1:2]
     return points - (u * corners[:, 0] + v * corners[:, 1] + (1.0 - u - v) * corners[:, 2])
 

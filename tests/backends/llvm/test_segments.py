@@ -183,6 +183,14 @@ def test_large_products_are_for_a_library(shapes, large):
     assert (for_a_library(graph.nodes[-1]) is not None) is large
 
 
+@pytest.mark.parametrize("path", [False, True])
+def test_a_large_einsum_is_for_a_library_only_where_numpy_asks_one(path):
+    a, b = np.random.default_rng(1).standard_normal((2, 90, 80))
+    f = lambda a, b: np.einsum("ik,jk->ij", a, b, optimize=path)
+    assert (for_a_library(wengert.trace(f)(a, b).nodes[-1]) is not None) is path
+    np.testing.assert_allclose(wengert.compile(f, backend="native")(a, b), a @ b.T, rtol=1e-12, atol=1e-12)
+
+
 @pytest.mark.parametrize(("rows", "native"), [(512, True), (80, False)])
 def test_a_long_sum_is_native_and_a_short_one_is_not(rows, native):
     found = check(cut_of(lambda x, y: np.sum(x @ y), np.ones((rows, 70)), np.ones((70, 80))))

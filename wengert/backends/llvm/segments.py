@@ -131,8 +131,8 @@ def whole(graph: Graph) -> Cut:
 def for_a_library(node: Node) -> str | None:
     """Why a contraction is left to BLAS; None where native code is as good, or for any other step."""
     found = extents(node)
-    if found is None:
-        return None
+    if found is None or (node.op.name == "einsum" and not node.params[1]):
+        return None  # without a path NumPy's einsum is a loop of its own, which no library helps
     batch, *sides = found
     if min(sides) >= (LARGE if batch == 1 else LARGE_IN_BATCH):
         return f"a large product ({'x'.join(map(str, sides))}), which is BLAS's"

@@ -20,6 +20,8 @@ from wengert.backends.llvm.schedule_nodes import COSTLY_FORMULA, cost_of
 
 PLACES = 1 << 14
 """The most places of a table."""
+SHORTEST = 4
+"""Regions of axes that are all this short are written out anyway."""
 FEWEST = 6
 """Chains of fewer guarded values are left alone."""
 FORMULAS = 4
@@ -152,7 +154,7 @@ class _Tables:
             return None
         axes = tuple(a for a in v.axes if a in asked)
         count = int(np.prod([a.extent for a in axes], dtype=np.int64))
-        if count > PLACES:
+        if count > PLACES or (axes and max(a.extent for a in axes) <= SHORTEST):
             return None
         grid = np.indices([a.extent for a in axes], np.int64).reshape(len(axes), count)
         for self.expands in (False, True):
