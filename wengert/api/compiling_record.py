@@ -142,6 +142,7 @@ def _run(
     frame, token = context.enter(FULL)
     frame.asks = True
     frame.folds = folds
+    frame.steps = None if frame.swept or frame.kinks is not None else []
     frame.met = outside.met
     inside.start = frame.start
     frame.note = inside

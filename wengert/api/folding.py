@@ -19,7 +19,7 @@ from wengert.core.graph import Graph
 from wengert.core.handle import handle, is_handle
 from wengert.core.node import Const
 from wengert.core.structure import root
-from wengert.core.trace import graph_of, release
+from wengert.core.trace import complete, graph_of, release
 from wengert.core.tree import Structure
 from wengert.numpy_api.conversions import guard as ask
 from wengert.ops.memory import sync
@@ -55,7 +55,9 @@ def folded_trace(
         finally:
             around.folds = folds
     folded = fold(graph)
-    if folded is not graph and not {*graph.nodes} & {*folded.nodes}:
+    if folded is graph or not {*graph.nodes}.isdisjoint(folded.nodes):
+        complete(graph)
+    else:
         release(graph)
     graph = gates(folded)
     frame, token = context.enter(REVERSE)
@@ -81,6 +83,7 @@ def _recorded(fun: Callable[..., Any], leaves: Sequence[Any], rebuild: Rebuild, 
     around = tracing.get()
     frame, token = context.enter(FULL)
     frame.note = FOLDING
+    frame.steps = None if frame.swept or frame.kinks is not None else []
     if around is not None and around.full is not None:
         frame.asks = around.full.asks
     try:
@@ -88,7 +91,7 @@ def _recorded(fun: Callable[..., Any], leaves: Sequence[Any], rebuild: Rebuild, 
         roots = [root(v, where, rich=True) for v in plain]
         args, kwargs = rebuild([handle(r.value, r.node) for r in roots])
         outputs, structure = engine.flat_output(engine.call(fun, args, kwargs))
-        return graph_of(frame, roots, outputs, values=plain, name="body", alone=True), structure
+        return graph_of(frame, roots, outputs, values=plain, name="body", alone=True, bare=True), structure
     finally:
         context.leave(frame, token)
 

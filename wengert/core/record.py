@@ -100,6 +100,8 @@ def make_node(
             n if n is not None and n.seq >= start else _leaf(v, n, frame) for v, n in zip(values, nodes, strict=True)
         ])
         node.type = _type(op, y, type_of_y)
+        if full is frame and full.steps is not None:
+            full.steps.append(node)
     if frame is not None and frame.kinks is not None and op.kink is not None:
         frame.kinks.look(op, values, params, y, node)
     if frame is not None and frame.forwards and op.kind != CONSTANT and not node.abstract:

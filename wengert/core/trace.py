@@ -30,10 +30,12 @@ def graph_of(
     signature: Signature | None = None,
     name: str = "graph",
     alone: bool = False,
+    bare: bool = False,
 ) -> Graph:
     """The graph of a finished frame (full, or linearizing): from ``roots`` (handles of its inputs)
     to ``outputs`` (settled leaves). ``alone``: nobody asks for the recorded nodes any more, so the
-    graph takes them as they are where it can.
+    graph takes them as they are where it can. ``bare``: its steps may lack their ``inputs``, which
+    ``complete`` fills in.
 
     Raises ChangedError when a large constant that a step reads was overwritten later in the
     recorded program."""
@@ -47,7 +49,16 @@ def graph_of(
     steps: list[Node] = []
     note = steps.append
     taken = set(known) if alone else set()  # operands that are not what they stand for
-    for node in _needed([e for e in (*ends, *asked) if isinstance(e, Node)], set(known), resolve):
+    wanted = [e for e in (*ends, *asked) if isinstance(e, Node)]
+    listed = _listed(frame.steps, wanted, taken, resolve) if alone else None
+    frame.steps = None
+    if listed is not None:
+        for node in listed:
+            if not taken.isdisjoint(node.args):
+                node.args = tuple([known.get(a, a) for a in node.args])
+        known.update((e, e) for e in wanted if e not in taken)
+        steps = listed
+    for node in () if listed is not None else _needed(wanted, set(known), resolve):
         if alone and not _stands_for_more(node, taken):
             args = node.args
         else:
@@ -77,7 +88,7 @@ def graph_of(
         known[node] = made
         note(made)
     guards = tuple(g.of(known[g.node]) for g in frame.guards if isinstance(known[g.node], Node))
-    return Graph(
+    graph = Graph(
         inputs=inputs,
         outputs=tuple(known[e] if isinstance(e, Node) else e for e in ends),
         guards=guards,
@@ -87,6 +98,35 @@ def graph_of(
         name=name,
         memory={"watched": frame.watched},
     )
+    if listed is not None and not bare:
+        complete(graph)
+    return graph
+
+
+def complete(graph: Graph) -> None:
+    """Fill in what the steps of a bare graph lack."""
+    for node in graph.nodes:
+        node.inputs = tuple([None if type(a) is Const else a for a in node.args])
+        node.saved = ()
+
+
+def _listed(
+    steps: Sequence[Node] | None, ends: Sequence[Node], roots: set[Node], resolve: Callable[[Operand], Operand]
+) -> list[Node] | None:
+    """The nodes that ``ends`` need, from the steps of a frame in order; None where something else is needed as well."""
+    if not steps:
+        return None
+    needed: set[Any] = set(ends)
+    found: list[Node] = []
+    note, more = found.append, needed.update
+    for node in reversed(steps):
+        if node in needed:
+            note(node)
+            more(node.args)
+    if any(type(a) is not Const or resolve(a) is not a for a in needed.difference(found, roots)):
+        return None
+    found.reverse()
+    return found
 
 
 def _stands_for_more(node: Node, taken: set[Node]) -> bool:
@@ -192,4 +232,4 @@ def _needed(
     return order
 
 
-__all__ = ["graph_of", "release"]
+__all__ = ["complete", "graph_of", "release"]

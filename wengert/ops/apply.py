@@ -23,6 +23,12 @@ from wengert.ops.python_numbers import RAISING, ask
 from wengert.ops.residuals import Rule
 from wengert.ops.visit import stub
 
+LONG = 4000
+"""Steps of a full recording from which on the recording functions are worth writing again for it."""
+
+when_long: list[Callable[[set[Op]], None]] = []
+"""Who writes them (``generate``)."""
+
 
 def special(
     op: Op, operands: Sequence[Any], params: tuple[Any, ...], evaluate: Callable[..., Any] | None = None
@@ -143,6 +149,11 @@ def fully(
     node.args = tuple(args)
     node.type = ArrayType.of(y)
     node.evaluate = evaluate
+    if frame.steps is not None:
+        frame.steps.append(node)
+        if len(frame.steps) == LONG:
+            for write in when_long:
+                write({n.op for n in frame.steps})
     return TracedArray(y, node) if type(y) is np.ndarray else TracedScalar(y, node)
 
 

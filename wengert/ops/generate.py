@@ -8,7 +8,7 @@ the same step.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import FunctionType
 from typing import Any
 
@@ -16,7 +16,8 @@ import numpy as np
 
 from wengert.core import context, handle, node, record, types
 from wengert.core.op import CONSTANT, ELEMENTWISE, LINEAR, OPS, Op
-from wengert.ops import apply, differences, memory, products, residuals, visit
+from wengert.ops import apply, differences, memory, products, python_numbers, residuals, visit
+from wengert.ops.python_numbers import RAISING
 from wengert.ops.residuals import Rule
 
 NAMESPACE: dict[str, Any] = {
@@ -51,6 +52,13 @@ NAMESPACE: dict[str, Any] = {
     "RECORD": record.record,
     "NODES": (),
     "np": np,
+    "TRACING": context.tracing.get,
+    "SCALARS": types.SCALARS,
+    "Const": node.Const,
+    "RichNode": node.RichNode,
+    "TYPE": types.ArrayType.of,
+    "HERE": node.here,
+    "ASK": python_numbers.ask,
 }
 
 
@@ -112,8 +120,22 @@ def evaluated_by(op: Op, evaluate: Callable[..., Any], tag: str) -> Any:
     return _function(op, name, "twin")
 
 
-def source(op: Op, name: str, variant: str) -> str:
-    """The text of a recording function."""
+def hasten(ops: Iterable[Op]) -> None:
+    """Write the recording functions of operations that a long full recording uses again, with that case inline."""
+    wanted = set(ops)
+    for name, (function, op, variant) in list(_pending.items()):
+        if op in wanted and name not in _hastened and function.__code__.co_filename != "<wengert stub>":
+            _hastened.add(name)
+            if not op.outputs and not op.inputs[0].startswith("*"):
+                function.__code__ = _compile(source(op, name, variant, long=True), name)
+
+
+_hastened: set[str] = set()
+apply.when_long.append(hasten)
+
+
+def source(op: Op, name: str, variant: str, *, long: bool = False) -> str:
+    """The text of a recording function; ``long`` has what ``apply.fully`` does inline."""
     safe = op.name.replace(".", "_")
     evaluation, other = (f"EV_{name}", f", EV_{name}") if variant == "twin" else (f"EV_{safe}", "")
     count = len(op.inputs)
@@ -132,13 +154,6 @@ def source(op: Op, name: str, variant: str) -> str:
         else f" if S.special and {' and '.join(f'type({a}) in KNOWN' for a in operands)}: "
         f"return SPECIAL(OP_{safe}, {ops}, {par})"
     )
-    for k in range(count):
-        line(f" t = type(a{k})")
-        line(" if t is TA or t is TS:")
-        line(f"  if a{k}.base is not None: SYNC(a{k})")
-        line(f"  x{k} = a{k}.value; n{k} = a{k}.node")
-        line(f" elif t in CONST: x{k} = a{k}; n{k} = None")
-        line(f" else: return {foreign}(OP_{safe}, {ops}, {par}{other})")
     values = ", ".join(f"x{k}" for k in range(count))
     expression = op.expression
     if expression and variant != "twin":
@@ -146,9 +161,20 @@ def source(op: Op, name: str, variant: str) -> str:
             expression = expression.replace(input_name, f"\0{k}\0")
         for k in range(count):
             expression = expression.replace(f"\0{k}\0", f"x{k}")
-        line(f" y = {expression}")
     else:
-        line(f" y = {evaluation}({', '.join([values, *params])})")
+        expression = f"{evaluation}({', '.join([*(f'x{k}' for k in range(count)), *params])})"
+    if long:
+        out[-1] = out[-1].partition(" return ")[0]
+        out.extend(_fully(op, par, expression, evaluation if variant == "twin" else ""))
+        line(f"  return SPECIAL(OP_{safe}, {ops}, {par}{other})")
+    for k in range(count):
+        line(f" t = type(a{k})")
+        line(" if t is TA or t is TS:")
+        line(f"  if a{k}.base is not None: SYNC(a{k})")
+        line(f"  x{k} = a{k}.value; n{k} = a{k}.node")
+        line(f" elif t in CONST: x{k} = a{k}; n{k} = None")
+        line(f" else: return {foreign}(OP_{safe}, {ops}, {par}{other})")
+    line(f" y = {expression}")
     if op.kind == CONSTANT:
         line(" if " + " or ".join(f"n{k} is not None" for k in range(count)) + ":")
         line(f"  f = FRAME(1); S.cut = ({op.name!r}, *OUTSIDE(f))")
@@ -180,6 +206,39 @@ def source(op: Op, name: str, variant: str) -> str:
     line(f" return H(y, Node(SEQ(), OP_{safe}, {nodes}, ({saved},), {par},")
     line("  (c, f.f_lasti) if USER(c.co_filename) and S.where is None else OUTSIDE(f)))")
     return "\n".join(out) + "\n"
+
+
+def _fully(op: Op, par: str, expression: str, evaluation: str) -> list[str]:
+    """What ``apply.fully`` does, where a frame lists its steps; what it does not do falls through."""
+    count, safe = len(op.inputs), op.name.replace(".", "_")
+    out = ["  while (F := TRACING()) is not None and F.steps is not None:"]
+    line = out.append
+    for k in range(count):
+        line(f"   t = type(a{k})")
+        line("   if t is TS or t is TA:")
+        line(f"    if a{k}.base is not None: SYNC(a{k})")
+        line(f"    x{k} = a{k}.value; n{k} = a{k}.node")
+        line(f"    if n{k} is None or n{k}.seq < F.start or n{k}.abstract: break")
+        line(f"   elif t in SCALARS: x{k} = a{k}; n{k} = Const(a{k})")
+        line("   else: break")
+    line(f"   if {' and '.join(f'type(n{k}) is Const' for k in range(count))}: break")
+    line(f"   try: y = {expression}")
+    line("   except Exception:")
+    line("    if F.met is not None: F.met.raised = HERE(1)")
+    line("    raise")
+    if (NAMESPACE[evaluation] if evaluation else op.evaluate) in RAISING:
+        operands, values = (", ".join(f"{letter}{k}" for k in range(count)) for letter in "ax")
+        line(f"   if F.met is not None: ASK({evaluation or f'EV_{safe}'}, ({operands},), ({values},))")
+    line("   f = FRAME(1); c = f.f_code")
+    line(f"   n = RichNode(SEQ(), OP_{safe}, (), (), {par},")
+    line("    (c, f.f_lasti) if USER(c.co_filename) and S.where is None else OUTSIDE(f))")
+    line(f"   n.args = ({''.join(f'n{k}, ' for k in range(count))})")
+    line("   n.type = TYPE(y)")
+    if evaluation:
+        line(f"   n.evaluate = {evaluation}")
+    line("   F.steps.append(n)")
+    line("   return TA(y, n) if type(y) is ND else TS(y, n)")
+    return out
 
 
 def _plain_test(op: Op, k: int) -> str:

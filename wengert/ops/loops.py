@@ -23,6 +23,7 @@ from wengert.core.types import ArrayType, dtype_of, shape_of
 from wengert.ops.apply import special
 from wengert.ops.fitting import fit
 from wengert.ops.loop_body import runner
+from wengert.ops.loop_plain import by_floats
 
 PARAMS = ("body", "length", "carries", "reverse", "sequences", "origin")
 """The parameters of a scan. ``origin`` is None, or what of a simpler scan on some of the same operands this one
@@ -100,15 +101,24 @@ def _evaluate(*operands: Any) -> tuple[Any, ...]:
     invariants = values[carries + sequences :]
     stacks: list[Any] = []
     order = range(length - 1, -1, -1) if reverse else range(length)
-    with np.errstate(all="ignore"):
-        for t in order:
+
+    def iterate(state: list[Any], some: range) -> list[Any]:
+        for t in some:
             found = run(*state, *[x[t] for x in rows_in], *invariants)
             state = list(found[:carries])
             if len(found) > carries:
                 if not stacks:
-                    stacks = [np.empty((length, *shape_of(r)), dtype_of(r)) for r in found[carries:]]
+                    stacks.extend(np.empty((length, *shape_of(r)), dtype_of(r)) for r in found[carries:])
                 for stack, row in zip(stacks, found[carries:], strict=True):
                     stack[t] = row
+        return state
+
+    with np.errstate(all="ignore"):
+        first = iterate(state, order[:1])
+        state = iterate(first, order[1:2])
+        settled = [*map(type, first)] == [*map(type, state)]
+        rest = by_floats(body, state, rows_in, invariants, order[2:], stacks) if settled else None
+        state = iterate(state, order[2:]) if rest is None else rest
     if not stacks:
         stacks = [np.empty((length, *k.shape), k.dtype) for k in map(_kind, body.outputs[carries:])]
     return (*map(_own, state), *stacks)

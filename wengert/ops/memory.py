@@ -90,6 +90,8 @@ def _get_node(h: Any, path: Path, dynamic: tuple[Any, ...], dyn_nodes: tuple[Any
         node = RichNode(next_seq(), GET, (), (), (path, value.shape, value.dtype), here(3))
         node.args = (parent,)
         node.type = ArrayType.of(y)
+        if frame.steps is not None:
+            frame.steps.append(node)
         return node
     if (h.base is h and parent is None) or (h.base is not None and _from_outside(parent)):
         value = value.copy(order="K")  # the step keeps this value, and the memory may be written

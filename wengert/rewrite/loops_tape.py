@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import accumulate, chain, count
+from operator import attrgetter, itemgetter
 from typing import Any
 
 import numpy as np
@@ -178,75 +180,119 @@ class _Sites:
         return found
 
 
+_NOWHERE = (None, -1)
+_op, _args, _params = attrgetter("op"), attrgetter("args"), attrgetter("params")
+_type, _where, _evaluate = attrgetter("type"), attrgetter("where"), attrgetter("evaluate")
+_code, _offset = itemgetter(0), itemgetter(1)
+
+
 def tape_of(graph: Graph) -> Tape:
-    """The graph as a tape."""
-    tables = Tables()
-    sites = _Sites()
-    site_of, type_of, constant = sites.number, tables.type, tables.constant
-    number: dict[Node, int] = {}
-    tokens: list[int] = []
-    starts: list[int] = [0]
-    operands: list[int] = []
-    types: list[int] = []
+    """The graph as a tape. (Long recordings pass through here: what every step needs is asked of all steps at once.)"""
+    tables, nodes, given = Tables(), graph.nodes, len(graph.inputs)
+    number: dict[Any, int] = dict(zip(chain(graph.inputs, nodes), count(), strict=False))
     asked: dict[Node, list[Guard]] = {}
     for guard in graph.guards:
         asked.setdefault(guard.node, []).append(guard)
-    infos, known = tables.infos, tables.tokens
-    for k, node in enumerate(graph.inputs):
-        number[node] = k
-        kind = type_of(node.type)
-        tokens.append(tables.token(("input", k), partial(Info, "input", 0, kind, node)))
-        types.append(kind)
-        starts.append(0)
-    for node in graph.nodes:
-        op, params = node.op, node.params
-        kind = type_of(node.type)
-        ids = [number[a] if type(a) is not Const else constant(a.value) for a in node.args]
-        key: Any
-        static: Static = ()
-        what = "op"
-        if op is GET or op is UPDATE or op is ADD_AT:
-            shape = params[1] if op is GET else params[2]
-            static, found = parsed(params[0], shape)
-            ids.extend(map(constant, found))
-            what = "read" if op is GET else "write"
-            key = (
-                id(op),
-                static,
-                kind,
-                site_of(node.where),
-                len(ids),
-                params[1] if op is GET else (params[2], params[4]),
-            )
-        elif not params:
-            key = (id(op), id(node.evaluate), kind, site_of(node.where), len(ids))
-            if op.name == "power":  # a constant exponent chooses the algorithm
-                key = (*key, *(a for a in ids if a < 0))
-        else:
-            key = (id(op), id(node.evaluate), _params_key(params, tables), kind, site_of(node.where), len(ids))
-        if node in asked:
-            key = (*key, tuple(g.kind for g in asked[node]))
-        token = known.get(key)
-        if token is None:
-            token = known[key] = len(infos)
-            infos.append(Info(what, len(ids), kind, node, static, where=node.where))
-        number[node] = len(tokens)
-        tokens.append(token)
-        types.append(kind)
-        operands.extend(ids)
-        starts.append(len(operands))
-    outputs = [number[o] if not isinstance(o, Const) else constant(o.value) for o in graph.outputs]
-    guards = {number[n]: [Asked(g.kind, g.outcome, g.value, g.where) for g in found] for n, found in asked.items()}
+    kinds = [tables.type(node.type) for node in graph.inputs]
+    tokens = [
+        tables.token(("input", k), partial(Info, "input", 0, kinds[k], node)) for k, node in enumerate(graph.inputs)
+    ]
+    args = [*map(_args, nodes)]
+    operands = _operands([*chain.from_iterable(args)], number, tables)
+    lengths = [*map(len, args)]
+    found, more = _tokens(nodes, operands, lengths, asked, tables)
+    starts, numbers = _with_more(operands, lengths, more)
+    every = np.concatenate([np.array(tokens, np.int64), found])
     return Tape(
         tables,
-        np.array(tokens, np.int64),
-        np.array(starts, np.int64),
-        np.array(operands, np.int64),
-        np.array(types, np.int64),
-        len(graph.inputs),
-        outputs,
-        guards,
+        every,
+        np.concatenate([np.zeros(given, np.int64), starts]),
+        numbers,
+        np.array([info.type for info in tables.infos] or [0], np.int64)[every],
+        given,
+        [number[o] if not isinstance(o, Const) else tables.constant(o.value) for o in graph.outputs],
+        {number[n]: [Asked(g.kind, g.outcome, g.value, g.where) for g in gs] for n, gs in asked.items()},
     )
+
+
+def _operands(args: list[Any], number: dict[Any, int], tables: Tables) -> list[int]:
+    """The numbers of operands, constants among them."""
+    found: list[Any] = [*map(number.get, args)]
+    known: dict[int, int] = {}  # by the object: most are literals
+    for k, a in enumerate(args):
+        if type(a) is Const:
+            value = a.value
+            n = known.get(id(value))
+            if n is None:
+                n = known[id(value)] = tables.constant(value)
+            found[k] = n
+    return found
+
+
+def _tokens(
+    nodes: Sequence[Node], operands: list[int], lengths: list[int], asked: dict[Node, list[Guard]], tables: Tables
+) -> tuple[Any, dict[int, list[int]]]:
+    """The tokens of steps, and by step the numbers that stand in indices: further operands."""
+    ops = [*map(_op, nodes)]
+    # A constant exponent chooses the algorithm; a list of operands may be longer elsewhere.
+    alone = {op for op in set(ops) if op.name == "power" or op.params or op.inputs[:1] == ("*operands",)}
+    special = [k for k, op in enumerate(ops) if op in alone] if alone else []
+    if asked:
+        special += [k for k, node in enumerate(nodes) if node in asked]
+    wheres = [*map(_where, nodes)]
+    if None in wheres:
+        wheres = [w or _NOWHERE for w in wheres]
+    codes, kinds = map(id, map(_code, wheres)), map(id, map(_type, nodes))
+    keys: list[Any] = [*zip(ops, codes, map(_offset, wheres), kinds, map(_evaluate, nodes), strict=True)]
+    for k in special:
+        keys[k] = k
+    first: dict[Any, int] = {}
+    like = np.array([*map(first.setdefault, keys, range(len(keys)))], np.int64)  # the first step that is the same
+    sites, more, found = _Sites(), {}, np.zeros(len(keys), np.int64)
+    starts = [0, *accumulate(lengths)] if special else []
+    for key, k in first.items():
+        node, plain = nodes[k], type(key) is tuple
+        kind = tables.type(node.type)
+        own = [] if plain else operands[starts[k] : starts[k + 1]]
+        full, what, static, extra = _key(node, kind, own, lengths[k], sites, tables)
+        if extra:
+            more[k] = extra
+        if not plain and node in asked:
+            full = (*full, tuple(g.kind for g in asked[node]))
+        make = partial(Info, what, lengths[k] + len(extra), kind, node, static, where=node.where)
+        found[k] = tables.token(full, make)
+    return found[like], more
+
+
+def _key(
+    node: Node, kind: int, operands: list[int], count: int, sites: _Sites, tables: Tables
+) -> tuple[tuple[Any, ...], str, Static, list[int]]:
+    """What makes a token of a step, the kind of its ``Info``, what is fixed of its path, the numbers in the path."""
+    op, params, site = node.op, node.params, sites.number(node.where)
+    if op is GET or op is UPDATE or op is ADD_AT:
+        static, found = parsed(params[0], params[1] if op is GET else params[2])
+        extra = [*map(tables.constant, found)]
+        form = params[1] if op is GET else (params[2], params[4])
+        what = "read" if op is GET else "write"
+        return (id(op), static, kind, site, count + len(extra), form), what, static, extra
+    if params:
+        return (id(op), id(node.evaluate), _params_key(params, tables), kind, site, count), "op", (), []
+    return (id(op), id(node.evaluate), kind, site, count, *(a for a in operands if a < 0)), "op", (), []
+
+
+def _with_more(operands: list[int], lengths: list[int], more: dict[int, list[int]]) -> tuple[Any, Any]:
+    """Where the operands of each step start, and all operands: first those of a step, then ``more`` of it."""
+    plain, sizes = np.array(operands, np.int64), np.array(lengths, np.int64)
+    extra = np.zeros(len(sizes), np.int64)
+    extra[[*more]] = [len(v) for v in more.values()]
+    starts = np.concatenate([[0], np.cumsum(sizes + extra)]).astype(np.int64)
+    if not more:
+        return starts, plain
+    mine = np.arange(len(plain)) + np.repeat(np.cumsum(extra) - extra, sizes)
+    found, rest = np.empty(starts[-1], np.int64), np.ones(starts[-1], bool)
+    found[mine], rest[mine] = plain, False
+    found[rest] = [*chain.from_iterable(more.values())]  # noted in the order of the steps
+    return starts, found
 
 
 def _params_key(params: tuple[Any, ...], tables: Tables) -> Any:
