@@ -163,7 +163,7 @@ define(
 define("abs", sign, condition="{} ≠ 0", numpy="np.abs", smooth=False)
 define("sign", lambda x: zero(x.shape), condition="{} ≠ 0", latex=r"\operatorname{sign}", numpy="np.sign", smooth=False)
 define("relu", function("step"), condition="{} ≠ 0", latex=r"\operatorname{relu}", smooth=False)
-define("step", lambda x: zero(x.shape), condition="{} ≠ 0", text="𝟙", latex=r"\mathbb{1}", smooth=False)
+define("step", lambda x: zero(x.shape), condition="{} ≠ 0", text="𝟙", latex=r"\mathbf{1}", smooth=False)
 define(
     "maximum",
     lambda a, b: apply("half", minus(a, b)),

@@ -16,6 +16,7 @@ from wengert.symbolic.text import GREEK
 from wengert.symbolic.writer import ATOM, MUL, Text, Writer
 
 GREEK_WORDS = {letter: ("lambda" if word in ("lam", "lambda_") else word) for word, letter in GREEK.items()}
+GREEK_LETTERS = {letter: rf"{{\{word}}}" for letter, word in GREEK_WORDS.items()}
 KNOWN = {"exp", "log", "sin", "cos", "tan", "sinh", "cosh", "tanh", "arcsin", "arccos", "arctan", "det", "max", "min"}
 
 
@@ -24,6 +25,7 @@ class LatexWriter(Writer):
 
     minus = " - "
     negative = "-"
+    partial = r"\partial "
 
     def number(self, value: Any) -> Text:
         if isinstance(value, Fraction) and value.denominator != 1:
@@ -38,10 +40,13 @@ class LatexWriter(Writer):
         letter = GREEK.get(name, name)
         if letter in GREEK_WORDS:
             return "\\" + GREEK_WORDS[letter]
-        found = re.fullmatch(r"([A-Za-z])_?(\w+)", name)
-        if found:
-            return rf"{found[1]}_{{{found[2]}}}" if found[2].isdigit() or "_" in name else rf"\mathrm{{{name}}}"
-        return name
+        found = re.fullmatch(r"([A-Za-z])(_?)([A-Za-z]+|[0-9]+)", name)
+        if found and (found[2] or found[3].isdigit()):
+            return rf"{found[1]}_{{{found[3]}}}"
+        if len(name) == 1 and name.isascii():
+            return name
+        words = "".join(GREEK_LETTERS.get(c, r"\_" if c == "_" else c) for c in name)
+        return rf"\mathrm{{{words}}}"
 
     def superscript(self, base: str, power: str) -> str:
         words = {"ᵀ": r"^\top", "⁻¹": "^{-1}", "⁻ᵀ": r"^{-\top}", "²": "^2"}
@@ -100,6 +105,10 @@ class LatexWriter(Writer):
 
     def dimension(self, value: Any) -> str:
         return text_of(value, " ", "^")
+
+    def note(self, text: str) -> str:
+        """An axis in upright words, which may be broken off; signs as they are."""
+        return text.replace(", axis=", r",\, \mathrm{axis}=")
 
     def join(self, pieces: list[str]) -> str:
         return r" \, ".join(pieces) if any(p.startswith("\\operatorname") for p in pieces) else " ".join(pieces)

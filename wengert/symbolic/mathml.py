@@ -20,12 +20,19 @@ def op(sign: str) -> str:
     return f"<mo>{escape(sign)}</mo>"
 
 
+def _letters(letters: str) -> str:
+    """Indices by letter; what is an element already stays one."""
+    return letters if letters.startswith("<") else "".join(f"<mi>{c}</mi>" for c in letters)
+
+
 class MathWriter(Writer):
     """Presentation MathML."""
 
     minus = op("−")
     plus = op("+")
     negative = op("−")
+    partial = op("∂")
+    separator = op(",")
 
     def number(self, value: Any) -> Text:
         if isinstance(value, Fraction) and value.denominator != 1:
@@ -55,7 +62,10 @@ class MathWriter(Writer):
         return "^" + self.number(value)[0]
 
     def index(self, base: str, letters: str) -> str:
-        return f"<msub><mrow>{base}</mrow><mrow>{''.join(f'<mi>{c}</mi>' for c in letters)}</mrow></msub>"
+        return f"<msub><mrow>{base}</mrow><mrow>{_letters(letters)}</mrow></msub>"
+
+    def place(self, value: Any) -> str:
+        return self.dimension(value)
 
     def fraction(self, top: Text, bottom: Text) -> Text:
         return f"<mfrac><mrow>{top[0]}</mrow><mrow>{bottom[0]}</mrow></mfrac>", MUL
@@ -83,10 +93,13 @@ class MathWriter(Writer):
 
     def summation(self, letters: str, inner: str) -> str:
         """A sum over named indices."""
-        return f"<munder>{op('∑')}<mrow>{''.join(f'<mi>{c}</mi>' for c in letters)}</mrow></munder>{inner}"
+        return f"<munder>{op('∑')}<mrow>{_letters(letters)}</mrow></munder>{inner}"
 
     def dimension(self, value: Any) -> str:
         return f"<mi>{escape(text_of(value, '', '^'))}</mi>"
+
+    def note(self, text: str) -> str:
+        return f"<mtext>{escape(text)}</mtext>"
 
     def join(self, pieces: list[str]) -> str:
         return op("\u2062").join(pieces)

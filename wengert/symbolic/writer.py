@@ -28,6 +28,8 @@ class Writer:
     minus = " − "
     plus = " + "
     negative = "−"
+    partial = "∂"
+    separator = ", "
 
     def number(self, value: Any) -> Text:
         raise NotImplementedError
@@ -55,6 +57,10 @@ class Writer:
 
     def fence(self, kind: str, inner: str) -> str:
         raise NotImplementedError
+
+    def note(self, text: str) -> str:
+        """Words and signs that are no part of an expression, such as an axis."""
+        return text
 
     def join(self, pieces: list[str]) -> str:
         raise NotImplementedError
@@ -220,7 +226,7 @@ class Writer:
 
     def _mat(self, form: Form) -> Text:
         if form.rank == 0 and len(form.args) == 2 and all(a.kind == "name" for a in form.args):
-            return self.fence("dot", ",".join(self.at(a, MUL) for a in form.args)), ATOM
+            return self.fence("dot", self.separator.strip().join(self.at(a, MUL) for a in form.args)), ATOM
         return self.join(self.pieces(form)), MUL
 
     def _outer(self, form: Form) -> Text:
@@ -288,7 +294,7 @@ class Writer:
 
     def _mean(self, form: Form) -> Text:
         inner = self.write(form.args[0])
-        return self.call("mean", inner if form.value is None else f"{inner}, axis={form.value}"), ATOM
+        return self.call("mean", inner if form.value is None else inner + self.note(f", axis={form.value}")), ATOM
 
     def _diag(self, form: Form) -> Text:
         return self.call("diag", self.write(form.args[0])), ATOM
@@ -307,9 +313,7 @@ class Writer:
         return self._mat(self.summed(form))
 
     def _matrix(self, form: Form) -> Text:
-        if form.value == "polar":
-            return self.call("polar", self.write(form.args[0])), ATOM
-        word = {"logdet": "log det", "nuclear": "nuclear"}.get(form.value, form.value)
+        word = {"logdet": "log det"}.get(form.value, form.value)
         if form.value == "nuclear":
             return self.fence("norm*", self.write(form.args[0])), ATOM
         return self.call(word, self.write(form.args[0])), ATOM
@@ -319,9 +323,10 @@ class Writer:
         inner = self.write(form.args[0])
         if name in ("argmax", "argmin"):
             extreme = Form("reduce", form.args, (name[3:], axes, rank), 0)
-            return f"{self.number(Fraction(1))[0]}[{inner} = {self.write(extreme)}]", ATOM
+            open_, equal, close = map(self.note, ("[", " = ", "]"))
+            return f"{self.number(Fraction(1))[0]}{open_}{inner}{equal}{self.write(extreme)}{close}", ATOM
         if len(axes) < rank:
-            inner += ", axis=" + ",".join(map(str, axes))
+            inner += self.note(", axis=" + ",".join(map(str, axes)))
         return self.call(name, inner), ATOM
 
     def _call(self, form: Form) -> Text:
@@ -335,19 +340,19 @@ class Writer:
             return self.cases(*(self.write(a) for a in form.args)), ATOM
         if form.value in COMPARE:
             return self.operator(COMPARE[form.value], [self.at(a, MUL) for a in form.args]), ADD
-        return self.call(form.value, ", ".join(self.write(filling(a)) for a in form.args)), ATOM
+        return self.call(form.value, self.separator.join(self.write(filling(a)) for a in form.args)), ATOM
 
     def _abstract(self, form: Form) -> Text:
         name, slots = form.value
-        inner = ", ".join(map(self.write, form.args))
+        inner = self.separator.join(map(self.write, form.args))
         if not slots:
             return self.call(name, inner), ATOM
-        below = "".join(
-            "∂" + (self.write(form.args[k]) if form.args[k].kind == "name" else self.paren(self.write(form.args[k])))
-            for k in slots
-        )
-        order = {1: "", 2: "²", 3: "³"}.get(len(slots), f"^{len(slots)}")
-        return self.fraction((f"∂{order}{self.name(name)}", ATOM), (below, ATOM))[0], POWER
+        plain = [self.write(a) if a.kind == "name" else self.paren(self.write(a)) for a in form.args]
+        below = "".join(self.partial + plain[k] for k in slots)
+        top = self.partial
+        if len(slots) > 1:
+            top = self.superscript(top.strip(), self.exponent(Fraction(len(slots))))
+        return self.fraction((top + self.name(name), ATOM), (below, ATOM))[0], POWER
 
     def _select(self, form: Form) -> Text:
         (count, dim), start, step = form.value
@@ -359,7 +364,8 @@ class Writer:
     def selection(self, start: Any, stop: Any, step: int, dim: Any) -> str:
         first = "" if start == 0 else self.dimension(start)
         last = "" if stop == dim or step < 0 else self.dimension(stop)
-        return f"{self.name('I')}[{first}:{last}{'' if step == 1 else f':{step}'}]"
+        open_, colon, close = map(self.note, ("[", ":", "]" if step == 1 else f":{step}]"))
+        return f"{self.name('I')}{open_}{first}{colon}{last}{close}"
 
     def _kron(self, form: Form) -> Text:
         return self.operator("⊗", [self.at(a, POWER) for a in form.args]), MUL
