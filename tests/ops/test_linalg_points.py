@@ -36,9 +36,7 @@ def cofactors(x: Any) -> Any:
     return out
 
 
-@pytest.mark.parametrize(
-    "values", [(1.0, 2.0, 0.0), (1.0, 0.0, 0.0), (0.0, 0.0, 0.0), (1.0, 2.0, 1e-13)]
-)
+@pytest.mark.parametrize("values", [(1.0, 2.0, 0.0), (1.0, 0.0, 0.0), (0.0, 0.0, 0.0), (1.0, 2.0, 1e-13)])
 def test_determinants_at_singular_matrices(values: Any) -> None:
     x = Q @ np.diag(values) @ Q.T
     gradient = wengert.grad(np.linalg.det)
@@ -71,9 +69,7 @@ def test_sums_over_equal_eigenvalues(x: Any) -> None:
         lambda a: np.sum(np.exp(np.linalg.eigvals(a).real)),
         lambda a: np.trace(function_of_matrix(a)),
     ):
-        np.testing.assert_allclose(
-            wengert.grad(spectral)(x), scipy.linalg.expm(x), rtol=1e-12, atol=1e-11
-        )
+        np.testing.assert_allclose(wengert.grad(spectral)(x), scipy.linalg.expm(x), rtol=1e-12, atol=1e-11)
 
 
 def function_of_matrix(a: Any) -> Any:
@@ -105,9 +101,7 @@ def test_a_projector_of_equal_eigenvalues_has_a_derivative() -> None:
         _, v = np.linalg.eigh(a)
         return np.eye(3) - v[:, 2:] @ v[:, 2:].T
 
-    first, second = (
-        wengert.grad(lambda a, p=p: np.sum(T * p(a)))(TWICE) for p in (projector, other)
-    )
+    first, second = (wengert.grad(lambda a, p=p: np.sum(T * p(a)))(TWICE) for p in (projector, other))
     np.testing.assert_allclose(first, second, atol=1e-13)
 
 
@@ -187,9 +181,7 @@ def test_the_pseudo_inverse_keeps_its_rank() -> None:
         moved = b + h * d
         return np.outer(c, moved) / (moved @ moved) / (c @ c)
 
-    np.testing.assert_allclose(
-        wengert.jvp(along, (0.0,), (1.0,))[1].ravel(), slope(closed), atol=1e-9
-    )
+    np.testing.assert_allclose(wengert.jvp(along, (0.0,), (1.0,))[1].ravel(), slope(closed), atol=1e-9)
 
 
 @pytest.mark.parametrize("dtype", [float, complex])
@@ -221,3 +213,38 @@ def test_vectors_in_lapacks_normalisation(dtype: Any) -> None:
             else derivative.ravel()
         )
         np.testing.assert_allclose(got, number, rtol=1e-6, atol=1e-6)
+
+
+OF_VALUES = {
+    "eigvalsh": lambda x: np.sum(np.exp(np.linalg.eigvalsh(x))),
+    "logdet by eigenvalues": lambda x: np.sum(np.log(np.linalg.eigvalsh(x))),
+    "eigvals": lambda x: np.sum(np.linalg.eigvals(x).real ** 3),
+    "svdvals": lambda x: np.sum(np.linalg.svdvals(x) ** 3),
+    "svd without vectors": lambda x: np.sum(np.linalg.svd(x, compute_uv=False) ** 4),
+}
+
+
+@pytest.mark.parametrize("f", OF_VALUES.values(), ids=OF_VALUES)
+@pytest.mark.parametrize("x", [2.0 * np.eye(3), TWICE, np.diag([1.0, 1.0, 3.0])], ids=["multiple", "twice", "diagonal"])
+def test_second_derivatives_of_equal_values_are_never_wrong(f: Any, x: Any) -> None:
+    t = T + T.T
+
+    def along(h: Any) -> Any:
+        return f(x + h * t)
+
+    np.testing.assert_allclose(np.sum(wengert.grad(f)(x) * t), slope(along), rtol=1e-8)
+    with pytest.raises(WengertValueError, match="second derivative") as caught:
+        wengert.hvp(f, (x,), (t,))
+    assert __file__ in str(caught.value)
+    assert np.isnan(wengert.jvp(wengert.grad(f), (x,), (t,))[1]).any()
+
+
+@pytest.mark.parametrize("f", OF_VALUES.values(), ids=OF_VALUES)
+def test_and_right_where_the_values_differ(f: Any) -> None:
+    x, t = Q @ np.diag([1.0, 2.0, 4.0]) @ Q.T, T + T.T
+    x = 0.5 * (x + x.T)
+
+    def bend(h: Any) -> Any:
+        return np.sum(wengert.grad(f)(x + h * t) * t)
+
+    np.testing.assert_allclose(np.sum(wengert.hvp(f, (x,), (t,))[1] * t), slope(bend), rtol=1e-7)

@@ -59,14 +59,13 @@ def phase(v: Any, dv: Any, row: int) -> Any:
     return (1j * theta)[..., None, :]
 
 
-def check_pairs(
-    name: str, parts: Any, near: Any, tolerance: float, node: Any, *, with_values: bool
-) -> None:
+def check_pairs(name: str, parts: Any, near: Any, tolerance: float, node: Any, *, with_values: bool) -> None:
     """Raise when a result depends on what equal values leave open.
 
     ``parts``: the matrices C = U^H ct_U of the factors that turn together. Turning two columns of
     equal value must not matter (the skew part of the sum of the C's); and where the values were
-    used too, a function of both cannot be told from its cotangents (the Hermitian parts).
+    used too, a function of both cannot be told from its cotangents (the Hermitian parts). The values
+    count as used where the vectors come from their own derivative.
     """
     parts = [p for p in parts if p is not None]
     n = near.shape[-1]
@@ -81,10 +80,10 @@ def check_pairs(
         refuse(
             f"{name}: vectors that belong to equal values were used; they have no derivative "
             "there, nor can that of a function of values and "
-            "vectors be found from them",
+            "vectors (or a second derivative of the values) be found from them",
             "use what depends on the values alone "
-            f"(np.linalg.{'eigvalsh' if name == 'eigh' else 'svdvals'}), "
-            "or keep the values apart",
+            f"(np.linalg.{'eigvalsh' if name == 'eigh' else 'svdvals'}) and take first derivatives, "
+            "a function of the matrix itself (solve, slogdet, matrix_power), or keep the values apart",
             node,
         )
 

@@ -86,13 +86,9 @@ def _check_eigh(node: Any, ct: Any) -> None:
         near_pairs(w, w.shape[-1], eps_of(w)),
         tolerance,
         node,
-        with_values=ct[0] is not None,
+        with_values=ct[0] is not None or node.params[1],
     )
-    if (
-        is_complex(v)
-        and _fixed_row(v) is None
-        and np.any(np.abs(np.imag(diagonal(inner))) > tolerance)
-    ):
+    if is_complex(v) and _fixed_row(v) is None and np.any(np.abs(np.imag(diagonal(inner))) > tolerance):
         refuse(
             "eigh: a result depends on the phase of complex eigenvectors, which is arbitrary",
             "use |v|, or v v^H",
@@ -113,9 +109,7 @@ def poisoned(record: Any, inner: Any) -> Any:
             dv = where(np.broadcast_to(pairs.any(-2, keepdims=True), v.shape), mask(w, np.nan), dv)
         elif pairs.any():
             coupling = np.abs(inner(v, dx)) * pairs
-            lost = coupling.max(-2, keepdims=True) > 100.0 * w.shape[-1] * eps_of(w) * np.max(
-                np.abs(dx), initial=0.0
-            )
+            lost = coupling.max(-2, keepdims=True) > 100.0 * w.shape[-1] * eps_of(w) * np.max(np.abs(dx), initial=0.0)
             if lost.any():
                 dv = where(np.broadcast_to(lost, v.shape), mask(w, np.nan), dv)
         return dw, dv
@@ -129,15 +123,15 @@ eigh = poisoned(
         leading(
             general(
                 "eigh",
-                lambda x, uplo: tuple(np.linalg.eigh(x, uplo)),
+                lambda x, uplo, inner: tuple(np.linalg.eigh(x, uplo)),
                 [_eigh_tangent],
-                params={"uplo": "L"},
+                # inner: the vectors serve the derivative of values, which therefore count as used too
+                params={"uplo": "L", "inner": False},
                 outputs=("eigenvalues", "eigenvectors"),
                 infer=outputs(without_rows, same, kinds="rx"),
                 domain=("symmetric",),
-                doc="`x = V diag(w) V^H`. Derivative along symmetric (Hermitian) directions "
-                "(Giles 2008, 3.1).",
-                samples=matrices(hermitian, (3, 3), (2, 2, 2), params=(("L",), ("U",))),
+                doc="`x = V diag(w) V^H`. Derivative along symmetric (Hermitian) directions (Giles 2008, 3.1).",
+                samples=matrices(hermitian, (3, 3), (2, 2, 2), params=(("L", False), ("U", False))),
             )
         ),
         _check_eigh,
@@ -147,7 +141,7 @@ eigh = poisoned(
 
 
 def _eigvalsh_tangent(x: Any, dx: Any, uplo: Any) -> Any:
-    _, v = eigh(x, uplo)
+    _, v = eigh(x, uplo, True)
     return real(diagonal(adjoint(v) @ symmetric_part(dx) @ v))
 
 
@@ -174,8 +168,7 @@ def _coupling(v: Any, dx: Any) -> Any:
     plain = raw(v)
     if plain.size and not np.all(np.linalg.cond(plain) < _DEFECTIVE):
         refuse(
-            "eig: the matrix is defective (too few eigenvectors); its eigenvalues have no "
-            "derivative there",
+            "eig: the matrix is defective (too few eigenvectors); its eigenvalues have no derivative there",
             "perturb the matrix",
         )
     return inv(v) @ dx @ v
@@ -192,9 +185,7 @@ def _eig_tangent(y: Any, dx: Any) -> tuple[Any, Any]:
     dv = dv - v * reduce.sum(real(conj(v) * dv), -2, True)
     if is_complex(v):
         plain = raw(v)
-        largest = (
-            np.argmax(np.abs(plain), axis=-2)[..., None, :] == np.arange(plain.shape[-2])[:, None]
-        )
+        largest = np.argmax(np.abs(plain), axis=-2)[..., None, :] == np.arange(plain.shape[-2])[:, None]
         moved = imaginary(dv) * mask(v, largest)
         across = reduce.sum(real(v) * mask(v, largest), -2, True)
         dv = dv - v * (1j * (reduce.sum(moved, -2, True) / across))
@@ -207,15 +198,16 @@ def _complex_type(dtype: Any) -> Any:
 
 eig = general(
     "eig",
-    lambda x: tuple(np.linalg.eig(x)),
+    lambda x, inner: tuple(np.linalg.eig(x)),
     [_eig_tangent],
+    params={"inner": False},
     outputs=("eigenvalues", "eigenvectors"),
     infer=lambda types, params: (
         ArrayType(types[0].shape[:-1], _complex_type(types[0].dtype)),
         ArrayType(types[0].shape, _complex_type(types[0].dtype)),
     ),
     doc="`x V = V diag(w)` with columns of norm 1 (Giles 2008, 3.1).",
-    samples=matrices(well, (3, 3), (2, 2, 2)),
+    samples=matrices(well, (3, 3), (2, 2, 2), params=((False,),)),
 )
 
 
@@ -225,10 +217,12 @@ def _check_eig(node: Any, ct: Any) -> None:
         c = raw(ct[1])
         pairs = near_pairs(w, w.shape[-1], eps_of(w)) & ~np.eye(w.shape[-1], dtype=bool)
         inner = np.abs(adjoint(v) @ c)
-        if np.any(inner[pairs] > 100.0 * w.shape[-1] * eps_of(w) * np.max(np.abs(c), initial=0.0)):
+        # What the values' own derivative asks of v and of its inverse cancels where values are equal: it shows nothing.
+        tolerance = 100.0 * w.shape[-1] * eps_of(w) * np.max(np.abs(c), initial=0.0)
+        if (node.params[0] and pairs.any()) or np.any(inner[pairs] > tolerance):
             refuse(
-                "eig: vectors that belong to equal eigenvalues were used; they have no "
-                "derivative there",
+                "eig: vectors that belong to equal eigenvalues were used (or a second derivative of the "
+                "values was taken); they have no derivative there",
                 "keep the eigenvalues apart",
                 node,
             )
@@ -238,7 +232,7 @@ poisoned(guarded(leading(eig), _check_eig), lambda v, dx: inv(v) @ dx @ v)
 
 
 def _eigvals_tangent(x: Any, y: Any, dx: Any) -> Any:
-    w, v = eig(x)
+    w, v = eig(x, True)
     dw = diagonal(_coupling(v, dx))
     order = _matching(raw(w), raw(y))
     if order is not None:

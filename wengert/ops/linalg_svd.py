@@ -49,9 +49,7 @@ from wengert.ops.linalg_common import (
 
 
 def _zero_values(s: Any, size: int) -> Any:
-    return np.abs(s) <= 8.0 * size * eps_of(s) * np.max(
-        np.abs(s), axis=-1, keepdims=True, initial=0.0
-    )
+    return np.abs(s) <= 8.0 * size * eps_of(s) * np.max(np.abs(s), axis=-1, keepdims=True, initial=0.0)
 
 
 def _svd_tangent(x: Any, y: Any, dx: Any) -> tuple[Any, Any, Any]:
@@ -73,9 +71,7 @@ def _svd_tangent(x: Any, y: Any, dx: Any) -> tuple[Any, Any, Any]:
         * (dp - adjoint(dp))
         * reciprocal(s[..., None, :] + s[..., :, None], zero[..., None, :] & zero[..., :, None])
     )
-    turn = symmetric_part(dp) * reciprocal(
-        s[..., None, :] - s[..., :, None], equal_pairs(s, size)
-    )
+    turn = symmetric_part(dp) * reciprocal(s[..., None, :] - s[..., :, None], equal_pairs(s, size))
     du, dv = u @ (turn + skew), v @ (turn - skew)
     over = reciprocal(s, zero)[..., None, :]
     if rows > k:
@@ -106,10 +102,8 @@ def _check_svd(node: Any, ct: Any, full: bool) -> None:
     tolerance = 100.0 * size * eps_of(s) * scale
     zero = _zero_values(s, size)
     near = near_pairs(s, size, eps_of(s)) & ~(zero[..., None, :] & zero[..., :, None])
-    inner = [
-        None if c is None else adjoint(b[..., :k]) @ c[..., :k] for b, c in ((u, ct_u), (v, ct_v))
-    ]
-    check_pairs("svd", inner, near, tolerance, node, with_values=ct_s is not None)
+    inner = [None if c is None else adjoint(b[..., :k]) @ c[..., :k] for b, c in ((u, ct_u), (v, ct_v))]
+    check_pairs("svd", inner, near, tolerance, node, with_values=ct_s is not None or node.params == (True,))
     for basis, c in ((u, ct_u), (v, ct_v)):
         if c is None:
             continue
@@ -119,9 +113,7 @@ def _check_svd(node: Any, ct: Any, full: bool) -> None:
         if zero.any():
             # Columns of value 0 mix freely with one another and with what lies outside.
             inside = adjoint(basis) @ c
-            outside = (
-                c - basis[..., :k] @ inside[..., :k, : c.shape[-1]] if c.shape[-1] == k else c * 0.0
-            )
+            outside = c - basis[..., :k] @ inside[..., :k, : c.shape[-1]] if c.shape[-1] == k else c * 0.0
             lost = np.abs(outside).max(-2, initial=0.0)[..., :k] * zero
             check_basis("svd", lost, tolerance, node)
     if is_complex(u) and real_row(v, 0) is None and real_row(u, 0) is None:
@@ -171,17 +163,19 @@ svd = guarded(
     leading(
         general(
             "svd",
-            lambda x: tuple(np.linalg.svd(x, full_matrices=False)),
+            lambda x, inner: tuple(np.linalg.svd(x, full_matrices=False)),
             [_svd_tangent],
+            # inner: the vectors serve the derivative of values, which therefore count as used too
+            params={"inner": False},
             outputs=("u", "s", "vh"),
             infer=outputs(
-                lambda s: (*s[:-1], least(s)),
-                lambda s: (*s[:-2], least(s)),
-                lambda s: (*s[:-2], least(s), s[-1]),
+                lambda s, _: (*s[:-1], least(s)),
+                lambda s, _: (*s[:-2], least(s)),
+                lambda s, _: (*s[:-2], least(s), s[-1]),
                 kinds="xrx",
             ),
             doc="`x = U diag(s) V^H` in reduced form (Townsend 2016).",
-            samples=matrices(tall, (3, 3), (4, 2), (2, 2, 3)),
+            samples=matrices(tall, (3, 3), (4, 2), (2, 2, 3), params=((False,),)),
         )
     ),
     lambda node, ct: _check_svd(node, ct, full=False),
@@ -213,8 +207,7 @@ svd_full = guarded(
                 lambda s: (*s[:-2], s[-1], s[-1]),
                 kinds="xrx",
             ),
-            doc="`x = U S V^H` with square U and V. The columns without a singular value are "
-            "any basis.",
+            doc="`x = U S V^H` with square U and V. The columns without a singular value are any basis.",
             domain=("basis",),
             samples=matrices(tall, (4, 2), (2, 3)),
         )
@@ -224,7 +217,7 @@ svd_full = guarded(
 
 
 def _singular_tangent(x: Any, dx: Any) -> Any:
-    u, _, vh = svd(x)
+    u, _, vh = svd(x, True)
     return real(diagonal(adjoint(u) @ dx @ adjoint(vh)))
 
 
