@@ -123,3 +123,18 @@ def test_a_choice_agrees_with_that_of_maximum():
 def test_without_a_choice_the_split_is_even():
     np.testing.assert_array_equal(wg.grad(np.max)(np.array([2.0, 2.0, 2.0, 1.0])), [1 / 3, 1 / 3, 1 / 3, 0])
     assert np.isnan(wg.grad(np.max)(np.array([1.0, np.nan]))).any()
+
+
+@pytest.mark.parametrize(
+    "f",
+    [np.max, lambda x: np.maximum(x[0], x[1]), lambda x: np.sum(np.abs(x - 2.0)), lambda x: np.sum(wg.relu(x - 2.0))],
+    ids=["max", "maximum", "abs", "relu"],
+)
+def test_a_compiled_derivative_follows_the_choice_that_is_made_when_it_is_called(f):
+    slope, x = wg.grad(f), np.array([2.0, 2.0, 1.0])
+    compiled = wg.compile(slope)
+    for _ in range(3):
+        for chosen in ({}, {"max": 1.0, "abs": 1.0, "relu": 1.0}, {"max": 0.25, "abs": -0.5, "relu": 0.5}):
+            with wg.subgradient(**chosen):
+                for _ in range(3):
+                    np.testing.assert_array_equal(compiled(x), slope(x))

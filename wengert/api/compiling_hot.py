@@ -16,6 +16,7 @@ from wengert.api.compiling_tensors import Given, fits, mode
 from wengert.backends.guards import GUARD, MISS
 from wengert.backends.numpy.compiled import FLOATS, PythonPlan
 from wengert.core.tree import LEAF, Structure
+from wengert.ops.kinks import choice
 
 DEFAULT_FLOATS = FLOATS[0].get() if FLOATS is not None else None
 
@@ -78,6 +79,9 @@ class Writer:
         if recording.tensors:
             self.space["mode"], self.space["known"] = mode, path.mode
             self.miss_unless("mode() == known")
+        else:
+            self.space["choice"], self.space["chosen"] = choice.get, path.mode[2]
+            self.miss_unless("choice() == chosen")
         facts = check_text(recording.outside.reads, self.bind)
         for start in range(0, len(facts), 8):
             self.miss_unless(" and ".join(facts[start : start + 8]))

@@ -18,6 +18,7 @@ from wengert.core.handle import is_handle
 from wengert.core.node import Node, Where
 from wengert.core.op import CONTROL, Op
 from wengert.core.tree import STANDINS
+from wengert.ops.kinks import Choice, choice
 from wengert.tensor.backward import FREED
 from wengert.tensor.inplace import overwrite
 from wengert.tensor.mode import is_grad_enabled, makes_leaves
@@ -70,9 +71,9 @@ class Given:
         return [found[k] for k in range(len(self.tensors))] + others
 
 
-def mode() -> tuple[bool, bool]:
-    """What the surroundings say about recording: part of what a path is made for."""
-    return is_grad_enabled(), makes_leaves()
+def mode() -> tuple[bool, bool, Choice]:
+    """What the surroundings say about recording and about kinks: part of what a path is made for."""
+    return is_grad_enabled(), makes_leaves(), choice.get()
 
 
 def opened(leaves: Sequence[Any]) -> tuple[list[Any], Given | None, list[Tensor]]:
