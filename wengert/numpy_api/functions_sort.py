@@ -151,8 +151,8 @@ def _quantile_function(name: str, scale: float, *, passing: bool) -> None:
         weights: Any = None,
     ) -> Any:
         keepdims = bool(given(keepdims, False))
-        level = q if is_handle(q) else np.asarray(q, dtype=float)[()]
-        level = level / scale
+        level = q if is_handle(q) or type(q) is float else np.asarray(q, dtype=float)[()]
+        level = float(level / scale) if type(q) in (int, float) else level / scale
         result = (
             _weighted(a, level, axis, method, keepdims, weights)
             if weights is not None
@@ -265,6 +265,8 @@ def _quantiles(a: Any, q: Any, axis: Any, method: str, keepdims: bool) -> Any:
 def _pick(ordered: Any, q: Any, n: int, method: str) -> Any:
     lower, upper, weight = _place(q, n, method)
     low, high = ordered[..., lower], ordered[..., upper]
+    if type(q) is float:
+        weight = float(weight)  # a number of Python's takes the precision of the array
     return low + (high - low) * weight
 
 

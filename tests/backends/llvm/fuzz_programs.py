@@ -239,7 +239,7 @@ def array_of(rng: np.random.Generator, shape: tuple[int, ...], dtype: Any, speci
 
 def random_program(seed: int, *, special: bool = False) -> Program:
     """The program of a seed; with ``special`` its arrays hold infinities, NaN, zeros of both signs, tiny numbers."""
-    from tests.backends.llvm import fuzz_words  # noqa: F401 it fills the vocabulary
+    from tests.backends.llvm import fuzz_words, fuzz_words_order  # noqa: F401 they fill the vocabulary
 
     rng = np.random.default_rng(seed)
     extents = [int(e) for e in rng.choice(EXTENTS, 3)]

@@ -5,6 +5,7 @@ import pytest
 
 import wengert
 from tests.backends.llvm.emitted import agree, run
+from wengert.backends.guards import GuardFailed
 from wengert.backends.llvm.emit_sort import SHORT
 from wengert.backends.llvm.indexed import Axis, Program, Read, Routine, ScanOutput, Slot, Store
 from wengert.backends.llvm.lower import lower
@@ -98,6 +99,34 @@ def test_places_whose_order_numpy_leaves_open_are_numpys():
         np.testing.assert_array_equal(plan.run([apart])[0], np.argsort(apart * 2.0))
 
 
+def test_a_guard_on_places_is_asked_of_numpys():
+    def f(x):
+        places = np.argsort(x)
+        return x * 2.0 if places[0] == 2 and places[-1] == 0 else -x
+
+    graph = wengert.trace(f)(np.array([3.0, 2.0, 1.0]))
+    plan = NativePlan(graph)
+    assert not plan.fallen and len(graph.guards) == 2
+    x = np.repeat(np.random.default_rng(3).permutation(40) * 1.0, 2)
+    for ties in (np.array([3.0, 1.0, 1.0]), np.array([3.0, 3.0, 1.0]), np.array([3.0, 2.0, np.nan])):
+        try:
+            graph.evaluate([ties])
+        except ValueError:
+            with pytest.raises(GuardFailed):
+                plan.run([ties])
+        else:
+            np.testing.assert_array_equal(plan.run([ties])[0], f(ties))
+    for n in (64, 80):
+        first, last = (int(k) for k in np.argsort(x[:n])[[0, -1]])
+
+        def g(x, first=first, last=last):
+            places = np.argsort(x)
+            return np.sort(x) if int(places[0]) == first and int(places[-1]) == last else -x
+
+        (got,) = NativePlan(wengert.trace(g)(x[:n])).run([x[:n]])  # the guards hold for NumPy's places
+        np.testing.assert_array_equal(got, np.sort(x[:n]))
+
+
 @pytest.mark.parametrize("n", [1, 2, 3, 8, 9, 100])
 @pytest.mark.parametrize("dtypes", [(float, float), (np.float32, float), (np.float32, np.float32)])
 def test_searches(n, dtypes):
@@ -145,3 +174,33 @@ def test_a_sort_and_its_places_are_one_routine():
     want = np.empty(50)
     want[order] = 2 * x[order] * np.arange(50.0)
     np.testing.assert_allclose(plan.run([x])[0], want, rtol=1e-14)
+
+
+def test_places_of_extremes_among_what_is_no_number():
+    x = np.random.default_rng(6).standard_normal((6, 7))
+    x[1, 2:5], x[2, :6] = np.nan, np.nan
+
+    def f(x):
+        return np.nanargmax(x, axis=1), np.nanargmin(x, axis=0), np.nanargmax(x)
+
+    plan = NativePlan(wengert.trace(f)(x))
+    assert not plan.fallen
+    low = x.copy()
+    low[1] = -np.inf
+    for point in (x, low, -x):
+        for got, want in zip(plan.run([point]), f(point), strict=True):
+            np.testing.assert_array_equal(got, want)
+    x[3] = np.nan
+    with pytest.raises(ValueError, match="All-NaN slice"):
+        plan.run([x])
+
+
+@pytest.mark.parametrize("backend", ["native", "numpy"])
+def test_quantiles_keep_the_precision_of_the_array(backend):
+    x = np.random.default_rng(7).standard_normal((4, 5)).astype(np.float32)
+    for f in (lambda x: np.median(x, axis=1), lambda x: np.quantile(x, 0.3, axis=0), lambda x: np.percentile(x, 91)):
+        compiled = wengert.compile(f, backend=backend)
+        for point in (x, x * np.float32(0.7)):
+            got, want = compiled(point), f(point)
+            assert got.dtype == want.dtype == np.float32
+            np.testing.assert_allclose(got, want, rtol=2e-6, atol=1e-7)

@@ -82,7 +82,20 @@ def _place(b: Builder, node: Node, operands: Sequence[Laid]) -> Laid:
     carried = {a.find() for a in value.axes}
     if not over or over[0].find() not in carried:
         return b.laid(b.number(0, INT64), kept)
-    return b.laid(b.reduce(node.op.name, value, over, INT64), kept)
+    return b.laid(b.reduce(node.op.name.removeprefix("nan"), value, over, INT64), kept)
+
+
+@_rule("nanargmax", "nanargmin")
+def _place_of_number(b: Builder, node: Node, operands: Sequence[Laid]) -> Laid:
+    # NaN is what no number is beyond; a row of NaN alone is NumPy's error.
+    (x,) = operands
+    if x.dtype.kind != "f":
+        return _place(b, node, operands)
+    over, _, _ = _parts(x, *node.params)
+    nan = b.map("isnan", BOOL, x.value)
+    b.check(b.map("logical_not", BOOL, b.reduced("all", nan, over)), "a row with a number")
+    worst = b.number(-math.inf if node.op.name == "nanargmax" else math.inf, x.dtype)
+    return _place(b, node, [b.laid(b.map("select", x.dtype, nan, worst, x.value), x.dims)])
 
 
 @_rule("mean")

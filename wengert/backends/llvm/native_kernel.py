@@ -25,6 +25,8 @@ from wengert.backends.llvm.kernel import Kernel
 from wengert.backends.llvm.lapack import addresses
 from wengert.backends.llvm.lower import lower
 from wengert.backends.llvm.routines import operations as work_of
+from wengert.backends.llvm.threads_pool import MOST, pool
+from wengert.backends.numpy.compiled import PythonPlan
 from wengert.backends.numpy.interpreter import evaluate
 from wengert.core.graph import Graph
 
@@ -52,44 +54,52 @@ class NativeKernel:
 
     kernel: Kernel
 
-    def __init__(self, graph: Graph, program: Program | None = None, *, lowering: float = 0.0) -> None:
-        """``program`` is the graph in index form, where the caller has it, and took so many seconds to make it."""
+    def __init__(
+        self, graph: Graph, program: Program | None = None, *, lowering: float = 0.0, threads: int = 1
+    ) -> None:
+        """``program`` is the graph in index form, where the caller has it, and took so many seconds to make it;
+        long loops are split among ``threads``."""
         self.graph = graph
+        helpers = pool() if threads > 1 else None
         machine, kept = engine(), cache()
         begin = time.perf_counter() - lowering
         if program is None:
             program = lower(graph)
         lowered = time.perf_counter()
         width, fma = machine.host.width_bits, machine.host.fma
-        name = digest(program, width, fma) if kept.place is not None else None
+        name = digest(program, width, fma, helpers is not None) if kept.place is not None else None
         key = ("kernel", machine.key(), name or "")
         found = load(kept, key, program) if name is not None else None
         if found is not None:
             self.kernel, code = found
             emitted = time.perf_counter()
         else:
-            self.kernel = emit(program, width_bits=width, fma=fma)
+            self.kernel = emit(program, width_bits=width, fma=fma, split=helpers is not None)
             emitted = time.perf_counter()
             code = machine.compile(self.kernel.text)
             if name is not None:
                 store(kept, key, program, self.kernel, code)
         self._check_slots()
         compiled = time.perf_counter()
-        found_elsewhere = addresses(self.kernel.external)
-        self.library = machine.link(code, (self.kernel.name,), external=self.kernel.external, symbols=found_elsewhere)
+        symbols = addresses(self.kernel.external)
+        if helpers is not None and self.kernel.scratch:
+            symbols |= helpers.symbols(threads)
+        self.library = machine.link(code, (self.kernel.name,), external=self.kernel.external, symbols=symbols)
         self.address = self.library[self.kernel.name]
         slots = self.kernel.slots
+        self.workspace = self.kernel.workspace + self.kernel.scratch * min(threads, MOST)
         self.inputs = of_kind(slots, "input")
         operations = count_operations(program)
         self.entry: Any = make_entry(
             self.address,
             slots,
-            self.kernel.workspace,
+            self.workspace,
             long=operations >= LONG,
             keep=self.library,
             name=self.kernel.name,
         )
         self.single = len(graph.outputs) == 1
+        self.checks = len(program.guards) > len(graph.guards)
         linked = time.perf_counter()
         sizes = {kind: sum(prod(s.shape) * s.dtype.itemsize for s in of_kind(slots, kind)) for kind in _KINDS}
         self.facts = Facts(
@@ -131,7 +141,10 @@ class NativeKernel:
         answers, or says what is wrong."""
         index = self.failing(values)
         if 0 <= index < len(self.graph.guards):
-            raise GuardFailed(index)
+            if self.checks:  # one that failed too may have led the guard astray
+                index = PythonPlan(self.graph).failing(values)
+            if index >= 0:
+                raise GuardFailed(index)
         found = evaluate(self.graph, [v if np.ndim(v) else np.asarray(v)[()] for v in values])
         return found[0] if self.single else tuple(found)
 
@@ -141,7 +154,7 @@ class NativeKernel:
         arrays = [exact(v, slot) for v, slot in zip(values, self.inputs, strict=True)]
         arrays += [constant_memory(s) for s in of_kind(slots, "constant")]
         arrays += [np.empty(s.shape, s.dtype) for s in of_kind(slots, "output")]
-        return run_kernel(self.address, arrays, self.kernel.workspace) - 1
+        return run_kernel(self.address, arrays, self.workspace) - 1
 
 
 _KINDS = ("input", "constant", "output")
