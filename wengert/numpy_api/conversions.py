@@ -212,6 +212,11 @@ def guard(t: Any, kind: str, outcome: Any) -> Any:
         SWITCH.cut = (kind, *here(3))
     if kind in _TEXTS:
         told(t)
+    return note(t, kind, outcome)
+
+
+def note(t: Any, kind: str, outcome: Any) -> Any:
+    """``guard`` for an answer through which no derivative is lost."""
     if SWITCH.special and t.node is not None and kind not in _HARMLESS:
         frame = tracing.get()
         value = None if kind in QUESTIONS else np.array(peek(t))

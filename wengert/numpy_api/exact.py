@@ -15,7 +15,7 @@ import numpy as np
 from wengert.core.handle import TracedArray, TracedScalar, buffer, handle, is_handle
 from wengert.core.types import shape_of
 from wengert.numpy_api import inplace
-from wengert.numpy_api.conversions import guard, peek
+from wengert.numpy_api.conversions import guard, note, peek
 from wengert.ops.join import holds_handle, nested, stack
 from wengert.ops.memory import read, write
 
@@ -37,6 +37,18 @@ def values_of(thing: Any) -> Any:
         return type(thing)(values_of(part) for part in thing)
     if type(thing) is dict:
         return {key: values_of(part) for key, part in thing.items()}
+    return thing
+
+
+def decided(thing: Any) -> Any:
+    """The plain values of handles where they decide what is recorded: noted, so that no recording is run
+    again at values that decide otherwise. Pass the mask or index that decides, not all it was made of.
+    """
+    if is_handle(thing):
+        note(thing, "values", None)
+        return peek(thing)
+    if type(thing) in (list, tuple):
+        return type(thing)(decided(part) for part in thing)
     return thing
 
 

@@ -13,7 +13,15 @@ from typing import Any
 import numpy as np
 
 from wengert.core.handle import TracedArray, is_handle
-from wengert.numpy_api.exact import array, deliver, looks_traced, rank, values_of, whole_axis
+from wengert.numpy_api.exact import (
+    array,
+    decided,
+    deliver,
+    looks_traced,
+    rank,
+    values_of,
+    whole_axis,
+)
 from wengert.numpy_api.table import implements
 from wengert.ops import join
 from wengert.ops.scan import along
@@ -133,7 +141,7 @@ def delete(arr: Any, obj: Any, axis: Any = None) -> Any:
     if axis is None:
         a, axis = a.ravel(), 0
     axis = whole_axis(axis, rank(a))
-    return a[along(axis, np.delete(np.arange(a.shape[axis]), values_of(obj)))]
+    return a[along(axis, np.delete(np.arange(a.shape[axis]), decided(obj)))]
 
 
 @implements(np.insert)
@@ -144,7 +152,7 @@ def insert(arr: Any, obj: Any, values: Any, axis: Any = None) -> Any:
     if axis is None:
         a, axis = a.ravel(), 0
     axis = whole_axis(axis, rank(a))
-    obj = values_of(obj)
+    obj = decided(obj)
     new = new.reshape((1,) * (rank(a) - rank(new)) + tuple(new.shape))
     single = rank(obj) == 0 and not isinstance(obj, slice)
     if single:

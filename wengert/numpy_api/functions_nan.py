@@ -19,7 +19,7 @@ from wengert.ops import reduce, select
 def _filled(a: Any, value: Any) -> Any:
     """The array with another number where there is none."""
     a = listed(a)
-    return select.where(np.isnan(values_of(a)), value, a)
+    return select.where(np.isnan(a), value, a)
 
 
 def _options(**options: Any) -> dict[str, Any]:
@@ -95,9 +95,9 @@ for _name, _neutral in (("nanmax", -np.inf), ("nanmin", np.inf)):
 def _counted(a: Any, axis: Any, keepdims: Any, where: Any) -> tuple[Any, Any, Any]:
     """The elements that count, a mask of them, and how many there are."""
     a = listed(a)
-    there = ~np.isnan(values_of(a))
+    there = ~np.isnan(a)
     if given(where, True) is not True:
-        there = there & np.broadcast_to(values_of(where), there.shape)
+        there = there & np.broadcast_to(listed(where), there.shape)
     return select.where(there, a, 0.0), there, there.sum(axis=axis, keepdims=keepdims)
 
 
@@ -145,7 +145,7 @@ def _spread(name: str) -> None:
         square = (away * away.conj()).real if values_of(away).dtype.kind == "c" else away * away
         result = reduce.sum(square, axis, keep) / (there.sum(axis=axis, keepdims=keep) - freedom)
         if name == "nanstd":
-            still = values_of(result) == 0
+            still = result == 0
             result = select.where(still, 0.0, np.sqrt(select.where(still, 1.0, result)))
         options = _options(keepdims=keepdims, where=where, mean=mean, correction=correction)
         return deliver(exactly(result, original, a, axis, dtype=dtype, ddof=ddof, **options), out)

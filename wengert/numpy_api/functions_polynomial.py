@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from wengert.core.errors import NoRuleError, error_at
-from wengert.numpy_api.exact import array, exactly, rank, values_of
+from wengert.numpy_api.exact import array, decided, exactly, rank, values_of
 from wengert.numpy_api.table import implements
 from wengert.ops import polynomial
 
@@ -54,7 +54,7 @@ def polysub(a1: Any, a2: Any) -> Any:
 def _trimmed(p: Any) -> Any:
     """Without leading zeros, as poly1d has it."""
     p = _coefficients(p)
-    places = np.flatnonzero(values_of(p))
+    places = np.flatnonzero(decided(p != 0))
     return p[int(places[0]) :] if len(places) else p[-1:]
 
 

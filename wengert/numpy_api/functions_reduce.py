@@ -111,7 +111,7 @@ def mean(
     if where is True:
         return deliver(reduce.mean(_cast(a, dtype), axis, keepdims), out)
     a = _cast(a, dtype)
-    count = np.sum(np.broadcast_to(values_of(where), a.shape), axis=axis, keepdims=keepdims)
+    count = np.sum(np.broadcast_to(listed(where), a.shape), axis=axis, keepdims=keepdims)
     result = reduce.masked_sum(a, 0, where, axis, keepdims, None) / count
     return deliver(exactly(result, np.mean, a, axis, keepdims=keepdims, where=where), out)
 
@@ -229,10 +229,10 @@ def _moment(
         centre = np.mean(a, axis=axis, keepdims=True, where=where)
     away = a - centre
     square = (away * away.conj()).real if values_of(away).dtype.kind == "c" else away * away
-    count = np.sum(np.broadcast_to(values_of(where), a.shape), axis=axis, keepdims=keepdims)
+    count = np.sum(np.broadcast_to(listed(where), a.shape), axis=axis, keepdims=keepdims)
     result = reduce.masked_sum(square, 0, where, axis, keepdims, None) / np.maximum(count - ddof, 0)
     if name == "std":
-        still = values_of(result) == 0
+        still = result == 0
         result = select.where(still, 0.0, np.sqrt(select.where(still, 1.0, result)))
     kwargs = {} if mean is MISSING or mean is None else {"mean": mean}
     return deliver(

@@ -13,6 +13,7 @@ import numpy as np
 from wengert.numpy_api.exact import (
     MISSING,
     array,
+    decided,
     deliver,
     exactly,
     looks_traced,
@@ -268,33 +269,32 @@ def interp(
     if period is not None:
         left = right = None
         points, at = np.remainder(points, period), np.remainder(at, period)
-        order = np.argsort(values_of(at))
+        order = np.argsort(at)
         at, heights = at[order], heights[order]
         at = np.concatenate([at[-1:] - period, at, at[:1] + period])
         heights = np.concatenate([heights[-1:], heights, heights[:1]])
-    seen, knots = values_of(points), values_of(at)
-    n = len(knots)
+    n = len(at)
     if n > 1:
-        k = np.clip(np.searchsorted(knots, seen, side="right") - 1, 0, n - 2)
+        k = decided(np.clip(np.searchsorted(at, points, side="right") - 1, 0, n - 2))
         slope = (heights[k + 1] - heights[k]) / (at[k + 1] - at[k])
-        slope, k = _at_knots(slope, k, seen, knots, values_of(heights))
+        slope, k = _at_knots(slope, k, points, at, heights)
         inside = slope * (points - at[k]) + heights[k]
     else:
-        inside = heights[np.zeros(seen.shape, dtype=int)]
+        inside = heights[np.zeros(points.shape, dtype=int)]
     low = heights[0] if left is None else left
     high = heights[-1] if right is None else right
-    below, above = seen < knots[0], seen > knots[-1]
+    below, above = points < at[0], points > at[-1]
     result = np.where(below, low, np.where(above, high, inside))
     return exactly(result, np.interp, x, xp, fp, left, right, period)
 
 
-def _at_knots(slope: Any, k: Any, seen: Any, knots: Any, heights: Any) -> tuple[Any, Any]:
+def _at_knots(slope: Any, k: Any, points: Any, at: Any, heights: Any) -> tuple[Any, Any]:
     """On a knot the slope nearest to zero between those of both sides; outside it is zero."""
-    last = seen == knots[-1]
-    k = np.where(last, len(knots) - 1, k)
-    hit = seen == knots[k]
-    if not np.any(hit):
+    if not np.any((points == at[k]) | (points == at[-1])):
         return slope, k
+    seen, knots, heights = decided(points), decided(at), decided(heights)
+    k = np.where(seen == knots[-1], len(knots) - 1, k)
+    hit = seen == knots[k]
     rises = np.concatenate([[0.0], np.diff(heights) / np.diff(knots), [0.0]])
     before, after = rises[k], rises[k + 1]
     nearest = np.where(

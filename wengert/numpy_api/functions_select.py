@@ -16,6 +16,7 @@ from wengert.core.handle import TracedArray, is_handle
 from wengert.numpy_api import inplace
 from wengert.numpy_api.exact import (
     array,
+    decided,
     deliver,
     looked,
     looks_traced,
@@ -65,15 +66,15 @@ def take_along_axis(arr: Any, indices: Any, axis: Any = -1) -> Any:
 @implements(np.put_along_axis)
 def put_along_axis(arr: Any, indices: Any, values: Any, axis: Any) -> None:
     if axis is None:
-        arr.flat[values_of(indices)] = values
+        arr.flat[decided(indices)] = values
         return
-    _write(arr, ops.along_axis(values_of(indices), whole_axis(axis, rank(arr)), arr.shape), values)
+    _write(arr, ops.along_axis(decided(indices), whole_axis(axis, rank(arr)), arr.shape), values)
 
 
 @method("choose")
 @implements(np.choose)
 def choose(a: Any, choices: Any, out: Any = None, mode: str = "raise") -> Any:
-    which = np.asarray(values_of(a))
+    which = np.asarray(decided(a))
     parts = [array(c) for c in (choices if isinstance(choices, (list, tuple)) else array(choices))]
     common = np.result_type(*values_of(list(choices)))  # a Python number does not decide
     parts = [p if p.dtype == common else p.astype(common) for p in parts]
@@ -93,12 +94,12 @@ def compress_method(t: Any, condition: Any, axis: Any = None, out: Any = None) -
 
 @implements(np.compress)
 def compress(condition: Any, a: Any, axis: Any = None, out: Any = None) -> Any:
-    return take(a, np.flatnonzero(np.asarray(values_of(condition))), axis, out)
+    return take(a, np.flatnonzero(np.asarray(decided(condition))), axis, out)
 
 
 @implements(np.extract)
 def extract(condition: Any, arr: Any) -> Any:
-    return array(arr).ravel()[np.flatnonzero(np.ravel(values_of(condition)))]
+    return array(arr).ravel()[np.flatnonzero(np.ravel(decided(condition)))]
 
 
 @implements(np.select)
@@ -119,7 +120,7 @@ def select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
 @implements(np.piecewise)
 def piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> Any:
     x = array(x)
-    conditions = np.asarray(values_of(condlist), dtype=bool)
+    conditions = np.asarray(decided(condlist), dtype=bool)
     if conditions.ndim == 0 or (
         conditions.ndim == 1 and rank(x) != 0 and not isinstance(condlist[0], (list, np.ndarray))
     ):
@@ -170,7 +171,7 @@ def argwhere(a: Any) -> Any:
 
 @implements(np.ix_)
 def ix_(*args: Any) -> Any:
-    made = np.ix_(*values_of(args))
+    made = np.ix_(*decided(args))
     if any(part.dtype.kind in "fc" for part in made) and looks_traced(args):
         raise error_at(
             CutError,
@@ -261,7 +262,7 @@ def fill_diagonal(a: Any, val: Any, wrap: bool = False) -> None:
 
 @implements(np.copyto)
 def copyto(dst: Any, src: Any, casting: str = "same_kind", where: Any = True) -> None:
-    allowed = values_of(where)
+    allowed = decided(where)
     if allowed is True:
         _write(dst, Ellipsis, array(src))
     else:
@@ -271,14 +272,14 @@ def copyto(dst: Any, src: Any, casting: str = "same_kind", where: Any = True) ->
 
 @implements(np.putmask)
 def putmask(a: Any, mask: Any, values: Any) -> None:
-    places = np.flatnonzero(np.asarray(values_of(mask)))
+    places = np.flatnonzero(np.asarray(decided(mask)))
     values = array(values).ravel()
     _write(a, np.unravel_index(places, a.shape), values[places % values.shape[0]])
 
 
 @implements(np.place)
 def place(arr: Any, mask: Any, vals: Any) -> None:
-    places = np.flatnonzero(np.asarray(values_of(mask)))
+    places = np.flatnonzero(np.asarray(decided(mask)))
     vals = array(vals).ravel()
     if not len(places):
         return
@@ -290,7 +291,7 @@ def place(arr: Any, mask: Any, vals: Any) -> None:
 @method("put")
 @implements(np.put)
 def put(a: Any, ind: Any, v: Any, mode: str = "raise") -> None:
-    places = _bounded(np.asarray(values_of(ind)).ravel(), a.size, mode)
+    places = _bounded(np.asarray(decided(ind)).ravel(), a.size, mode)
     values = array(v).ravel()
     if len(places) and values.shape[0]:
         if places.min() < -a.size or places.max() >= a.size:

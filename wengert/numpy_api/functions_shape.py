@@ -13,7 +13,16 @@ import numpy as np
 
 from wengert.core.errors import NoRuleError, error_at
 from wengert.core.handle import is_handle
-from wengert.numpy_api.exact import array, looked, owned, rank, shape, values_of, whole_axis
+from wengert.numpy_api.exact import (
+    array,
+    decided,
+    looked,
+    owned,
+    rank,
+    shape,
+    values_of,
+    whole_axis,
+)
 from wengert.numpy_api.table import implements, method
 from wengert.ops.memory import read
 from wengert.ops.scan import along
@@ -158,7 +167,7 @@ def roll(a: Any, shift: Any, axis: Any = None) -> Any:
     a = array(a)
     if axis is None:
         return roll(a.ravel(), shift, 0).reshape(a.shape)
-    pairs = np.broadcast(np.asarray(values_of(shift)), np.asarray(axis))
+    pairs = np.broadcast(np.asarray(decided(shift)), np.asarray(axis))
     for by, k in pairs:
         k = whole_axis(k, rank(a))
         by = int(by) % max(a.shape[k], 1)
@@ -177,7 +186,7 @@ def repeat(a: Any, repeats: Any, axis: Any = None) -> Any:
     if axis is None:
         a, axis = a.ravel(), 0
     axis = whole_axis(axis, rank(a))
-    return a[along(axis, np.repeat(np.arange(a.shape[axis]), values_of(repeats)))]
+    return a[along(axis, np.repeat(np.arange(a.shape[axis]), decided(repeats)))]
 
 
 @implements(np.tile)
@@ -278,7 +287,7 @@ def array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> Any:
     axis = whole_axis(axis, rank(a))
     n = a.shape[axis]
     if np.iterable(indices_or_sections):
-        cuts = [0, *map(int, values_of(indices_or_sections)), n]
+        cuts = [0, *map(int, decided(indices_or_sections)), n]
     else:
         sections = int(indices_or_sections)
         if sections <= 0:

@@ -15,6 +15,7 @@ from wengert.numpy_api.exact import (
     MISSING,
     array,
     axes_of,
+    decided,
     deliver,
     exactly,
     given,
@@ -88,7 +89,7 @@ def argpartition(
 
 @implements(np.lexsort)
 def lexsort(keys: Any, axis: int = -1) -> Any:
-    return np.lexsort(values_of(keys), axis)
+    return np.lexsort(decided(keys), axis)
 
 
 @implements(np.searchsorted)
@@ -194,12 +195,12 @@ def _place(q: Any, n: int, method: str) -> tuple[Any, Any, Any]:
     if method in _CONTINUOUS:
         alpha, beta = _CONTINUOUS[method]
         place = n * q + (alpha + q * (1.0 - alpha - beta)) - 1.0
-        seen = values_of(place)
+        seen = decided(place)
         lower = np.clip(np.floor(seen), 0, n - 1).astype(int)
         upper = np.clip(np.floor(seen) + 1, 0, n - 1).astype(int)
         inside = (seen > 0) & (seen < n - 1)
         return lower, upper, np.where(inside, place - lower, 0.0)
-    q = values_of(q)
+    q = decided(q)
     if method in {"lower", "higher", "nearest", "midpoint"}:
         place = (n - 1) * q
         lower, upper = np.floor(place).astype(int), np.ceil(place).astype(int)
@@ -275,7 +276,7 @@ def _by_row(a: Any, q: Any, axis: Any, method: str, keepdims: bool) -> Any:
     rows, axes = _rows(a, axis)
     lead, n = rows.shape[:-1], rows.shape[-1]
     ordered = ops.sort(rows, rank(rows) - 1).reshape((-1, n))  # what is no number comes last
-    counts = np.count_nonzero(~np.isnan(values_of(rows).reshape((-1, n))), axis=-1)
+    counts = np.count_nonzero(~np.asarray(decided(np.isnan(rows))).reshape((-1, n)), axis=-1)
     shape = np.shape(values_of(q))
     parts = [
         _pick(ordered[k], q, int(c), method) if c else np.full(shape, np.nan)
@@ -291,7 +292,7 @@ def _weighted(a: Any, q: Any, axis: Any, method: str, keepdims: bool, weights: A
     if method != "inverted_cdf":
         raise ValueError("Only method 'inverted_cdf' supports weights. Got: " + repr(method))
     rows, axes = _rows(a, axis)
-    wanted = np.asarray(values_of(weights), dtype=float)
+    wanted = np.asarray(decided(weights), dtype=float)
     whole = array(a)
     if wanted.shape != whole.shape:
         shape = [1] * rank(whole)
@@ -300,7 +301,7 @@ def _weighted(a: Any, q: Any, axis: Any, method: str, keepdims: bool, weights: A
         wanted = np.broadcast_to(wanted.reshape(shape), whole.shape)
     flat_weights = _rows(wanted, axis)[0].reshape(-1, rows.shape[-1])
     lead, flat = rows.shape[:-1], rows.reshape((-1, rows.shape[-1]))
-    seen, levels = values_of(flat), np.atleast_1d(values_of(q))
+    seen, levels = decided(flat), np.atleast_1d(decided(q))
     parts = []
     for k in range(flat.shape[0]):
         places = (

@@ -11,7 +11,16 @@ from typing import Any
 import numpy as np
 
 from wengert.core.handle import buffer
-from wengert.numpy_api.exact import MISSING, array, exactly, looked, looks_traced, rank, values_of
+from wengert.numpy_api.exact import (
+    MISSING,
+    array,
+    decided,
+    exactly,
+    looked,
+    looks_traced,
+    rank,
+    values_of,
+)
 from wengert.numpy_api.table import implements
 from wengert.ops.contract import conj
 from wengert.ops.memory import write
@@ -42,7 +51,7 @@ def cov(
     freedom = (0 if bias else 1) if ddof is None else ddof
     w: Any = None
     if fweights is not None:
-        w = np.asarray(values_of(fweights), dtype=float)
+        w = np.asarray(decided(fweights), dtype=float)
     if aweights is not None:
         w = array(aweights) if w is None else w * array(aweights)
     mean, total = np.average(data, axis=1, weights=w, returned=True)
@@ -83,7 +92,7 @@ def corrcoef(
 
 @implements(np.bincount)
 def bincount(x: Any, /, weights: Any = None, minlength: int = 0) -> Any:
-    places = np.asarray(values_of(x))
+    places = np.asarray(decided(x))
     if weights is None:
         return looked(x, "bincount", np.bincount(places, minlength=minlength))
     plain = np.bincount(places, values_of(weights), minlength)
@@ -143,6 +152,8 @@ def histogram(
     )
     kept = _edges(a, bins, range, edges)
     counts = _weighted(_bins([np.ravel(values_of(a))], [edges]), weights, (len(edges) - 1,))
+    if counts is not None:
+        decided([a, bins, range])
     if counts is None and not (density and looks_traced(kept)):
         return looked(a, "histogram", plain), kept
     counts = np.histogram(values_of(a), edges)[0].astype(float) if counts is None else counts

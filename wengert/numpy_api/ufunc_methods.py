@@ -17,6 +17,7 @@ from wengert.numpy_api.exact import (
     MISSING,
     array,
     axes_of,
+    decided,
     deliver,
     exactly,
     given,
@@ -77,7 +78,7 @@ def reduce(
         return deliver(_BY_OPERATION[ufunc](a, axis, keepdims), out)
     if ufunc in {np.fmax, np.fmin}:
         pair, worst = (np.max, -np.inf) if ufunc is np.fmax else (np.min, np.inf)
-        filled = select.where(np.isnan(values_of(a)), worst, a)
+        filled = select.where(np.isnan(a), worst, a)
         result = FUNCTIONS[pair](filled, axis=axis, keepdims=keepdims, initial=initial, where=where)
     else:
         result = _fold(ufunc, record, a, axis, keepdims, initial, where)
@@ -101,7 +102,7 @@ def _fold(
     rows = a.transpose((*axes, *rest)).reshape((-1, *(a.shape[k] for k in rest)))
     allowed = None
     if where is not True:
-        mask = np.broadcast_to(np.asarray(values_of(where)), a.shape)
+        mask = np.broadcast_to(np.asarray(decided(where)), a.shape)
         allowed = mask.transpose((*axes, *rest)).reshape(rows.shape)
     count = rows.shape[0]
     start = 0
@@ -154,7 +155,7 @@ def reduceat(
     axis = whole_axis(axis, rank(a))
     if dtype is not None:
         a = a.astype(dtype)
-    cuts = np.asarray(values_of(indices)).tolist()
+    cuts = np.asarray(decided(indices)).tolist()
     parts = []
     for k, begin in enumerate(cuts):
         end = cuts[k + 1] if k + 1 < len(cuts) else a.shape[axis]
@@ -187,7 +188,7 @@ def at(ufunc: Any, record: Any, a: Any, indices: Any, *operands: Any) -> None:
         value = operands[0]
         write(a, ("index", indices), value if ufunc is np.add else np.negative(value), add=True)
         return
-    places = np.arange(a.size).reshape(a.shape)[values_of(indices)]
+    places = np.arange(a.size).reshape(a.shape)[decided(indices)]
     values = [np.broadcast_to(array(v), np.shape(places)) for v in operands]
     flat = np.ravel(places)
     # The first occurrences of all places, then the second ones, and so on.

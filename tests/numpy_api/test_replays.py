@@ -1,0 +1,117 @@
+"""What a recording took from values: a graph or compiled function gives NumPy's answer at other values, or asks again.
+
+May import wengert's public API. Invariant: the reference is the function itself on plain arrays.
+"""
+
+import numpy as np
+import pytest
+
+import wengert as wg
+
+KNOTS = np.array([0.0, 0.75, 1.5])
+
+
+def draw(seed):
+    return np.random.default_rng(seed).normal(size=6)
+
+
+def draw_missing(seed):
+    found = draw(seed)
+    found[[seed % 6, (seed + 3) % 6 if seed % 2 else seed % 6]] = np.nan
+    return found
+
+
+def written(write):
+    """A function of an array from one that changes an array."""
+
+    def function(w):
+        changed = w.copy()
+        write(changed)
+        return changed
+
+    return function
+
+
+BY_VALUE = {
+    "interp": lambda w: np.interp(w, KNOTS, KNOTS**2),
+    "interp at traced knots": lambda w: np.interp(0.3, np.cumsum(np.abs(w)), w),
+    "interp with a period": lambda w: np.interp(w, KNOTS, KNOTS**2, period=1.7),
+    "piecewise by numbers": lambda w: np.piecewise(w, [w > 0], [1.0, 2.0]) * w,
+    "piecewise by functions": lambda w: np.piecewise(w, [w > 0], [lambda t: t**2, lambda t: -t]),
+    "choose": lambda w: np.choose((w > 0).astype(int), [w, w**2]),
+    "compress": lambda w: np.sum(np.compress(w > 0, w)),
+    "extract": lambda w: np.sum(np.extract(w > 0, w)),
+    "weighted histogram": lambda w: np.histogram(w, bins=[-1.0, 0, 1.0], weights=w)[0],
+    "sum where": lambda w: np.sum(w, where=w > 0),
+    "mean where": lambda w: np.mean(w, where=w > 0),
+    "var where": lambda w: np.var(w, where=w > 0),
+    "std where": lambda w: np.std(w, where=w > -0.5),
+    "reduce where": lambda w: np.hypot.reduce(w, where=w > 0),
+    "place": written(lambda a: np.place(a, a > 0, [1.0, 2.0])),
+    "putmask": written(lambda a: np.putmask(a, a > 0, a**2)),
+    "copyto": written(lambda a: np.copyto(a, a**2, where=a > 0)),
+    "put": written(lambda a: np.put(a, np.argsort(a)[:2], 7.0)),
+    "weighted quantile": lambda w: np.quantile(w, 0.3, weights=np.abs(w), method="inverted_cdf"),
+    "quantile at a traced place": lambda w: np.quantile(KNOTS, 1 / (1 + np.exp(-5 * w[0]))),
+    "lexsort": lambda w: w[np.lexsort((w,))],
+    "ix": lambda w: w[np.ix_(w > 0)].sum(),
+    "insert": lambda w: np.insert(w, np.argmax(w), 9.0),
+    "delete": lambda w: np.delete(w, np.argmax(w)),
+    "repeat": lambda w: np.repeat(w, (w > 0).astype(int)).sum(),
+    "roots": lambda w: np.abs(np.roots(np.where(w > 0, w, 0.0))).sum(),
+}
+MISSING = {
+    name: getattr(np, name)
+    for name in (
+        "nansum", "nanprod", "nancumsum", "nanmax", "nanmin", "nanmean", "nanvar", "nanstd", "nanmedian",
+    )
+}  # fmt: skip
+MISSING["nanquantile"] = lambda w: np.nanquantile(w, 0.3)
+MISSING["fmax"] = lambda w: np.fmax.reduce(w)
+CASES = [
+    *(pytest.param(f, draw, id=n) for n, f in BY_VALUE.items()),
+    *(pytest.param(f, draw_missing, id=n) for n, f in MISSING.items()),
+]
+
+
+@pytest.mark.parametrize(("function", "values"), CASES)
+def test_a_compiled_function_never_gives_the_answer_of_other_values(function, values):
+    compiled = wg.compile(function, backend="numpy")
+    for seed in range(1, 6):
+        np.testing.assert_allclose(compiled(values(seed)), function(values(seed)), rtol=1e-12)
+
+
+@pytest.mark.parametrize(("function", "values"), CASES)
+def test_a_graph_runs_at_other_values_rightly_or_not_at_all(function, values):
+    graph = wg.trace(function)(values(1))
+    np.testing.assert_allclose(graph(values(1)), function(values(1)), rtol=1e-12)
+    for seed in range(2, 6):
+        try:
+            found = graph(values(seed))
+        except wg.WengertError:
+            continue
+        np.testing.assert_allclose(found, function(values(seed)), rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["nansum", "nanmean", "nanvar"])
+def test_what_is_missing_is_asked_by_steps_of_the_graph(name):
+    graph = wg.trace(getattr(np, name))(draw_missing(1))
+    assert not graph.guards
+    for seed in range(2, 6):
+        np.testing.assert_allclose(graph(draw_missing(seed)), getattr(np, name)(draw_missing(seed)), rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda w: np.sum(np.interp(np.abs(w), KNOTS, KNOTS**2) ** 2),
+        lambda w: np.var(w, where=w > 0) + np.mean(w, where=w < 0),
+        lambda w: np.nanvar(np.where(w > 1, np.nan, w)),
+    ],
+)
+def test_compiled_gradients_follow_the_values(function):
+    compiled = wg.compile(wg.grad(function), backend="numpy")
+    for seed in range(1, 5):
+        at, step = draw(seed), 1e-6
+        wanted = [(function(at + step * e) - function(at - step * e)) / (2 * step) for e in np.eye(6)]
+        np.testing.assert_allclose(compiled(at), wanted, atol=1e-7)
