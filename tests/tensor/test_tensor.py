@@ -264,11 +264,13 @@ def test_errors_of_the_graph():
         wg.tensor([[1.0], [1.0, 2.0]])
 
 
-def test_memory_is_shared_with_numpy_and_dlpack_without_copies():
+def test_memory_is_shared_with_numpy_and_given_to_others_in_copies():
     x = wg.tensor(np.arange(6.0))
     seen = np.asarray(x.detach())
     assert np.shares_memory(seen, np.asarray(x)) and not seen.flags.writeable
-    assert np.array_equal(np.from_dlpack(x), seen)
+    given = np.from_dlpack(x)
+    assert np.array_equal(given, seen) and not np.shares_memory(given, seen)
+    assert np.shares_memory(np.from_dlpack(x, copy=False), seen)
     assert wg.from_dlpack(np.arange(3)).tolist() == [0, 1, 2]
     data = np.ones(3)
     t = wg.tensor(data)

@@ -52,7 +52,7 @@ def checkpoint(fun: Callable[..., Any], *, policy: Policy = None, verify: bool =
     a function of the operation returns True for what is to be kept.
 
     A function that does not repeat itself raises VerificationError; ``verify`` compares all bits
-    of its results and names the line. Traces that keep
+    of its results and names the line (a compiled function that has such a call runs uncompiled). Traces that keep
     nothing (forward mode) or that record for other uses (vmap, trace) see ``fun`` itself; a compiled
     function computes again, in its program, what a derivative needs of the inside.
 
@@ -79,7 +79,7 @@ def _checkpointed(fun: Callable[..., Any], keep: Any, *, verify: bool) -> Callab
         if full is not None and full.note is FOLDING:
             raise Unfolded
         if full is not None and type(full.note) is Session:
-            return _in_recording(fun, args, kwargs, full.note, keep)
+            return _in_recording(fun, args, kwargs, full.note, keep, verify=verify)
         if any(type(leaf) is Tensor for leaf in leaves) and not is_traced():
             return _on_tensors(fun, leaves, structure, keep, verify=verify)
         if not _is_reverse():
@@ -155,10 +155,12 @@ def _eagerly(fun: Callable[..., Any], given: list[bool], found: list[bool]) -> C
     return call
 
 
-def _in_recording(fun: Callable[..., Any], args: Any, kwargs: Any, inside: Session, keep: Any) -> Any:
+def _in_recording(fun: Callable[..., Any], args: Any, kwargs: Any, inside: Session, keep: Any, *, verify: bool) -> Any:
     """A checkpointed call while a compiled function is recorded: its steps are noted, and what a derivative needs of
     them is computed again in the compiled program (``rewrite/recompute``).
     """
+    if verify:
+        inside.refusal = "checkpoint(verify=True) compares two runs of a function, of which a program has only one"
     start = next_seq()
     out = fun(*args, **kwargs)
     results = set()

@@ -53,6 +53,8 @@ class Optimizer:
                         fix="wengert.tensor(data, requires_grad=True); for arrays use init and update",
                         depth=3,
                     )
+            if len({id(p) for p in self.parameters}) != len(self.parameters):
+                raise error_at(WengertValueError, "a parameter was given twice", fix="give every Tensor once", depth=3)
             self.state = [tuple(wengert.tensor(part, False) for part in self.first(_array(p))) for p in self.parameters]
 
     def first(self, parameter: Array) -> tuple[Any, ...]:
@@ -91,9 +93,7 @@ class Optimizer:
         leaves, structure = flatten(params)
         given = structure.flatten_like(gradients, "the gradients")
         states = structure.flatten_like(state, "the state")
-        moved = [
-            self.rule(_array(p), _array(g), s.parts) for p, g, s in zip(leaves, given, states, strict=True)
-        ]
+        moved = [self.rule(_array(p), _array(g), s.parts) for p, g, s in zip(leaves, given, states, strict=True)]
         return structure.unflatten([v for v, _ in moved]), structure.unflatten([_State(s) for _, s in moved])
 
 

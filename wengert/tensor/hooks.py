@@ -81,6 +81,15 @@ def hooked(t: Tensor, grad: Tensor) -> Tensor:
                 fix="return a gradient of equal shape",
                 depth=4,
             )
+        if result.dtype != grad.dtype:
+            if not np.can_cast(result.dtype, grad.dtype, "same_kind") or result.dtype.kind in "iub":
+                raise error_at(
+                    WengertTypeError,
+                    f"a hook returned a gradient of {result.dtype} for a Tensor of {grad.dtype}",
+                    fix="return a gradient of equal dtype",
+                    depth=4,
+                )
+            result = result.to(grad.dtype)  # type: ignore[attr-defined]
         grad = result
     return grad
 

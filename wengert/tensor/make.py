@@ -52,9 +52,10 @@ def tensor(data: Any, requires_grad: bool | None = None, dtype: Any = None) -> T
         )
     try:
         value = np.array(constants(data), dtype=dtype)
-    except ValueError as problem:
+    except (ValueError, RecursionError) as problem:
+        what = problem if isinstance(problem, ValueError) else "the data contains itself"
         raise error_at(
-            WengertValueError, f"tensor: {problem}", fix="give nested lists of equal lengths", depth=3
+            WengertValueError, f"tensor: {what}", fix="give nested lists of equal lengths", depth=3
         ) from None
     if value.dtype.kind not in "fciub":
         raise error_at(WengertTypeError, f"a Tensor of {value.dtype} is not possible", fix="give numbers", depth=3)

@@ -16,7 +16,7 @@ from wengert.numpy_api.table import UFUNCS
 from wengert.ops import arithmetic, compare, contract, reduce
 from wengert.ops.gates import sigmoid, softplus
 from wengert.ops.piecewise import relu
-from wengert.tensor import inplace
+from wengert.tensor import inplace, picked
 from wengert.tensor.bridge import QUICK, array_function, array_ufunc, outward, through
 from wengert.tensor.composed import clamp, log_softmax, logsumexp, masked_fill, norm, repeat, softmax
 from wengert.tensor.copies import clone, to, tolist, zero_grad
@@ -224,7 +224,6 @@ def _copied_from(self: Tensor, source: Any) -> Any:
 
 _THROUGH: dict[str, Callable[..., Any]] = {
     "argsort": np.argsort,
-    "sort_values": np.sort,
     "dot": np.dot,
     "outer": np.outer,
     "diagonal": np.diagonal,
@@ -353,6 +352,8 @@ def install() -> None:
         "bool": lambda self: to(self, np.bool_),
         "is_floating_point": lambda self: self.dtype.kind == "f",
     }.items():
+        _set(name, function)
+    for name, function in picked.METHODS.items():
         _set(name, function)
     for name, function in _THROUGH.items():
         _set(name, _general(function, name))

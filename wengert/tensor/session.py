@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from wengert.core.context import SWITCH, Frame, next_seq, tracing
-from wengert.core.errors import CutError, error_at
+from wengert.core.errors import CutError, WengertValueError, error_at
 from wengert.core.handle import handle, is_handle
 from wengert.core.node import Const, Node, RichNode, here
 from wengert.core.op import CONSTANT
@@ -31,10 +31,11 @@ EAGER = "eager"
 class Session:
     """What one full recording knows of its Tensors: which nodes lead to a leaf, and what Tensors it met."""
 
-    __slots__ = ("_expected", "_flows", "_met", "regions", "start")
+    __slots__ = ("_expected", "_flows", "_met", "refusal", "regions", "start")
 
     def __init__(self) -> None:
         self.start: float = 0
+        self.refusal = ""  # why a replay would not do what the run does
         self.regions: list[Any] = []  # the checkpointed calls
         self._flows: dict[Node, bool] = {}
         self._met: dict[int, tuple[weakref.ref[Any], tuple[Any, ...] | None]] = {}
@@ -75,6 +76,8 @@ class Session:
         if found is not None and found[0]() is t:
             return
         if is_handle(t.value):
+            if t.value.node is not None and t.value.node.seq < self.start:
+                raise used_elsewhere()
             self._met[id(t)] = weakref.ref(t), None
             return
         node = t.node if t.mem is None else t.mem.node
@@ -108,11 +111,11 @@ class Session:
         if held:
             gc.collect()
             held = self._held(own)
-        reason = ""
+        reason = self.refusal
         for t, state in held:
             if state is not None:
                 t.value, t.node, t.mem, t._grad = state
-                reason = "it reads a Tensor from outside in a way that cannot be seen"
+                reason = reason or "it reads a Tensor from outside in a way that cannot be seen"
             else:
                 t.value, t.node, t.mem = raw_of(t.value), None, None
                 reason = reason or "it keeps a Tensor that it made"
@@ -139,6 +142,24 @@ def session_of(frame: Frame | None) -> Session | None:
 def session() -> Session | None:
     """The session of this thread, unless a function is being traced inside it."""
     return session_of(tracing.get()) if SWITCH.live else None
+
+
+def used_elsewhere() -> Exception:
+    """The error for a Tensor whose value belongs to a recording of another thread."""
+    return error_at(
+        WengertValueError,
+        "a Tensor is used while another thread records a compiled function that works on it",
+        fix="call the compiled function once before the threads start, or give each thread Tensors of its own",
+        depth=5,
+    )
+
+
+def is_ours(frame: Frame | None) -> bool:
+    """Whether a Tensor's value may be a handle: a compiled function is being recorded in this thread."""
+    full = frame.full if frame is not None else None
+    while full is not None and type(full.note) is not Session:
+        full = full.parent.full if full.parent is not None else None
+    return full is not None
 
 
 def in_operation() -> bool:
@@ -199,10 +220,12 @@ __all__ = [
     "Session",
     "entering",
     "in_operation",
+    "is_ours",
     "joined",
     "python_number",
     "raw_of",
     "session",
     "session_of",
     "snapshot",
+    "used_elsewhere",
 ]

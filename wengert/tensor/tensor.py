@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from wengert.core.context import SWITCH, next_seq
+from wengert.core.context import SWITCH, next_seq, tracing
 from wengert.core.errors import CutError, WengertTypeError, WengertValueError, error_at
 from wengert.core.handle import TracedArray, handle, is_handle
 from wengert.core.node import Node, here
@@ -21,7 +21,7 @@ from wengert.core.types import dtype_of, shape_of
 from wengert.ops.memory import sync
 from wengert.tensor.history import LEAF, Extra, GradFn, describe_node
 from wengert.tensor.mode import is_grad_enabled, is_traced, recording
-from wengert.tensor.session import entering, python_number, raw_of, session, snapshot
+from wengert.tensor.session import entering, is_ours, python_number, raw_of, session, snapshot, used_elsewhere
 
 
 class Tensor:
@@ -80,11 +80,12 @@ class Tensor:
                 raise error_at(
                     WengertTypeError, f"grad is set to a {type(value).__name__}", fix="give a Tensor or None"
                 )
-            if value.shape != self.shape:
+            if value.shape != self.shape or value.dtype != self.dtype:
                 raise error_at(
                     WengertValueError,
-                    f"grad is set to a Tensor of shape {value.shape}, this one has {self.shape}",
-                    fix="give a Tensor of equal shape",
+                    f"grad is set to a Tensor of {value.dtype} and shape {value.shape}, this one has {self.dtype} and "
+                    f"{self.shape}",
+                    fix="give a Tensor of equal shape and dtype",
                 )
             if value is self or np.shares_memory(raw_of(value.value), raw_of(self.value)):
                 raise error_at(
@@ -92,8 +93,8 @@ class Tensor:
                     "grad is set to a Tensor that shares the memory of this one; accumulating would overwrite both",
                     fix="give a copy (value.clone())",
                 )
-        if (inside := session()) is not None:
-            inside.meet(self)
+        if SWITCH.live:
+            current(self)  # known to a recording of this thread, an error where another one has it
         self._grad = value
 
     @property
@@ -254,13 +255,9 @@ class Tensor:
         return self.numpy() if is_handle(current(self).value) else self
 
     def __dlpack__(self, **options: Any) -> Any:
-        out = np.asarray(
-            self
-        )  # a consumer may write to what it is given: those who cannot take read-only memory get a copy
-        try:
-            return out.__dlpack__(**options)
-        except BufferError:
-            return out.copy().__dlpack__(**options)
+        """A copy, unless asked not to: a consumer may write to it, flagged read-only or not."""
+        out = np.asarray(self)
+        return (out if options.get("copy") is False else out.copy()).__dlpack__(**options)
 
     def __dlpack_device__(self) -> tuple[int, int]:
         return np.empty(0).__dlpack_device__()
@@ -305,7 +302,7 @@ class Tensor:
         return id(self)
 
     def __repr__(self) -> str:
-        value = np.asarray(raw_of(current(self).value))
+        value = np.asarray(raw_of(self.value if is_handle(self.value) else current(self).value))
         text = np.array2string(value, separator=", ", prefix="tensor(")
         dtype = "" if value.dtype in (np.float64, np.int64, np.bool_) else f", dtype={value.dtype}"
         node = self.node
@@ -350,11 +347,14 @@ def current(t: Tensor) -> Tensor:
                 sync(mem)
         t.value = mem.value
         t.node = mem.node
-    if SWITCH.live and (inside := session()) is not None:
-        inside.meet(t)
-        if mem is not None:
-            t.value = mem.value if mem.node is None else handle(mem.value, mem.node)
-            t.node = inside.history_of(mem.node)
+    if SWITCH.live:
+        if (inside := session()) is not None:
+            inside.meet(t)
+            if mem is not None:
+                t.value = mem.value if mem.node is None else handle(mem.value, mem.node)
+                t.node = inside.history_of(mem.node)
+        elif is_handle(t.value) and not is_ours(tracing.get()):
+            raise used_elsewhere()
     return t
 
 
@@ -369,7 +369,8 @@ def memory_of(t: Tensor) -> Any:
         value = raw_of(current(t).value)
         t.mem = TracedArray(value if type(value) is np.ndarray else np.array(value), _node_of(t))
     elif t.mem is None:
-        value = t.value if type(t.value) is np.ndarray else np.array(t.value)
+        value = current(t).value
+        value = value if type(value) is np.ndarray else np.array(value)
         t.mem = TracedArray(value, t.node)
         t.value = value
     return t.mem

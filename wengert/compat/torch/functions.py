@@ -1,0 +1,79 @@
+"""PyTorch's functions of Tensors: those that are methods too, and a few that take several Tensors.
+
+Imports the public names of wengert. Invariant: every function is the method of the same name, or NumPy's function.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+import wengert
+
+_METHODS_ALONE = {"astype", "backward", "bool", "contiguous", "copy", "cpu", "dim", "double", "expand", "float", "int"}
+_METHODS_ALONE |= {"item", "long", "new_ones", "new_zeros", "numpy", "register_hook", "repeat", "retain_grad", "size"}
+_METHODS_ALONE |= {"to", "tolist", "type", "type_as", "view", "zero_grad"}
+NAMES = [
+    name
+    for name in dir(wengert.Tensor)
+    if not name.startswith("_")
+    and not name.endswith("_")
+    and name not in _METHODS_ALONE
+    and callable(getattr(wengert.Tensor, name))
+]
+
+
+def _function(name: str) -> Callable[..., Any]:
+    def call(t: Any, *args: Any, **kwargs: Any) -> Any:
+        t = t if isinstance(t, wengert.Tensor) else wengert.tensor(t)
+        return getattr(t, name)(*args, **kwargs)
+
+    call.__name__ = call.__qualname__ = name
+    call.__doc__ = f"The method ``{name}`` of Tensors."
+    return call
+
+
+globals().update({name: _function(name) for name in NAMES})
+
+
+def cat(tensors: Sequence[Any], dim: int = 0) -> Any:
+    """Tensors one after the other along an axis.
+
+    >>> cat([wengert.ones(1), wengert.zeros(2)])
+    tensor([1., 0., 0.])
+    """
+    return np.concatenate(list(tensors), axis=dim)
+
+
+def stack(tensors: Sequence[Any], dim: int = 0) -> Any:
+    """Tensors along a new axis."""
+    return np.stack(list(tensors), axis=dim)
+
+
+def where(condition: Any, a: Any, b: Any) -> Any:
+    """Elements of ``a`` where the condition is True, of ``b`` elsewhere."""
+    return np.where(condition, a, b)
+
+
+def einsum(subscripts: str, *tensors: Any) -> Any:
+    """``np.einsum``."""
+    return np.einsum(subscripts, *tensors)
+
+
+def allclose(a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8) -> bool:
+    """Whether all elements are close."""
+    return bool(np.allclose(_values(a), _values(b), rtol, atol))
+
+
+def equal(a: Any, b: Any) -> bool:
+    """Whether shapes and all elements are equal."""
+    return bool(np.array_equal(_values(a), _values(b)))
+
+
+def _values(t: Any) -> Any:
+    return t.detach().numpy() if isinstance(t, wengert.Tensor) else np.asarray(t)
+
+
+__all__ = [*NAMES, "allclose", "cat", "einsum", "equal", "stack", "where"]  # noqa: PLE0604  names, made above
