@@ -89,8 +89,19 @@ def test_bad_options():
             wg.compile(np.sin, **option)
     with pytest.raises(TypeError, match="threads"):
         wg.compile(np.sin, threads="2")
-    with pytest.raises(ValueError, match="not split among threads yet"):
-        wg.compile(np.sin, threads=2)
+    for option in (True, 2.0, None, "all"):
+        with pytest.raises(TypeError, match='(?s)is not a number of threads.*threads="auto"'):
+            wg.compile(np.sin, threads=option)
+    for option in (0, -3, np.int64(-1)):
+        with pytest.raises(ValueError, match=f"threads={option!r}".replace("(", "\\(").replace(")", "\\)")):
+            wg.compile(np.sin, threads=option)
+
+
+def test_numbers_of_threads():
+    x = np.array([0.5, 1.5])
+    for option in (1, 2, np.int64(3), 1000, "auto"):
+        f = wg.compile(lambda x: np.sin(x) * 2, backend="numpy", threads=option)
+        assert [f(x).tolist() for _ in range(2)] == [(np.sin(x) * 2).tolist()] * 2
 
 
 def outcome(fun, *args):

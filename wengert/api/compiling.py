@@ -5,6 +5,7 @@ Imports the other ``compiling`` files. Invariant: a compiled function returns wh
 from __future__ import annotations
 
 import functools
+import operator
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, overload
 
@@ -47,7 +48,7 @@ def compile(  # noqa: A001 it is the name that users know
     fun: Callable[..., Any] | None = None,
     *,
     backend: str = "auto",
-    threads: int = 1,
+    threads: int | str = 1,
     wait: bool = True,
     check: str = "sample",
 ) -> Any:
@@ -67,9 +68,10 @@ def compile(  # noqa: A001 it is the name that users know
     warnings given while a path is recorded, not when it is replayed.
 
     ``backend``: "native" compiles to machine code (needs llvmlite), "numpy" to a plan of NumPy calls, "auto" takes
-    the faster. ``threads`` is 1: native code runs on one thread so far, the one that calls it, with the interpreter's
-    lock released where it runs long. ``wait=False`` makes native code beside the running program, which is answered by
-    NumPy meanwhile. The results are fresh arrays, and so are those that ``fun`` returns
+    the faster. ``threads`` is the most threads that a long native loop is split among (element-wise, batched, sums over
+    rows; "auto": the processors that this process may use); results are the same bits for any number. The
+    interpreter's lock is released where native code runs long. ``wait=False`` makes native code beside the running
+    program, which is answered by NumPy meanwhile. The results are fresh arrays, and so are those that ``fun`` returns
     as it got them. Raises WengertTypeError for what is no function, WengertValueError for an unknown option.
 
     ``f.explain()`` says what was made of the function, ``f.source(kind)`` shows it ("python", "loops", "llvm",
@@ -93,18 +95,7 @@ def compile(  # noqa: A001 it is the name that users know
     require_function(fun, "compile")
     _one_of("backend", backend, BACKENDS)
     _one_of("check", check, CHECKS)
-    if type(threads) is not int or threads < 1:
-        raise error_at(
-            WengertTypeError if type(threads) is not int else WengertValueError,
-            f"threads={threads!r} is not a number of threads",
-            fix="threads=1",
-        )
-    if threads != 1:
-        raise error_at(
-            WengertValueError,
-            f"threads={threads}: a native loop is not split among threads yet; a call runs on the thread that makes it",
-            fix="threads=1 and calls from several threads at once; large matrix products use the threads of BLAS",
-        )
+    threads = _number_of_threads(threads)
     if backend == "native":
         _require_native()
     calls = Calls(fun, backend=backend, threads=threads, wait=wait, check=check)
@@ -136,6 +127,20 @@ def _one_of(option: str, value: Any, known: Sequence[str]) -> None:
             fix=f"one of {', '.join(map(repr, known))}",
             depth=3,
         )
+
+
+def _number_of_threads(threads: Any) -> int:
+    if isinstance(threads, str) and threads == "auto":
+        from wengert.backends.llvm.threads_pool import processors
+
+        return processors()
+    fix = 'threads=1, a larger number, or threads="auto" for all processors that this process may use'
+    if isinstance(threads, bool) or not hasattr(type(threads), "__index__"):
+        raise error_at(WengertTypeError, f"threads={threads!r} is not a number of threads", fix=fix, depth=3)
+    number = operator.index(threads)
+    if number < 1:
+        raise error_at(WengertValueError, f"threads={threads!r}: a call runs on one thread at least", fix=fix, depth=3)
+    return number
 
 
 def _require_native() -> None:

@@ -100,6 +100,10 @@ class Accumulators(Evaluator):
         base = {a: self.places[a] for a in of if a in self.places}
         return Instance(pointer, axes, extents, tuple(reversed(strides)), base, lanes, of, filled=True)
 
+    def totals(self, loop: Loop) -> bool:
+        """Whether sums of tiles are added to compensated totals."""
+        return loop.tile and not loop.jam
+
     def start(self, node: Node, loop: Loop, path: tuple[Loop, ...]) -> None:
         """Make and clear the accumulators of a node, before its outermost loop."""
         v = node.value
@@ -124,7 +128,7 @@ class Accumulators(Evaluator):
         made = Accumulator(self.memory((id(v), 0), axes, dtype, lanes, v.axes), across)
         if best:
             made.where = self.memory((id(v), 1), axes, INT64, lanes, v.axes)
-        elif loop.tile and not loop.jam and is_sum(v):
+        elif self.totals(loop) and is_sum(v):
             made.total = self.memory((id(v), 2), axes, dtype, lanes, v.axes)
             made.lost = self.memory((id(v), 3), axes, dtype, lanes, v.axes)
             self.clear(made.total, dtype, "sum")

@@ -42,6 +42,10 @@ class Nest(Accumulators):
     """The loops of one function."""
 
     places: dict[Axis, Position]
+    common: str
+    """The workspace; ``area`` is the memory of the function that is being written."""
+    limits: tuple[str, ...] | None = None
+    """Where the next loop begins and ends, if not at its ends."""
 
     def prepare(self, buffers: Mapping[Node, Buffer], skipped: set[Node], unrolled: frozenset[Axis]) -> None:
         """What storage has decided."""
@@ -110,7 +114,8 @@ class Nest(Accumulators):
         if buffer.slot >= 0:
             pointer = self.pointers[-1 - buffer.slot]
         elif buffer.offset >= 0:
-            pointer = self.writer.let(f"getelementptr inbounds i8, ptr {self.area}, i64 {buffer.offset}", "b")
+            memory = self.area if buffer.share else self.common
+            pointer = self.writer.let(f"getelementptr inbounds i8, ptr {memory}, i64 {buffer.offset}", "b")
         else:
             pointer = self.frame(v.dtype, buffer.size, lanes)
         base = {a: self.places[a] for a in v.axes if a in self.places}
@@ -211,6 +216,8 @@ class Nest(Accumulators):
         last = run.start + (run.trips - 1) * run.step + run.live - 1
         head, latch, leave = w.label("head"), w.label("latch"), w.label("leave")
         lanes = 1 if loop.tile else run.width
+        first, end = self.limits or (run.start, run.start + run.trips * run.step)
+        self.limits = None
         if run.trips == 1:
             variable = Variable(str(run.start), run.start, last, lanes)
         else:
@@ -219,7 +226,7 @@ class Nest(Accumulators):
             w.line(f"br label %{head}")
             previous = w.block
             w.begin(head)
-            w.line(f"{name} = phi i64 [ {run.start}, %{previous} ], [ {name}n, %{latch} ]")
+            w.line(f"{name} = phi i64 [ {first}, %{previous} ], [ {name}n, %{latch} ]")
         self.enter(loop, run, variable, lanes)
         here = fixed(run.start) if run.trips == 1 and lanes == 1 else at(variable)
         self.places[loop.axis] = here if outer is None else outer + here
@@ -249,7 +256,7 @@ class Nest(Accumulators):
             w.line(f"br label %{latch}")
             w.begin(latch)
             w.line(f"{name}n = add nsw i64 {name}, {run.step}")
-            more = w.let(f"icmp slt i64 {name}n, {run.start + run.trips * run.step}")
+            more = w.let(f"icmp slt i64 {name}n, {end}")
             w.line(f"br i1 {more}, label %{head}, label %{leave}")
             w.begin(leave)
 

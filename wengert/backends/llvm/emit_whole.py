@@ -243,6 +243,7 @@ class Whole(Nest):
             pointers[id(slot)] = w.pointer(base, memory_type(slot.dtype), place)
         inner = type(self)(w, self.vocabulary, pointers, plan.nodes.of)
         inner.area, inner.reserve, inner.areas = self.area, self.reserve, self.areas
+        inner.common = self.area
         inner.steady = {id(s) for s in plan.program.constants}
         inner.write(plan)
         for slot, state, new in carried:

@@ -42,8 +42,8 @@ class Unkept(Exception):
     """A program that holds something a digest cannot tell."""
 
 
-def digest(program: Program, width_bits: int, fma: bool) -> str | None:
-    """The digest of a program, for a machine with such vectors; None where there is none."""
+def digest(program: Program, width_bits: int, fma: bool, split: bool = False) -> str | None:
+    """The digest of a program, for a machine with such vectors, its loops split or not; None where there is none."""
     if SOURCES is None:
         return None
     writer = _Writer()
@@ -51,7 +51,7 @@ def digest(program: Program, width_bits: int, fma: bool) -> str | None:
         writer.program(program)
     except Unkept:
         return None
-    writer.line(f"{width_bits} {fma} {SOURCES}")
+    writer.line(f"{width_bits} {fma} {split} {SOURCES}")
     return writer.hash.hexdigest()
 
 
@@ -75,6 +75,8 @@ def load(kept: Cache, key: tuple[str, ...], program: Program) -> tuple[Kernel, b
         workspace=facts["workspace"],
         loops=facts["loops"],
         external=tuple(facts["external"]),
+        scratch=facts["scratch"],
+        threads=tuple(facts["threads"]),
     )
     return kernel, found[begin:]
 
@@ -96,6 +98,8 @@ def store(kept: Cache, key: tuple[str, ...], program: Program, kernel: Kernel, c
         "workspace": kernel.workspace,
         "loops": kernel.loops,
         "external": list(kernel.external),
+        "scratch": kernel.scratch,
+        "threads": list(kernel.threads),
         "text": len(text),
         "tables": [(t.shape, t.dtype.str, t.nbytes) for t in tables],
     }

@@ -28,6 +28,10 @@ class Kernel:
     """The loop nest as text."""
     external: tuple[str, ...]
     """Symbols that must come from outside."""
+    scratch: int = 0
+    """Bytes behind the workspace for each thread that takes part (0: no loop is split)."""
+    threads: tuple[str, ...] = ()
+    """What becomes of each loop among threads, where that was asked."""
 
 
 __all__ = ["Kernel"]

@@ -4,6 +4,8 @@ Imports the index form, the plan and storage. Invariant: every node, loop and bu
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from wengert.backends.llvm.indexed import (
     Affine,
     Axis,
@@ -95,14 +97,17 @@ class Names:
         return type(v).__name__
 
 
-def describe(plan: Plan, storage: Storage | None = None, indent: str = "") -> str:
-    """The nests of a plan, and of the bodies of its scans."""
+def describe(
+    plan: Plan, storage: Storage | None = None, indent: str = "", blocks: Mapping[Loop, int] | None = None
+) -> str:
+    """The nests of a plan, and of the bodies of its scans; ``blocks`` tells into how many blocks a loop is split."""
     names, lines = Names(plan), []
 
     def show(item: Loop | Body, indent: str) -> None:
         if isinstance(item, Loop):
             step = "" if item.width == 1 else f" tiles of {item.width}" if item.tile else f" by {item.width} lanes"
-            lines.append(f"{indent}for {names.axis(item.axis)} < {item.axis.extent}{step}:")
+            split = f", {blocks[item]} blocks among threads" if blocks and item in blocks else ""
+            lines.append(f"{indent}for {names.axis(item.axis)} < {item.axis.extent}{step}{split}:")
             for child in item.children:
                 show(child, indent + "    ")
             return

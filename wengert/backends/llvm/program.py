@@ -20,6 +20,7 @@ from wengert.backends.llvm.indexed import Program
 from wengert.backends.llvm.lower import Refused, can_ask, can_lower, lower
 from wengert.backends.llvm.native_kernel import NativeKernel
 from wengert.backends.llvm.segments import Cut, Segment, cut, left_to_libraries, whole
+from wengert.backends.llvm.threads_pool import pool, why_no_pool
 from wengert.backends.numpy.compiled import PythonPlan
 from wengert.core.graph import Graph, Guard, Operand, copy_step, step
 from wengert.core.node import Const, Node, line_of
@@ -35,7 +36,7 @@ class NativePlan:
     None, and ``answer`` is then its counterpart for leaves that the caller has checked.
 
     ``run(values)`` gives fresh outputs or raises GuardFailed; ``native`` and ``fallen`` count steps; ``reasons`` tells
-    for each step of NumPy why it is one. ``threads`` is 1 so far."""
+    for each step of NumPy why it is one. ``threads`` is the most threads that split a loop."""
 
     def __init__(self, graph: Graph, *, threads: int = 1) -> None:
         engine()  # what is wrong with the settings is an error, not a reason for NumPy
@@ -69,7 +70,9 @@ class NativePlan:
                 found = cut(graph, lambda node: banned.get(node) or can_lower(node), can_ask)
             for segment in found.segments:
                 try:
-                    self.kernels[segment] = NativeKernel(segment.graph, program, lowering=lowering)
+                    self.kernels[segment] = NativeKernel(
+                        segment.graph, program, lowering=lowering, threads=self.threads
+                    )
                 except (Refused, CannotEmit) as refused:
                     reason = str(refused)
                 except Exception as fault:  # a fault of ours must not become the user's
@@ -140,6 +143,8 @@ class NativePlan:
                 out.extend(self._explain_kernel(part))
             elif part.op is not ITEM:
                 out.append(f"  NumPy: {part.op.name} (line {line_of(part.where)[1]}): {self.reasons[part]}")
+        if self.threads > 1 and pool() is None:
+            out.append(f"  threads: one ({why_no_pool()})")
         asked = sum(len(s.guards) for s in pieces)
         if self.graph.guards:
             out.append(f"  guards: {asked} in native code, {len(self.graph.guards) - asked} in NumPy")
@@ -150,12 +155,13 @@ class NativePlan:
     def _explain_kernel(self, part: Segment) -> list[str]:
         made = self.kernels[part]
         f = made.facts
-        memory = f"reads {_bytes(f.read)}, writes {_bytes(f.written)}, workspace {_bytes(made.kernel.workspace)}"
+        memory = f"reads {_bytes(f.read)}, writes {_bytes(f.written)}, workspace {_bytes(made.workspace)}"
         made_in = f"scheduled in {f.emitting:.1f} ms, compiled in {f.compiling:.1f} ms"
         stages = f"lowered in {f.lowering:.1f} ms, {f'from disk in {f.emitting:.1f} ms' if f.cached else made_in}"
         return [
             f"  {made.kernel.name}: {_count(len(part.nodes), 'step')}, {memory}, about {f.operations:.3g} operations",
             f"    {stages}, linked in {f.linking:.1f} ms",
+            *(f"    threads: {line}" for line in made.kernel.threads),
         ]
 
     def source(self, kind: str = "loops") -> str:
