@@ -287,8 +287,6 @@ def call(function: Callable[..., Any], args: Any, kwargs: Mapping[str, Any], nam
     """A NumPy function of arguments that hold expressions; all else is handed to it as it is, sizes put in."""
     if unknown := {"out", "where"} & set(kwargs):
         raise NoRuleError(f"{name}: the options {sorted(unknown)} are not known of formulas")
-    if name.rpartition(".")[2].startswith("nan") and not name.endswith("nan_to_num"):
-        raise NoRuleError(f"{name} asks which values are missing, and a formula has none yet")
     operands: list[Operand] = []
 
     def slots(value: Any) -> Any:
