@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import wengert as wg
 from wengert.core.node import Const
-from wengert.rewrite.clean import clean
+from wengert.rewrite.clean import clean, simplify
 from wengert.symbolic.graphs import bound
 
 SHAPES = {"X": ("m", "n"), "A": ("n", "n"), "w": ("n",), "y": ("m",), "c": ()}
@@ -211,6 +211,26 @@ def test_rewriting_works_where_sizes_are_names():
     w = wg.var("w", "n")
     twice = np.exp(w) + np.exp(w)
     assert [node.op.name for node in clean(twice.graph)] == ["exp", "add"]
+
+
+@pytest.mark.parametrize("function", PROGRAMS.values(), ids=PROGRAMS)
+def test_a_graph_that_was_simplified_by_names_runs_at_all_sizes(function):
+    graph = simplify(expression_of(function).graph)
+    names = graph.signature.names
+    assert len(graph) <= len(expression_of(function).graph)
+    np.testing.assert_allclose(graph(**{n: VALUES[n] for n in names}), function(**VALUES), rtol=1e-12)
+
+
+def test_a_graph_is_called_with_values_in_order_or_by_name():
+    X, w = wg.var("X", ("m", "n")), wg.var("w", "n")
+    graph = (X @ w).graph
+    for m, n in ((2, 3), (4, 1)):
+        data, at = RNG.normal(size=(m, n)), RNG.normal(size=n)
+        np.testing.assert_array_equal(graph(data, at), data @ at)
+        np.testing.assert_array_equal(graph(data, w=at), data @ at)
+    for arguments, named, what in (((), {}, "no value for X"), ((1, 2, 3), {}, "takes X, w"), ((), {"q": 1}, "got q")):
+        with pytest.raises(wg.WengertError, match=what):
+            graph(*arguments, **named)
 
 
 def test_an_abstract_function_is_a_step_that_has_no_value():

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from wengert.core.context import next_seq
-from wengert.core.errors import NoRuleError, WengertValueError
+from wengert.core.errors import NoRuleError, WengertTypeError, WengertValueError
 from wengert.core.graph import Graph, Operand, Signature, input_node
 from wengert.core.graph import step as core_step
 from wengert.core.node import Const, RichNode, here
@@ -86,6 +86,34 @@ class SymbolicNode(RichNode):
     term: Any
 
 
+class SymbolicGraph(Graph):
+    """A graph with named sizes: a call binds them from the shapes of its arguments.
+
+    What a rewriting makes of one is one again.
+    """
+
+    __slots__ = ()
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """The value for given variables, in order or by name.
+
+        Raises WengertValueError when one is missing or does not fit.
+        """
+        from wengert.symbolic import graphs_run
+
+        names = [n.term.name for n in self.inputs]  # type: ignore[attr-defined]
+        if len(args) > len(names) or (unknown := [n for n in kwargs if n not in names[len(args) :]]):
+            surplus = f"{len(args)} values" if len(args) > len(names) else f"{', '.join(unknown)} by name"
+            raise WengertTypeError(f"{self.name} takes {', '.join(names) or 'nothing'}, got {surplus}")
+        return graphs_run.evaluate(self, {**dict(zip(names, args, strict=False)), **kwargs})
+
+    def evaluate(self, values: Sequence[Any]) -> list[Any]:
+        """The flat outputs for flat input values, raw or handles, of any sizes that go together."""
+        from wengert.symbolic import graphs_run
+
+        return graphs_run.outputs(self, values)
+
+
 def step(
     op: Op, args: Sequence[Operand], params: tuple[Any, ...], kind: Any, where: Any, evaluate: Any = None
 ) -> SymbolicNode:
@@ -156,7 +184,7 @@ def graph_of(end: Operand, name: str = "expression") -> Graph:
             raise WengertValueError(f"two variables of different shapes or facts are called {word}: rename one")
     _, structure = flatten(((), dict.fromkeys(names, 0.0)))
     signature = Signature(structure, (True,) * len(names), (), tuple(names), LEAF)
-    return Graph(
+    return SymbolicGraph(
         inputs=tuple(inputs),
         outputs=(end,),
         nodes=tuple(n for n in every if n.op is not ROOT),
@@ -206,6 +234,7 @@ def _at(value: Any, sizes: Mapping[str, int]) -> Any:
 __all__ = [
     "Arange",
     "Held",
+    "SymbolicGraph",
     "SymbolicNode",
     "abstract_step",
     "bound",

@@ -6,7 +6,7 @@ derivative is that of the graph itself, not of its closed form.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -33,6 +33,12 @@ def evaluate(graph: Graph, values: Mapping[str, Any]) -> Any:
     """
     given = _given(values)
     return _at(graph, given)({})
+
+
+def outputs(graph: Graph, values: Sequence[Any]) -> list[Any]:
+    """All outputs for values of the inputs, in order."""
+    given = dict(zip((n.term.name for n in graph.inputs), values, strict=True))
+    return _bound(graph, given).evaluate(list(values))
 
 
 def vjp(graph: Graph, cotangent: Any, wrt: str | None, values: Mapping[str, Any]) -> Any:
@@ -74,6 +80,13 @@ def _mode(which: int) -> Mode:
 
 def _at(graph: Graph, given: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], Any]:
     """The program at the sizes of the values; it takes what replaces some of them."""
+    program = _bound(graph, given)
+    names = [node.term.name for node in graph.inputs]
+    return lambda instead: program.evaluate([instead.get(n, given[n]) for n in names])[0]
+
+
+def _bound(graph: Graph, given: Mapping[str, Any]) -> Graph:
+    """The graph at the sizes of the values; the last few are remembered."""
     free = {node.term.name: node.term for node in graph.inputs}
     sizes = sizes_among(free, given)
     known = graph.memory.setdefault("bound", {})
@@ -82,8 +95,8 @@ def _at(graph: Graph, given: Mapping[str, Any]) -> Callable[[Mapping[str, Any]],
         if len(known) >= 8:
             known.clear()
         known[key] = bound(graph, sizes)
-    program: Graph = known[key]
-    return lambda instead: program.evaluate([instead.get(n, given[n]) for n in free])[0]
+    found: Graph = known[key]
+    return found
 
 
 def _given(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -109,4 +122,4 @@ def _name(graph: Graph, name: str | None) -> str:
     return name
 
 
-__all__ = ["evaluate", "install_modes", "jvp", "vjp"]
+__all__ = ["evaluate", "install_modes", "jvp", "outputs", "vjp"]
