@@ -262,3 +262,8 @@ def test_argnames_give_a_dictionary():
     assert set(got) == {"x", "scale"}
     np.testing.assert_allclose(got["x"], 4 * X)
     np.testing.assert_allclose(got["scale"], np.sum(X**2))
+
+
+def test_a_product_with_the_hessian_speaks_of_the_tangent_that_was_given():
+    with pytest.raises(wg.WengertError, match=r"the tangent has shape \(2,\), the value it belongs to \(3,\)"):
+        wg.hvp(lambda x: np.sum(x**3), (np.ones(3),), (np.ones(2),))

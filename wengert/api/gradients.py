@@ -7,6 +7,7 @@ cotangent.
 from __future__ import annotations
 
 import functools
+import inspect
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -41,7 +42,7 @@ def warn_independent(fun: Any, path: str) -> None:
     ended = ""
     if cut is not None:
         ended = f"\n  the last traced value met {cut[0]} at {describe((cut[1], cut[2]))}, which has no derivative"
-    code = getattr(fun, "__code__", None)
+    code = getattr(inspect.unwrap(fun), "__code__", None)
     place = f" ({line_of((code, 0))[0]}:{code.co_firstlineno})" if code is not None else ""
     warnings.warn(
         f"the output of {name_of(fun)}{place} does not depend on {path}: the derivative is zero{ended}",

@@ -15,7 +15,7 @@ from typing import Any
 from wengert.api import engine
 from wengert.api.arguments import Selection, name_of, require_function
 from wengert.api.closed_derivatives import WORTHWHILE, Forms
-from wengert.api.gradients import grad, jvp, vjp
+from wengert.api.gradients import grad, jvp, match, vjp
 from wengert.api.jacobian_blocks import Flat, chunks_of, forward, pull_all, raw, reverse, size_of
 from wengert.api.kinks import look, looking, watcher
 from wengert.api.verify import verified, verified_call
@@ -222,6 +222,8 @@ def hvp(
             f"{len(primals)} primals but {len(tangents)} tangents",
             fix="give one tangent per primal, None for zero",
         )
+    leaves, structure = flatten(tuple(primals))
+    match(structure, leaves, tuple(tangents), "tangent")
     slope = grad(fun, argnums)
     gradient, pullback = vjp(slope, *primals)
     found = pullback(tangents[0] if len(primals) == 1 else tuple(tangents))

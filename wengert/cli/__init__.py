@@ -7,6 +7,8 @@ output, everything else to standard error, and no traceback appears unless --tra
 from __future__ import annotations
 
 import argparse
+import os
+import sys
 import traceback
 import warnings
 from collections.abc import Iterator, Sequence
@@ -36,13 +38,9 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     for name, (summary, _) in COMMANDS.items():
         command = add_command(commands, name, summary)
-        command.add_argument(
-            "--out", metavar="FILE.npz", help="save the results instead of printing"
-        )
+        command.add_argument("--out", metavar="FILE.npz", help="save the results instead of printing")
         command.add_argument("--full", action="store_true", help="print long arrays in full")
-        command.add_argument(
-            "--check", action="store_true", help="compare with numeric differentiation as well"
-        )
+        command.add_argument("--check", action="store_true", help="compare with numeric differentiation as well")
         if name == "jacobian":
             command.add_argument("--mode", choices=("auto", "fwd", "rev"), default="auto")
         if name == "jvp":
@@ -67,15 +65,9 @@ def add_command(commands: Any, name: str, summary: str) -> argparse.ArgumentPars
         name, help=summary, description=f"{name}: {summary}.", epilog=EXIT_CODES
     )
     command.add_argument("target", metavar="FILE.py:FUNCTION")
-    command.add_argument(
-        "--args", action="append", default=[], metavar="FILE.npz", help="arrays, matched by name"
-    )
-    command.add_argument(
-        "--set", action="append", default=[], metavar="NAME=VALUE", help="one argument as a literal"
-    )
-    command.add_argument(
-        "--wrt", action="append", default=[], metavar="NAMES", help="default: the first parameter"
-    )
+    command.add_argument("--args", action="append", default=[], metavar="FILE.npz", help="arrays, matched by name")
+    command.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="one argument as a literal")
+    command.add_argument("--wrt", action="append", default=[], metavar="NAMES", help="default: the first parameter")
     command.add_argument("--traceback", action="store_true", help="show Python's traceback too")
     return command
 
@@ -116,7 +108,7 @@ def execute(options: argparse.Namespace) -> int:
         if options.check:
             order = 2 if options.command == "hessian" else 1
             return check(target, order, ("fwd", "rev"), None)
-    except Problem:
+    except (Problem, BrokenPipeError):
         raise
     except Exception as error:
         raise described(error, target.file) from error
@@ -154,9 +146,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = build_parser().parse_args(arguments)
     try:
         with warnings_in_one_line():
-            return execute(options)
+            code = execute(options)
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever read the results (``| head``) has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FINE
     except Problem as problem:
         if options.traceback and problem.__cause__ is not None:
             traceback.print_exception(problem.__cause__)
         note(f"wengert {options.command}: {problem}")
         return problem.code
+    return code

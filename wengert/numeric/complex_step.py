@@ -8,6 +8,7 @@ Sources: Lyness and Moler, SIAM J. Numer. Anal. 4 (1967); Squire and Trapp, SIAM
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,8 @@ def imaginary_part(probe: Probe, arguments: tuple[Any, ...], where: str) -> Arra
     """Im f at complex arguments. Raises ComplexStepError where f does not take complex numbers."""
     try:
         probe.evaluations += 1
-        with np.errstate(all="ignore"):
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.filterwarnings("error", category=np.exceptions.ComplexWarning)
             output = np.asarray(probe.fun(*arguments))
     except (TypeError, ValueError, ArithmeticError, np.exceptions.ComplexWarning) as error:
         line = innermost_line(error.__traceback__)
