@@ -31,6 +31,7 @@ NAMES = (
     "closed_forms",
     "native",
     "native_adbench",
+    "threads",
 )
 HEAD = """# Measured figures
 
