@@ -132,12 +132,15 @@ def input_of(variable: Var) -> SymbolicNode:
     if node is None:
         node = step(ROOT, (), (), ArrayType(variable.shape, facts=frozenset(variable.facts)), None)
         node.term = variable
-        variable.memory["input"] = node
+        node = variable.memory.setdefault("input", node)
     return node  # type: ignore[no-any-return]
 
 
 def abstract_step(term: Abstract, args: Sequence[Operand]) -> SymbolicNode:
     """The step of a function of which only the name is known: it has no value."""
+    known = term.memory.get("input")
+    if known is not None:
+        return known  # type: ignore[no-any-return]
 
     def evaluate(*values: Any) -> Any:
         raise NoRuleError(f"{term.name} is an abstract function: it has no value")
@@ -148,7 +151,8 @@ def abstract_step(term: Abstract, args: Sequence[Operand]) -> SymbolicNode:
     )  # fmt: skip
     node = step(op, args, (), ArrayType(term.shape), here(2))
     node.term = term
-    return node
+    made: SymbolicNode = term.memory.setdefault("input", node)
+    return made
 
 
 def shape_of(operand: Operand) -> tuple[Any, ...]:
@@ -158,13 +162,15 @@ def shape_of(operand: Operand) -> tuple[Any, ...]:
     return operand.type.shape  # type: ignore[union-attr, no-any-return]
 
 
-def steps_of(ends: Iterable[Operand]) -> list[Any]:
-    """All steps and inputs that lead to some operands, in the order in which they were made."""
+def steps_of(ends: Iterable[Operand], *, unread: bool = False) -> list[Any]:
+    """All steps and inputs that lead to some operands, in the order in which they were made; with ``unread`` those
+    whose term is not known, and what is behind them.
+    """
     seen: set[Any] = set()
     stack: list[Any] = [e for e in ends if type(e) is not Const]
     while stack:
         node = stack.pop()
-        if node not in seen:
+        if node not in seen and not (unread and node.term is not None):
             seen.add(node)
             stack.extend([a for a in node.args if type(a) is not Const and a not in seen])
     return sorted(seen, key=_by_seq)

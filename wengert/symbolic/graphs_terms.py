@@ -39,9 +39,8 @@ def term_of(operand: Operand, stand: Stand | None = None) -> Any:
         return constant_term(operand.value, array)
     found: Any = operand
     if found.term is None:
-        for node in steps_of([operand]):
-            if node.term is None:
-                node.term = _lowered(node, array)
+        for node in steps_of([operand], unread=True):
+            node.term = _lowered(node, array)
     return found.term
 
 
