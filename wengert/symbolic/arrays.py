@@ -261,19 +261,6 @@ def unvec(term: Term, shape: Shape) -> Term:
     return contract([(join(*shape), "rik"), (term, "r")], "ik")
 
 
-def norm(term: Term, order: Any = None) -> Term:
-    """Norms: 2 and Frobenius, 1 (of a vector), inf (of a vector), nuclear."""
-    if order in (None, "fro") or (order == 2 and term.rank == 1):
-        return functions.power(sum_over(functions.power(term, 2)), Fraction(1, 2))
-    if order == 1 and term.rank == 1:
-        return sum_over(functions.apply("abs", term))
-    if order == "nuc":
-        return matrix("nuclear", term)
-    if term.rank == 1 and order == float("inf"):
-        return reduction("max", functions.apply("abs", term))
-    raise WengertValueError(f"norm of order {order!r} of an array of {term.rank} axes is not known here")
-
-
 def index(term: Term, key: Any) -> Term:
     """Basic indexing: ints, slices with step, None, Ellipsis."""
     keys = list(key) if isinstance(key, tuple) else [key]

@@ -1,19 +1,23 @@
 """The tokens and words of hand notation.
 
-Imports words. Invariant: a token is a number, a name, raised signs, or one operator; nothing else can
+Imports words. Invariant: a token is a number, a name, raised or lowered signs, or one operator; nothing else can
 stand in a formula.
 """
 
 from __future__ import annotations
 
+import math
 import re
+from collections.abc import Container
 
 from wengert.symbolic.words import FUNCTIONS
 
 TOKEN = re.compile(
-    r"\s*(?:(?P<number>\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+)|(?P<name>[^\W\d_ᵀ⁰¹²³⁴⁵⁶⁷⁸⁹][^\Wᵀ⁰¹²³⁴⁵⁶⁷⁸⁹₁]*)|(?P<raised>∘?[⁰¹²³⁴⁵⁶⁷⁸⁹⁻ᵀ₁]+)"
-    r"|(?P<op>\.\*|\./|\.\^|\*\*|[-−+*/^'()\[\],⊙⊘⟨⟩‖|·√=]))"
+    r"\s*(?:(?P<number>\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+)|(?P<name>[^\W\d_ᵀ⁰¹²³⁴⁵⁶⁷⁸⁹₁][^\Wᵀ⁰¹²³⁴⁵⁶⁷⁸⁹₁]*)|(?P<raised>∘?[⁰¹²³⁴⁵⁶⁷⁸⁹⁻ᵀ₁]+)"
+    r"|(?P<lowered>_\{?(?:[12F*∞]|inf|nuc|[^\W\d_])\}?)|(?P<op>\|\||\.\*|\./|\.\^|\*\*|[-−+*/^'()\[\],⊙⊘⟨⟩‖|·√=]))"
 )
+ORDERS = {"1": 1, "2": 2, "F": "fro", "*": "nuc", "nuc": "nuc", "∞": math.inf, "inf": math.inf}
+"""The orders of norms that are written below: ‖x‖_1, ‖A‖_F."""
 DIGITS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
 EXTRA = {
     "norm2": FUNCTIONS["norm"],
@@ -48,3 +52,8 @@ ELEMENTWISE = {
     "σ",
     "ln",
 }
+
+
+def letters(word: str, names: Container[str]) -> list[str] | None:
+    """Xw as X and w, when every letter is a declared name."""
+    return list(word) if 2 <= len(word) <= 12 and all(c in names for c in word) else None

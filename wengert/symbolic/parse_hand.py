@@ -7,6 +7,7 @@ refused with its column, never guessed.
 
 from __future__ import annotations
 
+import math
 import operator
 import re
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from wengert.core.errors import WengertError
 from wengert.symbolic.build import value_of
 from wengert.symbolic.evaluate import text_shape
 from wengert.symbolic.expression import Expression, operand_of
-from wengert.symbolic.hand_words import DIGITS, ELEMENTWISE, EXTRA, TOKEN
+from wengert.symbolic.hand_words import DIGITS, ELEMENTWISE, EXTRA, ORDERS, TOKEN, letters
 from wengert.symbolic.vocabulary import (
     DEEPEST,
     LONGEST,
@@ -75,7 +76,7 @@ class _Reader:
                 raise refuse(text, at, f"the character {text[at]!r} cannot stand in a formula")
             kind = found.lastgroup
             word = found[kind]  # type: ignore[index]
-            yield kind, word, found.start(kind)  # type: ignore[arg-type]
+            yield kind, "‖" if word == "||" else word, found.start(kind)  # type: ignore[arg-type]
             at = found.end()
         yield "end", "", len(text)
 
@@ -304,7 +305,9 @@ class _Reader:
             self.expect(word, at)
             if word == "|":
                 return Value(abs(found.of), found.row)
-            order = 1 if self.kind == "raised" and self.word == "₁" else None
+            order: Any = 1 if self.kind == "raised" and self.word == "₁" else None
+            if self.kind == "lowered":
+                order = self.order()
             return Value(self.guarded(at, FUNCTIONS["norm"], found.of, order))
         if word == "√":
             self.next()
@@ -312,6 +315,22 @@ class _Reader:
         if kind == "end":
             raise self.error("the formula ends where a value is expected")
         raise self.error(f"a value is expected here, got {word}")
+
+    def whole(self, given: Expression, word: str, at: int) -> int:
+        """An axis or a size."""
+        found = value_of(given.term)
+        if found is None or found != int(found):
+            fix = f"write {word}imum(x, y) for entries of two arrays" if word in ("max", "min") else ""
+            raise self.error(f"{word} takes whole numbers here", fix, at)
+        return int(found)
+
+    def order(self) -> Any:
+        """What is written below a norm: a number, F, ∞, * or a variable."""
+        at, word = self.column, self.next().strip("_{}")
+        found = ORDERS.get(word) or self.scope.lookup(word)
+        if found is None:
+            raise self.error(f"the order {word} of a norm is not known", "write ‖x‖_1, ‖x‖_2, ‖x‖_∞ or ‖A‖_F", at)
+        return found
 
     def named(self) -> Value:
         at, word = self.column, self.next()
@@ -325,12 +344,14 @@ class _Reader:
             return self.call(word, at)
         found = self.scope.lookup(word) if declared or not self.scope.open else None
         if found is None and not declared:
-            parts = self.letters(word)
+            parts = None if self.scope.open else letters(word, self.scope.variables)
             if parts is not None:
                 (_, _, start) = self.tokens[self.place - 1]
                 self.tokens[self.place - 1 : self.place] = [("name", p, start + word.index(p)) for p in parts]
                 self.place -= 1
                 return self.named()
+            if word == "inf":
+                return Value(plain_number(math.inf))
             if word == "I":
                 raise self.error("the size of I is not known", "write eye(n)", at)
             if self.kind == "op" and self.word == "(" and self.scope.open is False:
@@ -344,13 +365,6 @@ class _Reader:
                 at,
             )
         return Value(found)
-
-    def letters(self, word: str) -> list[str] | None:
-        """Xw as X and w, when every letter is a declared name."""
-        names = set(self.scope.variables)
-        if len(word) < 2 or len(word) > 12 or self.scope.open:
-            return None
-        return list(word) if all(c in names for c in word) else None
 
     def call(self, word: str, at: int) -> Value:
         if word in REFUSED:
@@ -372,11 +386,13 @@ class _Reader:
         make = EXTRA.get(word) or FUNCTIONS[word]
         terms: list[Any] = [v.of for v in args]
         if word in ("eye", "identity", "ones", "zeros"):
-            terms = [getattr(t.term, "dim", None) or int(value_of(t.term) or 0) for t in terms]
+            terms = [getattr(t.term, "dim", None) or self.whole(t, word, at) for t in terms]
             if word in ("ones", "zeros"):
                 terms = [tuple(terms)]
         elif word in ("sum", "mean", "softmax", "logsumexp", "lse", "max", "min", "var") and len(terms) > 1:
-            terms = [terms[0], *(int(value_of(t.term) or 0) for t in terms[1:])]
+            terms = [terms[0], *(self.whole(t, word, at) for t in terms[1:])]
+        elif word == "norm" and len(terms) == 2 and (fixed := value_of(terms[1].term)) is not None:
+            terms[1] = float(fixed)
         found = self.guarded(at, make, *terms)
         if not isinstance(found, Expression):
             raise self.error(f"{word} cannot stand in a formula", column=at)

@@ -7,6 +7,7 @@ is refused with its column.
 from __future__ import annotations
 
 import ast
+import math
 import operator
 from typing import Any
 
@@ -111,6 +112,8 @@ class _Reader:
         raise self.error(node, f"{node.value!r} is no real number")
 
     def _Name(self, node: ast.Name) -> Any:
+        if node.id == "inf" and "inf" not in self.scope.variables:
+            return math.inf
         found = self.scope.lookup(node.id)
         if found is None:
             if node.id in FUNCTIONS or node.id in MODULES:
@@ -195,6 +198,8 @@ class _Reader:
         ):
             if node.attr in ("pi", "newaxis"):
                 return None if node.attr == "newaxis" else self.scope.lookup("pi")
+            if node.attr in ("inf", "e"):
+                return getattr(math, node.attr)
             raise self.error(node, f"{node.attr} is a function: call it with arguments")
         if node.attr.startswith("_"):
             raise self.error(node, f"{node.attr} cannot stand in a formula")
@@ -273,9 +278,10 @@ class _Reader:
         for kw in node.keywords:
             if kw.arg not in AXES:
                 raise self.error(kw.value, f"the option {kw.arg} is not known here")
+            if kw.arg == "ord":
+                keywords["ord"] = self.order(kw.value)
+                continue
             keywords[kw.arg] = self.plain(kw.value) if not isinstance(kw.value, ast.Tuple) else self.key(kw.value)
-        if kw_ord := keywords.pop("ord", None):
-            args.append(kw_ord)
         return FUNCTIONS[name](*args, **keywords)
 
     def argument(self, name: str, place: int, node: ast.AST, k: int) -> Any:
@@ -304,9 +310,21 @@ class _Reader:
             "amin",
             "log_softmax",
         )
+        if name == "norm" and place == 1:
+            return self.order(node)
         if first and place > 0:
+            if name in ("max", "min") and not isinstance(node, (ast.Constant, ast.Tuple, ast.UnaryOp)):
+                raise self.error(
+                    node, f"{name} takes an axis here", f"write {name}imum(x, y) for entries of two arrays"
+                )
             return self.key(node) if isinstance(node, ast.Tuple) else self.plain(node)
         return self.formula(node)
+
+    def order(self, node: ast.AST) -> Any:
+        """The order of a norm: a number, a name such as 'fro', or a variable."""
+        found = self.value(node)
+        fixed = value_of(found.term) if isinstance(found, Expression) else None
+        return found if fixed is None else float(fixed)
 
     def called(self, node: ast.AST) -> tuple[str, Any]:
         """The name of a called function, and the array a method belongs to."""

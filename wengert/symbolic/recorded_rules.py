@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from wengert.core.errors import NoRuleError
-from wengert.symbolic import arrays, functions
+from wengert.symbolic import arrays, functions, norms
 from wengert.symbolic.build import contract, is_zero, join, number, scale, value_of
 from wengert.symbolic.graphs import Arange
 from wengert.symbolic.matrices import matrix
@@ -34,7 +34,7 @@ def _get(x: Term, path: Any, shape: Any, dtype: Any) -> Term:
             x = arrays.index(x, argument)
         elif kind == "transpose":
             x = arrays.transpose(x, argument)
-        elif kind == "diagonal" and x.rank == 2 and argument[0] == 0:
+        elif x.rank == 2 and (kind == "einsum_diagonal" or (kind == "diagonal" and argument[0] == 0)):
             x = arrays.diag(x)
         elif kind == "broadcast":
             x = arrays.broadcast(x, tuple(argument))
@@ -116,22 +116,13 @@ def _polygamma(n: Term, x: Term) -> Any:
     return functions.apply(name, x) if name else NotImplemented
 
 
-def _norm(x: Term, order: Any, axis: Any, keepdims: Any) -> Term:
-    every = axis is not None and len(arrays.axes_of(x, axis)) == x.rank
-    if (axis is not None and not every) or keepdims:
-        total = arrays.sum_over(functions.power(x, 2), axis, bool(keepdims))
-        if order not in (None, 2):
-            raise NoRuleError("a norm along an axis is known for order 2 only")
-        return functions.power(total, Fraction(1, 2))
-    if order in (None, 2) and x.rank != 1:
-        return arrays.norm(x, "fro")
-    return arrays.norm(x, order)
+def _vector_norm(x: Term, order: Any, axis: Any, keepdims: Any) -> Any:
+    return NotImplemented if order == 0 else norms.vector_norm(x, order, axis, bool(keepdims))
 
 
-def _matrix_norm(x: Term, order: Any, axis: Any, keepdims: Any) -> Term:
-    if order not in (None, "fro", "nuc"):
-        raise NoRuleError(f"a matrix norm of order {order} has no closed form here")
-    return arrays.norm(x, order)
+def _matrix_norm(x: Term, order: Any, axis: Any, keepdims: Any) -> Any:
+    found = norms.matrix_norm(x, order, axis, bool(keepdims))
+    return NotImplemented if found is None else found
 
 
 def _reduced(name: str) -> Rule:
@@ -209,7 +200,7 @@ RULES: dict[str, Rule] = {
     "sqrt": lambda x: functions.power(x, Fraction(1, 2)),
     "square": lambda x: functions.power(x, 2),
     "reciprocal": lambda x: functions.power(x, -1),
-    "cbrt": lambda x: functions.power(x, Fraction(1, 3)),
+    "cbrt": _plain("cbrt"),
     "expm1": lambda x: arrays.plus(functions.apply("exp", x), number(1), -1),
     "log1p": lambda x: functions.apply("log", arrays.plus(number(1), x)),
     "log2": lambda x: arrays.times(number(1 / math.log(2)), functions.apply("log", x)),
@@ -243,10 +234,10 @@ RULES: dict[str, Rule] = {
     "polygamma": _polygamma,
     "slogdet": lambda x: (functions.apply("sign", matrix("det", x)), matrix("logdet", x)),
     "item": lambda parts, k: parts[k],
-    "vector_norm": _norm,
-    "frobenius": lambda x, axis, keepdims: _norm(x, None, axis if x.rank > 2 else None, keepdims),
+    "vector_norm": _vector_norm,
+    "frobenius": lambda x, axis, keepdims: norms.matrix_norm(x, None, axis, bool(keepdims)),
     "matrix_norm": _matrix_norm,
-    "length": lambda x: arrays.norm(x, "fro" if x.rank != 1 else 2),
+    "length": norms.vector_norm,
     "stack": lambda *a: arrays.stack(a[:-1], a[-1]),
     "concatenate": lambda *a: arrays.concatenate(a[:-1], a[-1]),
     "astype": lambda x, dtype: x,
