@@ -148,19 +148,44 @@ def test_random_draws_are_repeated(source):
         assert np.array_equal(a, b)
 
 
-def test_writes_inside_do_not_reach_the_arguments():
-    @wg.checkpoint
+@pytest.mark.parametrize("policy", [None, "cheap"])
+def test_writes_to_arguments_raise_and_writes_to_copies_are_right(policy):
     def body(x):
         x[0] = 0.0
         x *= 2.0
         return x
 
-    def f(x):
-        y = body(x)
+    def f(x, body):
+        y = wg.checkpoint(body, policy=policy)(x)
         return np.sum(y * x)
 
-    found = wg.grad(f)(np.array([3.0, 5.0]))
-    assert np.array_equal(found, [0.0, 20.0])
+    x = np.array([3.0, 5.0])
+    with pytest.raises(ValueError, match=r"writes to its argument[\s\S]*x\.copy\(\)"):
+        wg.grad(lambda x: f(x, body))(x)
+    with pytest.raises(ValueError, match="writes to its argument"):
+        wg.grad(lambda x: f(x, lambda v: np.sum(body(v[:1]))))(x)
+    t = wg.tensor(x, requires_grad=True)
+    with pytest.raises(ValueError, match="writes to its argument"):
+        wg.checkpoint(body, policy=policy)(t * 1.0)
+    with pytest.raises(ValueError, match="writes to its argument"):
+        wg.checkpoint(lambda v: v.mul_(2.0), policy=policy)(t * 1.0)
+    found = wg.grad(lambda x: f(x, lambda v: body(v.copy())))(x)
+    assert np.array_equal(found, [0.0, 20.0]) and np.array_equal(x, [3.0, 5.0])
+    f(t, lambda v: body(v.clone())).backward()
+    assert np.array_equal(t.grad, found)
+
+
+def test_layers_of_a_chain_may_write_to_what_they_are_given_but_for_the_first():
+    def doubled(h):
+        h *= 2.0
+        return h * h
+
+    x = np.array([0.3, 0.2])
+    for segments in (1, 2, 4):
+        found = wg.grad(lambda x, s=segments: np.sum(wg.checkpoint_sequential([np.sin] + [doubled] * 3, x, s)))(x)
+        assert np.allclose(found, 8.0 * 4.0**7 * np.sin(x) ** 7 * np.cos(x))
+    with pytest.raises(ValueError, match="writes to its argument"):
+        wg.grad(lambda x: np.sum(wg.checkpoint_sequential([doubled] * 4, x * 1.0, 2)))(x)
 
 
 @pytest.mark.parametrize("policy", [None, "cheap"])

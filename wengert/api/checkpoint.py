@@ -81,6 +81,8 @@ def _checkpointed(fun: Callable[..., Any], keep: Any, *, verify: bool) -> Callab
         if full is not None and type(full.note) is Session:
             return _in_recording(fun, args, kwargs, full.note, keep, verify=verify)
         if any(type(leaf) is Tensor for leaf in leaves) and not is_traced():
+            if tracing.get() is not None and not _is_reverse():
+                return fun(*args, **kwargs)  # inside of a call under a policy, which records every step
             return _on_tensors(fun, leaves, structure, keep, verify=verify)
         if not _is_reverse():
             return fun(*args, **kwargs)
@@ -91,11 +93,11 @@ def _checkpointed(fun: Callable[..., Any], keep: Any, *, verify: bool) -> Callab
         outputs: list[Any] = []
         operands = [leaves[k] for k in moving]
         if type(fun) is _Stretch and keep is None and not verify:
-            body = _body(fun.first, structure, fixed, moving, outputs)
+            body = _body(fun.first, structure, fixed, moving, outputs, private=fun.private)
             results: list[Any] = []
             found = stretched(name_of(fun), body, _end(fun.last, outputs, results), operands)
             return results[0].unflatten(found)
-        body = _body(fun, structure, fixed, moving, outputs)
+        body = _body(fun, structure, fixed, moving, outputs, private=type(fun) is _Stretch and fun.private)
         if keep is not None:
             found = kept(name_of(fun), body, operands, keep)
         else:
@@ -121,11 +123,14 @@ def _on_tensors(fun: Callable[..., Any], leaves: list[Any], structure: Structure
         if type(fun) is _Stretch and keep is None and not verify:
             results: list[Any] = []
             between: list[bool] = []
-            body = _body(fun.first, structure, fixed, moving, outputs, _eagerly(fun.first, marks, between))
-            end = _end(fun.last, outputs, results, _eagerly(fun.last, between, marks))
+            call = _eagerly(fun.first, marks, between, private=fun.private)
+            body = _body(fun.first, structure, fixed, moving, outputs, call, private=fun.private)
+            end = _end(fun.last, outputs, results, _eagerly(fun.last, between, marks, private=True))
             found, outputs = stretched(name_of(fun), body, end, operands), results
         else:
-            body = _body(fun, structure, fixed, moving, outputs, _eagerly(fun, marks, marks))
+            private = type(fun) is _Stretch and fun.private
+            call = _eagerly(fun, marks, marks, private=private)
+            body = _body(fun, structure, fixed, moving, outputs, call, private=private)
             if keep is not None:
                 found = kept(name_of(fun), body, operands, keep)
             else:
@@ -133,7 +138,9 @@ def _on_tensors(fun: Callable[..., Any], leaves: list[Any], structure: Structure
         return outputs[0].unflatten([outward(v) if mark else v for v, mark in zip(found, marks, strict=True)])
 
 
-def _eagerly(fun: Callable[..., Any], given: list[bool], found: list[bool]) -> Callable[[Any, Any], Any]:
+def _eagerly(
+    fun: Callable[..., Any], given: list[bool], found: list[bool], *, private: bool
+) -> Callable[[Any, Any], Any]:
     """``fun`` on Tensors, called with handles: ``given`` says which leaves of its arguments are Tensors, ``found`` will
     say which of its results are.
     """
@@ -144,11 +151,23 @@ def _eagerly(fun: Callable[..., Any], given: list[bool], found: list[bool]) -> C
         assert frame is not None
         frame.note = EAGER  # this is no traced function: Tensors record here
         leaves, shape = flatten((args, kwargs))
-        if not tensors:
+        first = not tensors
+        if first:
             tensors.extend(given)
         with enable_grad():
-            args, kwargs = shape.unflatten([outward(v) if mark else v for v, mark in zip(leaves, tensors, strict=True)])
+            made = [outward(v) if mark else v for v, mark in zip(leaves, tensors, strict=True)]
+            args, kwargs = shape.unflatten(made)
             parts, shape = flatten(fun(*args, **kwargs))
+            if (
+                first
+                and not private
+                and any(
+                    type(t) is Tensor and (_is_written(t.mem) if t.mem is not None else t.value is not v.value)
+                    for t, v in zip(made, leaves, strict=True)
+                    if is_handle(v)
+                )
+            ):
+                raise _writes(fun)
         found[:] = [type(p) is Tensor for p in parts]
         return shape.unflatten([inward(p) for p in parts])
 
@@ -199,9 +218,11 @@ def _body(
     moving: list[int],
     outputs: list[Any],
     call: Callable[[Any, Any], Any] | None = None,
+    *,
+    private: bool = False,
 ) -> Callable[[list[Any]], list[Any]]:
     """``fun`` on the list of its moving leaves, giving a list of output leaves; the first run
-    tells the structure of the output.
+    tells the structure of the output. Unless the arguments are ``private``, writing to them is an error.
     """
     states: list[Any] = []
     sources: list[Any] = []
@@ -223,6 +244,8 @@ def _body(
         finally:
             if not first:
                 restore(sources, now)
+        if first and not private and any(is_handle(v) and _is_written(v) for v in values):
+            raise _writes(fun)
         leaves, shape = flatten(out)
         leaves = [engine.settled(leaf) for leaf in leaves]
         if first:
@@ -238,6 +261,20 @@ def _body(
     return run
 
 
+def _is_written(v: Any) -> bool:
+    """Whether a handle made for this purpose was written to."""
+    return v.base is v and v.version > 1  # the first is that of memory that may be written
+
+
+def _writes(fun: Callable[..., Any]) -> Exception:
+    return error_at(
+        WengertValueError,
+        f"{name_of(fun)} is checkpointed and writes to its argument: run again, it would find what it wrote",
+        fix="write to a copy: x = x.copy() (x.clone() for a Tensor)",
+        depth=4,
+    )
+
+
 def _end(
     fun: Callable[..., Any], middle: list[Any], outputs: list[Any], call: Callable[[Any, Any], Any] | None = None
 ) -> Callable[[list[Any]], list[Any]]:
@@ -247,7 +284,9 @@ def _end(
     def run(values: list[Any]) -> list[Any]:
         if not made:
             leaves, structure = flatten(((middle[0].unflatten(values),), {}))
-            made.append(_body(fun, structure, [None] * len(leaves), list(range(len(leaves))), outputs, call))
+            made.append(
+                _body(fun, structure, [None] * len(leaves), list(range(len(leaves))), outputs, call, private=True)
+            )
         return made[0](values)
 
     return run
@@ -298,29 +337,30 @@ def checkpoint_sequential(
             )
     bounds = [round(count * k / wanted) for k in range(wanted + 1)]
     for k in range(wanted):
-        stretch = _Stretch(steps[bounds[k] : bounds[k + 1]])
+        stretch = _Stretch(steps[bounds[k] : bounds[k + 1]], private=k > 0)
         last = k == wanted - 1
         x = stretch(x) if last else checkpoint(stretch, policy=policy, verify=verify)(x)
     return x
 
 
 class _Stretch:
-    """Some layers applied one after the other."""
+    """Some layers applied one after the other; ``private`` says that nobody else has what they start from."""
 
     __name__ = "checkpoint_sequential"
 
-    def __init__(self, layers: Sequence[Callable[..., Any]]) -> None:
+    def __init__(self, layers: Sequence[Callable[..., Any]], *, private: bool) -> None:
         self.layers = layers
+        self.private = private
 
     @property
     def first(self) -> _Stretch:
         """All layers but the last."""
-        return _Stretch(self.layers[:-1])
+        return _Stretch(self.layers[:-1], private=self.private)
 
     @property
     def last(self) -> _Stretch:
         """The last layer."""
-        return _Stretch(self.layers[-1:])
+        return _Stretch(self.layers[-1:], private=True)
 
     def __call__(self, x: Any) -> Any:
         for layer in self.layers:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from wengert.core.context import tracing
 from wengert.core.errors import WengertTypeError, WengertValueError, error_at
 from wengert.core.handle import handle, is_handle
 from wengert.core.node import Node
@@ -72,6 +73,14 @@ def sweep(
 ) -> list[tuple[Tensor, Tensor]]:
     """Pairs of Tensor and gradient: of the leaves reached, or of ``inputs``."""
     retain = create_graph if retain_graph is None else retain_graph
+    frame = tracing.get()
+    if frame is not None and any(f.keeper is not None for f in frame.chain()):
+        raise error_at(
+            WengertValueError,
+            f"{name} inside of a function that is checkpointed with a policy: its steps keep nothing to go back by",
+            fix="checkpoint that function without policy",
+            depth=4,
+        )
     seeds = [_seed(t, g, name, create_graph) for t, g in zip(outputs, gradients, strict=True)]
     ends = [t.node for t in outputs]
     order = reachable([n for n in ends if n is not None], (), 0)
