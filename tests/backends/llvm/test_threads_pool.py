@@ -14,6 +14,7 @@ pytest.importorskip("llvmlite")
 
 import wengert
 from tests.backends.llvm.kernels import fresh_python
+from wengert.backends.llvm import native_kernel
 from wengert.backends.llvm.engine import engine
 from wengert.backends.llvm.program import NativePlan
 from wengert.backends.llvm.threads_pool import Pool, pool
@@ -175,6 +176,40 @@ def test_python_threads_share_a_function():
         np.testing.assert_allclose(value, np.sum(np.exp(-y * y) * np.tanh(y)), rtol=1e-10)
         exact = np.exp(-y * y) * (1.0 / np.cosh(y) ** 2 - 2.0 * y * np.tanh(y))
         np.testing.assert_allclose(slope, exact, rtol=1e-10, atol=1e-13)
+
+
+def test_other_threads_of_python_run_while_native_code_does():
+    """With a switch interval that never comes, the other thread has its turn only where the lock is given up."""
+    f = wengert.compile(lambda x: np.tanh(np.sin(x) * np.exp(-x * x)), backend="native")
+    go, turns = threading.Event(), []
+
+    def other():
+        go.wait()
+        turns.append(time.perf_counter())
+
+    f(X), f(X)
+    thread, interval = threading.Thread(target=other), sys.getswitchinterval()
+    thread.start()
+    sys.setswitchinterval(1000.0)
+    try:
+        go.set()
+        for _ in range(200):
+            f(X)
+        end = time.perf_counter()
+    finally:
+        sys.setswitchinterval(interval)
+        thread.join()
+    assert turns[0] < end
+
+
+def test_threads_that_need_much_memory_are_few(monkeypatch):
+    monkeypatch.setattr(native_kernel, "SCRATCHES", 3 * 64)
+    graph = wengert.trace(wave)(X)
+    plan = NativePlan(graph, threads=8)
+    (kernel,) = plan.kernels.values()
+    assert kernel.kernel.scratch == 64 and kernel.workspace == kernel.kernel.workspace + 3 * 64
+    for a, b in zip(NativePlan(graph).run([X]), plan.run([X]), strict=True):
+        assert np.asarray(a).tobytes() == np.asarray(b).tobytes()
 
 
 def test_many_more_threads_than_processors():

@@ -32,6 +32,8 @@ from wengert.core.graph import Graph
 
 LONG = 1 << 16
 """Operations from which on a kernel lets other threads of Python run: getting the interpreter's lock again costs."""
+SCRATCHES = 1 << 28
+"""The most bytes for the memory of all threads that share a loop: fewer take part where each needs much."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +84,14 @@ class NativeKernel:
         self._check_slots()
         compiled = time.perf_counter()
         symbols = addresses(self.kernel.external)
+        self.workspace = self.kernel.workspace
         if helpers is not None and self.kernel.scratch:
-            symbols |= helpers.symbols(threads)
+            sharing = max(1, min(threads, MOST, SCRATCHES // self.kernel.scratch))
+            symbols |= helpers.symbols(sharing)
+            self.workspace += self.kernel.scratch * sharing
         self.library = machine.link(code, (self.kernel.name,), external=self.kernel.external, symbols=symbols)
         self.address = self.library[self.kernel.name]
         slots = self.kernel.slots
-        self.workspace = self.kernel.workspace + self.kernel.scratch * min(threads, MOST)
         self.inputs = of_kind(slots, "input")
         operations = count_operations(program)
         self.entry: Any = make_entry(
