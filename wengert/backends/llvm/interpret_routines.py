@@ -9,7 +9,20 @@ from typing import Any
 
 import numpy as np
 
-from wengert.backends.llvm.routines import CHOLESKY, INT32, LU, LU_SOLVE_TRANSPOSED, SORT
+from wengert.backends.llvm.routines import (
+    CHOLESKY,
+    DECOMPOSITIONS,
+    EIGH_UPPER,
+    EIGVALSH_UPPER,
+    INT32,
+    LU,
+    LU_SOLVE_TRANSPOSED,
+    QR,
+    SORT,
+    SVD,
+    SVDVALS,
+    SYMMETRIC,
+)
 
 Array = np.ndarray[Any, Any]
 
@@ -32,11 +45,46 @@ def meaning(name: str, operands: Sequence[Array]) -> list[Array]:
         for index in np.ndindex(a.shape[:-2]):
             _lu(a[index], pivots[index])
         return [a.swapaxes(-1, -2), pivots]
+    if name in DECOMPOSITIONS:
+        return _decomposition(name, operands)
     factors, pivots, sides = operands
     x = sides.swapaxes(-1, -2).copy()
     for index in np.ndindex(x.shape[:-2]):
         _solve(factors[index].T, pivots[index], x[index], transposed=name == LU_SOLVE_TRANSPOSED)
     return [x.swapaxes(-1, -2)]
+
+
+def _decomposition(name: str, operands: Sequence[Array]) -> list[Array]:
+    a = operands[-1].swapaxes(-1, -2)
+    none = np.zeros(a.shape[:-2], INT32)
+    if name in SYMMETRIC:
+        upper = name in (EIGH_UPPER, EIGVALSH_UPPER)
+        values, vectors = np.linalg.eigh(a, "U" if upper else "L")
+        return [vectors.swapaxes(-1, -2), values, none]
+    if name in (SVD, SVDVALS):
+        left, values, right = np.linalg.svd(a, full_matrices=False)
+        found = [operands[-1], values]
+        return [*found, none] if name == SVDVALS else [*found, left.swapaxes(-1, -2), right.swapaxes(-1, -2), none]
+    if name == QR:
+        packed = np.empty(operands[-1].shape, a.dtype)
+        factors = np.empty((*a.shape[:-2], min(a.shape[-2:])), a.dtype)
+        for index in np.ndindex(a.shape[:-2]):
+            packed[index], factors[index] = np.linalg.qr(a[index], mode="raw")
+        return [packed, factors]
+    basis = np.empty(operands[-1].shape, a.dtype)
+    for index in np.ndindex(a.shape[:-2]):
+        basis[index] = _reflected(a[index], operands[0][index]).T
+    return [basis]
+
+
+def _reflected(packed: Array, factors: Array) -> Array:
+    """The first columns of the product of ``I - t v v^T``, v below the diagonal with 1 on it."""
+    rows, columns = packed.shape
+    q = np.eye(rows, columns, dtype=packed.dtype)
+    for k in reversed(range(columns)):
+        v = np.concatenate([np.zeros(k), [1.0], packed[k + 1 :, k]]).astype(packed.dtype)
+        q -= factors[k] * np.outer(v, v @ q)
+    return q
 
 
 def _cholesky(a: Array) -> None:

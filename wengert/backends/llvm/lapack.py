@@ -13,7 +13,7 @@ from typing import Any
 PREFIX = "wengert_lapack_"
 """What the names of LAPACK's functions begin with in native code."""
 
-NEEDED = ("getrf", "getrs", "potrf")
+NEEDED = ("getrf", "getrs", "potrf", "syevd", "geqrf", "orgqr", "gesdd")
 """The functions that native code calls, without the letter of the type."""
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from wengert.backends.llvm import (
     lower_contract,
+    lower_decompositions,
     lower_elementwise,
     lower_linalg,
     lower_memory,
@@ -39,8 +40,11 @@ RULES: dict[str, Rule] = {
     **lower_memory.RULES,
     **lower_sort.RULES,
     **lower_linalg.RULES,
+    **lower_decompositions.RULES,
 }
 """Operation -> how it is said in index form."""
+SEVERAL = {**lower_linalg.SEVERAL, **lower_decompositions.SEVERAL}
+"""Operations with several results, which ITEM steps read."""
 LOOPS = {**lower_scan.RULES, **lower_sort.LOOPS}
 """Operations that are loops, to whose rules ``lower`` is given."""
 
@@ -142,7 +146,7 @@ def step(b: Builder, node: Node, operands: Sequence[Laid]) -> Laid:
 
 def _has_several(node: Node) -> bool:
     """Whether the results of a step are read by ITEM steps."""
-    return is_scan(node) or node.op.name in lower_linalg.SEVERAL
+    return is_scan(node) or node.op.name in SEVERAL
 
 
 def _results(b: Builder, node: Node, operands: Sequence[Laid]) -> Any:
@@ -154,7 +158,7 @@ def _results(b: Builder, node: Node, operands: Sequence[Laid]) -> Any:
         return lower_scan.scan(b, node, operands, lower)
     for kind in node.type:
         _check_type(kind)
-    return lower_linalg.SEVERAL[node.op.name](b, node, operands)
+    return SEVERAL[node.op.name](b, node, operands)
 
 
 def _check_type(kind: Any) -> None:

@@ -56,13 +56,15 @@ class System:
     pivots: Laid | None = None
 
 
-def _floating(dtype: np.dtype[Any]) -> np.dtype[Any]:
+def floating(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """The type, if it is one that LAPACK computes in."""
     if dtype.kind != "f":
         raise Refused(f"linear algebra of {dtype}")
     return dtype
 
 
-def _by_lapack() -> None:
+def by_lapack() -> None:
+    """Refuse where LAPACK cannot be called."""
     reason = why_no_lapack()
     if reason is not None:
         raise Refused(reason)
@@ -82,7 +84,7 @@ def _system(b: Builder, x: Laid, dtype: np.dtype[Any]) -> System:
         for pivot, largest in zip(made.pivots, made.columns, strict=True):
             b.check(_apart(b, b.map("absolute", dtype, pivot), largest, n), "a matrix that is not singular")
         return System(n, turned, tuple(stack), made)
-    _by_lapack()
+    by_lapack()
     factors, pivots = routine(b, LU, (Laid(x.value, (*stack, second, first)),))
     assert isinstance(first, Axis)
     sizes = b.reduced("max", b.map("absolute", dtype, x.value), (first,))
@@ -107,7 +109,8 @@ def _apart(b: Builder, size: Value, bound: Value, n: int) -> Value:
     return b.map("greater", BOOL, size, b.map("multiply", size.dtype, least, bound))
 
 
-def _check_finite(b: Builder, x: Value) -> None:
+def check_finite(b: Builder, x: Value) -> None:
+    """Ask that a value is finite."""
     b.check(b.map("isfinite", BOOL, x), "a finite result")
 
 
@@ -127,14 +130,14 @@ def _joined(b: Builder, parts: list[Laid], dtype: np.dtype[Any], axis: int = -1)
 @_rule("solve")
 def _solve(b: Builder, node: Node, operands: Sequence[Laid]) -> Laid:
     matrix, side = operands
-    dtype = _floating(node.type.dtype)
+    dtype = floating(node.type.dtype)
     vector = len(side.dims) == 1
     side = b.laid(b.cast(side.value, dtype), (*side.dims, 0) if vector else side.dims)
     if matrix.shape[-1] <= SMALL:
         found = _solved_small(b, matrix, side, dtype)
     else:
         found = _solved_by_lapack(b, _system(b, matrix, dtype), side)
-    _check_finite(b, found.value)
+    check_finite(b, found.value)
     return b.laid(found.value, found.dims[:-1]) if vector else found
 
 
@@ -182,8 +185,8 @@ def _solved_by_lapack(b: Builder, system: System, side: Laid) -> Laid:
 @_rule("inv")
 def _inv(b: Builder, node: Node, operands: Sequence[Laid]) -> Laid:
     (matrix,) = operands
-    found = _inverse(b, _system(b, matrix, _floating(node.type.dtype)), node.type.dtype)
-    _check_finite(b, found.value)
+    found = _inverse(b, _system(b, matrix, floating(node.type.dtype)), node.type.dtype)
+    check_finite(b, found.value)
     return found
 
 
@@ -238,22 +241,22 @@ def _sign_and_log(b: Builder, matrix: Laid, dtype: np.dtype[Any]) -> list[Laid]:
 
 def _slogdet(b: Builder, node: Node, operands: Sequence[Laid]) -> list[Laid]:
     (matrix,) = operands
-    found = _sign_and_log(b, matrix, _floating(node.type[1].dtype))
-    _check_finite(b, found[1].value)
+    found = _sign_and_log(b, matrix, floating(node.type[1].dtype))
+    check_finite(b, found[1].value)
     return found
 
 
 @_rule("det")
 def _det(b: Builder, node: Node, operands: Sequence[Laid]) -> Laid:
     (matrix,) = operands
-    dtype = _floating(node.type.dtype)
+    dtype = floating(node.type.dtype)
     if matrix.shape[-1] <= SMALL:
         system = _system(b, matrix, dtype)
         return b.laid(_product_of_pivots(b, system, dtype), system.stack)
     sign, log = _sign_and_log(b, matrix, dtype)
     (s, x), dims = aligned(b, (sign, log))
     found = b.map("multiply", dtype, s, b.map("exp", dtype, x))
-    _check_finite(b, found)
+    check_finite(b, found)
     return b.laid(found, dims)
 
 
@@ -274,7 +277,7 @@ def _product_of_pivots(b: Builder, system: System, dtype: np.dtype[Any]) -> Valu
 @_rule("adjugate")
 def _adjugate(b: Builder, node: Node, operands: Sequence[Laid]) -> Laid:
     (matrix,) = operands
-    dtype = _floating(node.type.dtype)
+    dtype = floating(node.type.dtype)
     system = _system(b, matrix, dtype)
     inverse = _inverse(b, system, dtype)
     if system.small is not None:
@@ -288,7 +291,7 @@ def _adjugate(b: Builder, node: Node, operands: Sequence[Laid]) -> Laid:
     b.check(b.map("less", BOOL, condition, b.number(WELL, dtype)), "a matrix far from singular")
     (d, x), dims = aligned(b, (Laid(determinant.value, (*determinant.dims, 0, 0)), inverse))
     found = b.map("multiply", dtype, d, x)
-    _check_finite(b, found)
+    check_finite(b, found)
     return b.laid(found, dims)
 
 
@@ -306,7 +309,7 @@ def _one_norm(b: Builder, x: Laid, dtype: np.dtype[Any]) -> Laid:
 @_rule("cholesky")
 def _cholesky(b: Builder, node: Node, operands: Sequence[Laid]) -> Laid:
     (matrix,) = operands
-    dtype, upper = _floating(node.type.dtype), bool(node.params[0])
+    dtype, upper = floating(node.type.dtype), bool(node.params[0])
     *stack, row, column = matrix.dims
     if upper:
         row, column = column, row
@@ -320,7 +323,7 @@ def _cholesky(b: Builder, node: Node, operands: Sequence[Laid]) -> Laid:
         if upper:
             rows = [list(line) for line in zip(*rows, strict=True)]
         return _assembled(b, rows, stack, dtype)
-    _by_lapack()
+    by_lapack()
     lower, answers = routine(b, CHOLESKY, (Laid(value, (*stack, column, row)),))
     b.check(b.map("equal", BOOL, answers.value, b.number(0, INT32)), "a matrix that is positive definite")
     own, dims = _diagonal(b, lower)
@@ -337,10 +340,10 @@ def _cholesky(b: Builder, node: Node, operands: Sequence[Laid]) -> Laid:
 def _check_pivot(b: Builder, pivot: Value, start: Value, n: int) -> None:
     """Ask that a pivot's square is more than the rounding of the element that it is left of, and finite."""
     b.check(_apart(b, b.map("multiply", pivot.dtype, pivot, pivot), start, n), "a matrix that is positive definite")
-    _check_finite(b, pivot)
+    check_finite(b, pivot)
 
 
 SEVERAL: dict[str, Callable[[Builder, Node, Sequence[Laid]], list[Laid]]] = {"slogdet": _slogdet}
 """Operations with several results."""
 
-__all__ = ["RULES", "SEVERAL"]
+__all__ = ["CLOSE", "RULES", "SEVERAL", "by_lapack", "check_finite", "floating"]

@@ -74,7 +74,7 @@ def _argsort(b: Builder, node: Node, operands: Sequence[Laid]) -> Laid:
         return b.laid(b.number(0, INT64), x.dims)
     found, order = _sorted(b, rows)
     if kind not in STABLE:
-        lower, upper, _ = _neighbours(b, found)
+        lower, upper, _ = neighbours(b, found)
         apart = b.map("less", BOOL, lower, upper)
         if x.dtype.kind == "f":
             is_nan, above = b.map("isnan", BOOL, lower), b.map("isnan", BOOL, upper)
@@ -83,7 +83,7 @@ def _argsort(b: Builder, node: Node, operands: Sequence[Laid]) -> Laid:
     return _back(b, order, k)
 
 
-def _neighbours(b: Builder, rows: Laid) -> tuple[Value, Value, tuple[Dim, ...]]:
+def neighbours(b: Builder, rows: Laid) -> tuple[Value, Value, tuple[Dim, ...]]:
     """Each element but the last and the one after it, and the dimensions of both."""
     axis = rows.dims[-1]
     assert isinstance(axis, Axis)
@@ -104,7 +104,7 @@ def _has_ties(b: Builder, node: Node, operands: Sequence[Laid]) -> Laid:
         raise Refused("differences of Booleans")
     if not isinstance(rows.dims[-1], Axis):
         return b.laid(b.number(False, BOOL), ())
-    lower, upper, _ = _neighbours(b, rows)
+    lower, upper, _ = neighbours(b, rows)
     zero = b.map("equal", BOOL, b.map("subtract", x.dtype, upper, lower), b.number(0, x.dtype))
     return b.laid(b.reduced("any", zero, zero.axes), ())
 
@@ -195,4 +195,4 @@ def _searchsorted(b: Builder, node: Node, operands: Sequence[Laid]) -> Laid:
     return b.laid(position, sought.dims)
 
 
-__all__ = ["LOOPS", "RULES"]
+__all__ = ["LOOPS", "RULES", "neighbours"]

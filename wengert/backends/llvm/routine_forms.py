@@ -8,10 +8,20 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
+from wengert.backends.llvm.emit_decompositions import decomposition
 from wengert.backends.llvm.emit_linalg import factored, solved
 from wengert.backends.llvm.emit_sort import scratch_of, sorting
 from wengert.backends.llvm.indexed import Routine
-from wengert.backends.llvm.routines import CHOLESKY, LU, LU_SOLVE_TRANSPOSED, SORT, Kind, operand_kinds, results
+from wengert.backends.llvm.routines import (
+    CHOLESKY,
+    DECOMPOSITIONS,
+    LU,
+    LU_SOLVE_TRANSPOSED,
+    SORT,
+    Kind,
+    operand_kinds,
+    results,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +52,13 @@ def form_of(routine: Routine, asked: Collection[int]) -> Form:
             batch *= extent
         symbol, texts = sorting(dtype, places=1 in asked)
         return Form(symbol, texts, found, (batch, n), scratch=scratch_of(dtype, n, places=1 in asked))
-    for extent in shape[:-2]:
+    for extent in kinds[-1][0][:-2]:
         batch *= extent
+    if routine.name in DECOMPOSITIONS:
+        over = len(kinds) - 1
+        columns, rows = kinds[over][0][-2:]
+        made = decomposition(routine.name, dtype, columns, rows)
+        return Form(made.symbol, made.texts, found, (batch,), {over: 0}, frozenset(range(len(found))), made.scratch)
     if routine.name in (LU, CHOLESKY):
         symbol, texts = factored(routine.name, dtype)
         return Form(symbol, texts, found, (batch, n), {0: 0}, frozenset(range(len(found))))
