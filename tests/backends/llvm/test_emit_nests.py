@@ -97,3 +97,11 @@ def test_log_sums_of_rows(shape):
     e = np.exp(x - x.max(axis=1, keepdims=True))
     np.testing.assert_allclose(value, f(x))
     np.testing.assert_allclose(slope, e / e.sum(axis=1, keepdims=True), rtol=1e-10)
+
+
+def test_small_matrices_of_many_points_have_loops_of_blocks():
+    alphas, means, factors, points, gamma, m = gmm.random_inputs(9, 5, 150)
+    f = wengert.value_and_grad(lambda a, b, c: gmm.objective(a, b, c, points, gamma, m), (0, 1, 2))
+    loops = emit(lower(wengert.trace(f)(alphas, means, factors)), width_bits=512, fma=True).loops
+    products = [line for line in loops.splitlines() if "sum[" in line and "subtract(" in line and "{" not in line]
+    assert products and all(line.startswith(" " * 12) for line in products)  # points, components, rows around each

@@ -28,7 +28,7 @@ def test_every_value_of_a_random_program_is_right_alone(seed):
 
 @pytest.mark.parametrize("seed", range(200, 230))
 def test_programs_in_many_functions_mean_the_same(seed, monkeypatch):
-    monkeypatch.setattr("wengert.backends.llvm.schedule.LONG", 20.0)
+    monkeypatch.setattr("wengert.backends.llvm.placing.LONG", 20.0)
     compare(seed, gradient=seed % 2 == 1, everywhere=False, bits=256)
 
 

@@ -6,14 +6,14 @@ cluster, is not accumulated over the cluster's axis, and is needed at the same i
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from wengert.backends.llvm.accesses import Costs
 from wengert.backends.llvm.canonical import canonical
-from wengert.backends.llvm.indexed import Axis, Map, Program, Read, Reduce, Reshaped, Routine, Scan, Store, Sub, Value
+from wengert.backends.llvm.indexed import Axis, Map, Program, Read, Reduce, Scan, Value
 from wengert.backends.llvm.loop_tree import Body, Loop, Node
+from wengert.backends.llvm.placing import check, guarded_axes, parts_of, place, split, walk
 from wengert.backends.llvm.rebase import rebased
 from wengert.backends.llvm.schedule_nodes import Nodes, axes_of, product
 from wengert.backends.llvm.tables import tabled
@@ -23,8 +23,8 @@ UNROLL = 4
 UNROLL_SMALL = 16
 """One of at most so many is, where a larger axis has the loop and the text stays short."""
 LARGEST_TEXT = 6000
-LONG = 1500.0
-"""The cost of straight-line code above which it is divided: code generation is worse than linear in a function."""
+BLOCK = 64
+"""Elements of a small matrix that is a sum of many, from which on its axes have loops."""
 TILE = 64
 """Rows of a tile."""
 TILE_COST = 10.0
@@ -67,7 +67,9 @@ def choose_unrolled(program: Program, largest_text: int = LARGEST_TEXT) -> froze
         found.discard(max(found, key=lambda a: (a.extent, order[a])))
     if found != {a for a in axes if a.extent <= UNROLL}:
         return frozenset(found)
-    small = sorted((a for a in axes if UNROLL < a.extent <= UNROLL_SMALL), key=lambda a: a.extent)
+    in_blocks = blocked(values)
+    small = [a for a in axes if UNROLL < a.extent <= UNROLL_SMALL and a not in in_blocks]
+    small.sort(key=lambda a: a.extent)
     limit = largest_text if largest > UNROLL_SMALL else 300
     for a in small:
         beside = largest <= UNROLL_SMALL or any(
@@ -75,6 +77,18 @@ def choose_unrolled(program: Program, largest_text: int = LARGEST_TEXT) -> froze
         )
         if beside and volume(values, frozenset({*found, a})) <= limit:
             found.add(a)
+    return frozenset(found)
+
+
+def blocked(values: list[Value]) -> frozenset[Axis]:
+    """The small axes of matrices that are summed over a large axis: loops over them keep a block of the sums in
+    registers, while all of them written out would be read and written again for every step along the lanes."""
+    found: set[Axis] = set()
+    for v in values:
+        if isinstance(v, Reduce) and v.kind == "sum" and isinstance(v.arg, Map) and v.arg.function == "multiply":
+            small = frozenset(a for a in v.arg.axes if UNROLL < a.extent <= UNROLL_SMALL)
+            if product(small) >= BLOCK and any(a.extent >= TILE for a in v.over):
+                found |= small
     return frozenset(found)
 
 
@@ -299,52 +313,6 @@ def serves(v: Reduce, axis: Axis) -> bool:
     )
 
 
-def guarded_axes(program: Program) -> frozenset[Axis]:
-    """The axes that guards may depend on, also where others were put in their place."""
-    found: set[Axis] = set()
-    moves: list[tuple[Axis, tuple[Axis, ...]]] = []
-    for v in program.values():
-        if isinstance(v, Sub):
-            found.update(a for g, _, _ in v.guards for a in g.axes)
-            moves += [(a, i.axes) for a, i in v.index.items()]
-        elif isinstance(v, Reshaped):
-            moves += [(a, v.target) for a in v.source]
-    size = -1
-    while size < len(found):
-        size = len(found)
-        for axis, others in moves:
-            if axis in found:
-                found.update(others)
-    return frozenset(found)
-
-
-def walk(tree: Iterable[Loop | Body]) -> Iterable[Loop | Body]:
-    """All loops and bodies, outer ones first."""
-    for item in tree:
-        yield item
-        if isinstance(item, Loop):
-            yield from walk(item.children)
-
-
-def place(tree: list[Loop | Body], path: tuple[Loop, ...], cut: frozenset[Axis]) -> None:
-    """Tell every node where it stands, and every loop which accumulations it starts and whether guards that depend on
-    its axis (one of ``cut``) are inside."""
-    for item in tree:
-        if isinstance(item, Loop):
-            item.starts.clear()
-            item.makes = frozenset(id(n.value) for c in walk([item]) if isinstance(c, Body) for n in c.nodes)
-            place(item.children, (*path, item), cut)
-            item.guarded = item.axis in cut and any(
-                n.guarded for c in walk([item]) if isinstance(c, Body) for n in c.nodes
-            )
-        else:
-            for node in item.nodes:
-                node.path = path
-                first = next((x for x in path if x.axis in node.over), None)
-                if first is not None:
-                    first.starts.append(node)
-
-
 def schedule(program: Program, width_bits: int, largest_text: int = LARGEST_TEXT) -> Plan:
     """The loop tree of a canonical program; axes are written out up to so many operations in the text."""
     program = rebased(tabled(program))
@@ -355,46 +323,6 @@ def schedule(program: Program, width_bits: int, largest_text: int = LARGEST_TEXT
     scans = [n.value for n in found.nodes if isinstance(n.value, Scan)]
     bodies = {id(s): schedule(canonical(s.body), width_bits, largest_text) for s in scans}
     return Plan(program, found, tree, width_bits, bodies)
-
-
-def split(tree: list[Loop | Body]) -> list[Loop | Body]:
-    """Long straight-line bodies in pieces, so that each can be a function of its own."""
-    pieces: list[Loop | Body] = []
-    for item in tree:
-        if isinstance(item, Loop) or sum(n.cost for n in item.nodes) <= LONG:
-            pieces.append(item)
-            continue
-        piece: list[Node] = []
-        amount = 0.0
-        for n in item.nodes:
-            if piece and amount + n.cost > LONG:
-                pieces.append(Body(piece))
-                piece, amount = [], 0.0
-            piece.append(n)
-            amount += n.cost
-        pieces.append(Body(piece))
-    return pieces
-
-
-def parts_of(tree: list[Loop | Body]) -> list[int]:
-    """The function that each statement of the outermost level goes to: some thousand operations each."""
-    parts: list[int] = []
-    part, amount = 0, 0.0
-    for item in tree:
-        size = sum(n.cost for child in walk([item]) if isinstance(child, Body) for n in child.nodes)
-        if amount and amount + size > 2 * LONG:
-            part, amount = part + 1, 0.0
-        amount += size
-        parts.append(part)
-    return parts
-
-
-def check(nodes: list[Node]) -> None:
-    """No axis twice, needs before users."""
-    for n in nodes:
-        assert len(set(n.space)) == len(n.space), "an axis twice"
-        assert all(p.order < n.order for p in n.needs), "needed later than used"
-        assert isinstance(n.value, Value | Store | Scan | Routine)
 
 
 __all__ = ["Builder", "Plan", "choose_unrolled", "parts_of", "place", "schedule", "walk"]
