@@ -176,6 +176,28 @@ def sweep_back(
     return found
 
 
+def sweep_scalar(frame: Frame, outputs: list[Any], seed: Any, roots: Sequence[Any]) -> list[Any]:
+    """``sweep_back`` of one output where no outer trace is watching, by the shortest way."""
+    root_nodes = [r.node for r in roots]
+    older: list[Node] = []
+    order = sweep.reachable((outputs[0].node,), root_nodes, frame.start, older)
+    masked = any(map(_masks, order))
+    if not order or older or (masked and any(type(r.value) is np.ndarray and r.value.size >= 65536 for r in roots)):
+        return sweep_back(frame, outputs, [seed], roots, release=True)
+    if frame.watched:
+        sweep.check_watched(frame.watched)
+    state = sweep.Sweep()
+    state.cts[order[-1]] = seed
+    if not masked:
+        outputs.clear()
+    with ignored():
+        sweep.run(order, state, keep=masked)
+    found = [state.cts.get(r) for r in root_nodes]
+    if masked and not all(map(_finite, found)):
+        return sweep_back(frame, outputs, [seed], roots)
+    return found
+
+
 def _full() -> Frame | None:
     """The innermost full recording that is watching."""
     frame = tracing.get()
@@ -287,4 +309,5 @@ __all__ = [
     "outward",
     "reverse_trace",
     "sweep_back",
+    "sweep_scalar",
 ]

@@ -106,9 +106,11 @@ def value_and_grad(
             seed = _one(out) if not holomorphic else np.complex128(1.0)
             if is_handle(out) and out.node is not None and out.node.seq >= frame.start:
                 ends = [out]
-                if release := tracing.get() is None and not has_aux:
+                if tracing.get() is None and not has_aux:
                     out = out.value
-                found = engine.sweep_back(frame, ends, [seed], roots, release=release)
+                    found = engine.sweep_scalar(frame, ends, seed, roots)
+                else:
+                    found = engine.sweep_back(frame, ends, [seed], roots)
             else:
                 found = [None] * len(roots)
             if found[0] is None and all(ct is None for ct in found):

@@ -1,6 +1,6 @@
 """Constant arrays that residuals refer to: what becomes of them when the program writes into their memory later on.
 
-A scratch buffer that is filled anew for every step is ordinary NumPy. Up to 256 kB a residual therefore gets a private
+A scratch buffer that is filled anew for every step is ordinary NumPy. Up to 128 kB a residual therefore gets a private
 copy (one for as long as the content stays the same); a larger one is referred to, and its content is marked. Imports
 context and node. Invariant: a write into an array that a residual refers to leaves the derivative right or is found
 before the sweep; only of large arrays that came from outside (arguments, globals, closures) is it looked for in a
@@ -21,7 +21,7 @@ from wengert.core.node import here
 SMALL = 16384
 """Bytes up to which a copy costs less than asking whether there is one already."""
 
-COPIED = 1 << 18
+COPIED = 1 << 17
 """Bytes up to which residuals have private copies."""
 
 _BLOCK = 512  # numbers of 8 bytes that are summed up together

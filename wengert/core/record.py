@@ -187,7 +187,6 @@ def _seen_from(outer: Frame, value: Any, node: Node | None) -> Any:
     return value
 
 
-
 __all__ = [
     "item_of", "keep_constant", "leaked", "live_node", "make_node", "plain", "push", "record", "residual",
 ]  # fmt: skip

@@ -35,6 +35,7 @@ NAMESPACE: dict[str, Any] = {
     "SYNC": memory.sync,
     "KEEP": record.keep_constant,
     "Node": node.Node,
+    "NEW": object.__new__,
     "SEQ": context.next_seq,
     "FRAME": sys._getframe,
     "USER": node.USER_FILES.get,
@@ -64,7 +65,7 @@ NAMESPACE: dict[str, Any] = {
 
 def _first_use(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     function, op, variant = _pending[name]
-    function.__code__ = _compile(source(op, name, variant), name)
+    function.__code__ = _compile(source(op, name, variant, inline=True), name)
     return function(*args, **kwargs)
 
 
@@ -134,8 +135,9 @@ _hastened: set[str] = set()
 apply.when_long.append(hasten)
 
 
-def source(op: Op, name: str, variant: str, *, long: bool = False) -> str:
-    """The text of a recording function; ``long`` has what ``apply.fully`` does inline."""
+def source(op: Op, name: str, variant: str, *, long: bool = False, inline: bool = False) -> str:
+    """The text of a recording function; ``long`` has what ``apply.fully`` does inline, ``inline`` what the constructors
+    of node and handle do."""
     safe = op.name.replace(".", "_")
     evaluation, other = (f"EV_{name}", f", EV_{name}") if variant == "twin" else (f"EV_{safe}", "")
     count = len(op.inputs)
@@ -203,8 +205,15 @@ def source(op: Op, name: str, variant: str, *, long: bool = False) -> str:
     line(f" else: m = META(OP_{safe}, ({values},), {nodes}, y); H = TA if type(y) is ND else TS")
     saved = ", ".join([*(_saved(op, need) for need in op.needs), "m"])
     line(" f = FRAME(1); c = f.f_code")
-    line(f" return H(y, Node(SEQ(), OP_{safe}, {nodes}, ({saved},), {par},")
-    line("  (c, f.f_lasti) if USER(c.co_filename) and S.where is None else OUTSIDE(f)))")
+    where = "(c, f.f_lasti) if USER(c.co_filename) and S.where is None else OUTSIDE(f)"
+    if inline:  # three quarters of the time of the two calls
+        line(f" f_ = NEW(Node); f_.seq = SEQ(); f_.op = OP_{safe}; f_.inputs = {nodes}; f_.saved = ({saved},)")
+        line(f" f_.params = {par}; f_.where = {where}")
+        line(" c_ = NEW(H); c_.value = y; c_.node = f_; c_.base = None")
+        line(" return c_")
+    else:
+        line(f" return H(y, Node(SEQ(), OP_{safe}, {nodes}, ({saved},), {par},")
+        line(f"  {where}))")
     return "\n".join(out) + "\n"
 
 

@@ -100,6 +100,9 @@ def _get_node(h: Any, path: Path, dynamic: tuple[Any, ...], dyn_nodes: tuple[Any
     )
 
 
+_new = object.__new__
+
+
 def getitem(h: Any, index: Any) -> Any:
     """``h[index]``: the ordinary case in one short function, everything else by ``read``."""
     parent = h.node
@@ -112,12 +115,14 @@ def getitem(h: Any, index: Any) -> Any:
     code = frame.f_code
     where = (code, frame.f_lasti) if USER_FILES.get(code.co_filename) and SWITCH.where is None else outside(frame)
     path = (("index", index),)
-    node = Node(next_seq(), GET, (parent,), (), (path, value.shape, value.dtype), where)
+    node = _new(Node)  # what the constructors of node and handle do, written out
+    node.seq, node.op, node.inputs, node.saved = next_seq(), GET, (parent,), ()
+    node.params, node.where = (path, value.shape, value.dtype), where
     if type(y) is not np.ndarray:
         return TracedScalar(y, node)
-    out = TracedArray(y, node)
+    out = _new(TracedArray)
     h.version = out.version = 0
-    out.base, out.path = h, path
+    out.value, out.node, out.base, out.path = y, node, h, path
     return out
 
 
