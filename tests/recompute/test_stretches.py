@@ -201,3 +201,36 @@ def test_the_chain_stores_two_square_roots_of_its_length():
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 19 * x.nbytes
+
+
+class Cube(wg.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x**3
+
+    @staticmethod
+    def backward(ctx, grad):
+        return 3.0 * ctx.saved_tensors[0] ** 2 * grad
+
+
+def slope_inside(h):
+    (found,) = wg.autograd.grad((h**3).sum(), h, create_graph=True)
+    return found
+
+
+@pytest.mark.parametrize("special", [Cube.apply, slope_inside, wg.checkpoint(lambda h: h.sin(), policy="cheap")])
+def test_what_cannot_be_recorded_in_full_runs_again_whole(special):
+    def run(sequential):
+        x = wg.tensor(X, requires_grad=True)
+        layers = [lambda h: h * 1.5, special, lambda h: h.tanh(), special]
+        sequential(layers, x).sum().backward()
+        return x.grad.detach().numpy()
+
+    assert np.allclose(run(lambda layers, x: wg.checkpoint_sequential(layers, x, 2)), run(plain), rtol=1e-13)
+
+
+@pytest.mark.parametrize("special", [Cube.apply, slope_inside])
+def test_under_a_policy_it_is_an_error(special):
+    with pytest.raises((ValueError, TypeError), match=r"checkpointed with a policy[\s\S]*without policy"):
+        wg.checkpoint(special, policy="cheap")(wg.tensor(X, requires_grad=True) * 1.0)

@@ -41,9 +41,9 @@ def checkpoint(fun: Callable[..., Any], *, policy: Policy = None, verify: bool =
 
     Values and derivatives of any order are those of ``fun``, bit for bit; checkpointed functions
     may call one another. Arguments and results may be
-    containers, and traced values that ``fun`` closes over count as arguments. Draws from
-    ``numpy.random`` and from Generators that are arguments,
-    closed over or global are repeated.
+    containers, and traced values that ``fun`` closes over count as arguments; writing to an
+    argument raises. Draws from ``numpy.random``, from the module ``random``, and from generators
+    that are arguments, closed over, global, or held by objects and containers are repeated.
 
     ``policy`` keeps some results of the first run: ``"cheap"`` keeps contractions (matmul, einsum,
     convolutions) and solves and computes element-wise
@@ -233,9 +233,11 @@ def _body(
             full[k] = value
         args, kwargs = structure.unflatten(full)
         first = not outputs
-        if first:
+        if first and not states:
             sources.extend(generators(fun, fixed))
             states.extend(map(state, sources))
+        elif first:  # the first attempt did not come to its end
+            restore(sources, states)
         else:
             now = list(map(state, sources))
             restore(sources, states)

@@ -1,69 +1,98 @@
 """The sources of random numbers that a function can see, and their states: what is run again draws the same numbers.
 
-Imports NumPy only. Invariant: looking runs nothing of the user's.
+Imports core and NumPy. Invariant: looking runs nothing of the user's, and ends after a bounded number of objects.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import functools
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 import numpy as np
 
+from wengert.core.node import is_library, is_user_file
+
+_DEEPEST, _MOST, _LONGEST = 6, 2000, 256
+_SOURCES = (np.random.Generator, np.random.RandomState, random.Random)
+_PLAIN = frozenset({type(None), bool, int, float, complex, str, bytes, np.ndarray, CodeType})
+
 
 def generators(fun: Any, fixed: Sequence[Any]) -> list[Any]:
-    """The sources of random numbers the function can see: NumPy's global one, and Generators in
-    arguments, closures and globals.
+    """The sources of random numbers the function can see: NumPy's global one, that of the module ``random`` where it is
+    named, and generators in arguments, closures, globals, objects and containers.
     """
-    seen: dict[int, Any] = {}
-    for value in (*fixed, *_visible(fun, 3)):
-        if isinstance(value, (np.random.Generator, np.random.RandomState)):
-            seen.setdefault(id(value), value)
     glob: Any = np.random.get_state.__self__  # type: ignore[attr-defined]
-    seen.setdefault(id(glob), glob)
-    return list(seen.values())
-
-
-def _visible(fun: Any, depth: int) -> Iterator[Any]:
-    """What a function closes over, has as defaults, reads from its module, or holds as the object
-    it belongs to.
-    """
-    if depth == 0:
-        return
-    fun = getattr(fun, "func", fun)
-    owner = getattr(fun, "__self__", None)
-    inner = getattr(fun, "__func__", fun)
-    code = getattr(inner, "__code__", None)
-    if code is None:
-        owner = fun if owner is None else owner
-        inner = type(fun).__call__ if callable(fun) else None
-        code = getattr(inner, "__code__", None)
-    found: list[Any] = []
-    for cell in getattr(inner, "__closure__", None) or ():
-        try:
-            found.append(cell.cell_contents)
-        except ValueError:  # not filled yet
+    found: dict[int, Any] = {id(glob): glob}
+    seen: dict[int, Any] = {}  # the objects too, so that no number is given to another one meanwhile
+    stack = [(fun, 0), *((value, 1) for value in fixed)]
+    while stack and len(seen) < _MOST:
+        value, depth = stack.pop()
+        if type(value) in _PLAIN or id(value) in seen:
             continue
-    found.extend(getattr(inner, "__defaults__", None) or ())
-    if code is not None:
-        space = getattr(inner, "__globals__", {})
-        found.extend(space[n] for n in code.co_names if n in space)
-    found.extend(getattr(owner, "__dict__", {}).values() if owner is not None and not isinstance(owner, type) else ())
-    for value in found:
-        if isinstance(value, (list, tuple)) and len(value) <= 256:
-            yield from value
-            for part in value:
-                if callable(part):
-                    yield from _visible(part, depth - 1)
-        yield value
-        if callable(value) and not isinstance(value, type):
-            yield from _visible(value, depth - 1)
+        seen[id(value)] = value
+        if isinstance(value, _SOURCES):
+            found.setdefault(id(value), value)
+        elif value is random:
+            source: Any = random.random.__self__  # type: ignore[attr-defined]
+            found.setdefault(id(source), source)
+        elif depth < _DEEPEST and not isinstance(value, (ModuleType, np.generic)):
+            stack.extend((part, depth + 1) for part in _parts(value))
+    return list(found.values())
+
+
+def _parts(value: Any) -> Iterator[Any]:
+    """What an object holds, and what a function closes over, has as defaults, or reads from its module."""
+    if isinstance(value, FunctionType):
+        code = value.__code__
+        if not is_user_file(code.co_filename) or is_library(code.co_filename):
+            return
+        for cell in value.__closure__ or ():
+            try:
+                yield cell.cell_contents
+            except ValueError:  # not filled yet
+                continue
+        yield from value.__defaults__ or ()
+        yield from (value.__kwdefaults__ or {}).values()
+        names = value.__globals__
+        yield from (names[name] for name in _names(code) if name in names)
+    elif isinstance(value, MethodType):
+        yield from (value.__self__, value.__func__)
+    elif isinstance(value, functools.partial):
+        yield from (value.func, *value.args, *value.keywords.values())
+    elif isinstance(value, Mapping) and type(value).__module__ in {"builtins", "collections"}:
+        yield from value.values() if len(value) <= _LONGEST else ()
+    elif isinstance(value, (list, tuple, set, frozenset)):
+        yield from value if len(value) <= _LONGEST else ()
+    elif not isinstance(value, type):
+        owner = getattr(value, "__self__", None) if type(value).__module__ == "builtins" else None
+        if owner is not None:  # a method of a generator
+            yield owner
+        call = type(value).__dict__.get("__call__")
+        if isinstance(call, FunctionType):
+            yield call
+        try:
+            yield from object.__getattribute__(value, "__dict__").values()
+        except AttributeError:
+            return
+
+
+def _names(code: CodeType) -> Iterator[str]:
+    """The names that a function and the functions within it read."""
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _names(constant)
 
 
 def state(source: Any) -> Any:
-    """The state of a Generator or of NumPy's global source."""
+    """The state of a source of random numbers."""
     if isinstance(source, np.random.Generator):
         return source.bit_generator.state
+    if isinstance(source, random.Random):
+        return source.getstate()
     return source.get_state(legacy=False)
 
 
@@ -72,6 +101,8 @@ def restore(sources: Sequence[Any], states: Sequence[Any]) -> None:
     for source, content in zip(sources, states, strict=True):
         if isinstance(source, np.random.Generator):
             source.bit_generator.state = content
+        elif isinstance(source, random.Random):
+            source.setstate(content)
         else:
             source.set_state(content)
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from wengert.core import context
 from wengert.core.context import FULL, tracing
+from wengert.core.errors import WengertError
 from wengert.core.graph import Graph
 from wengert.core.handle import handle, is_handle
 from wengert.core.node import Const, Node
@@ -40,7 +41,10 @@ def stretched(name: str, body: Body, end: Body, operands: Sequence[Any]) -> list
     middles, zeroes, leaves = first_run(first, values)
     if not all(type(m) is np.ndarray and m.dtype.kind in "fc" for m in middles):
         return _run_on(whole, first, end, operands, values, middles, zeroes)
-    last, graph, ends, lasting = _recorded(name, end, middles)
+    try:
+        last, graph, ends, lasting = _recorded(name, end, middles)
+    except WengertError:  # something that cannot be recorded in full, or an error that comes again
+        return _run_on(whole, first, end, operands, values, middles, zeroes)
     # Only now: the result, which stays, lies above all this, and the C library does not unmap what is below it.
     leaves.clear()
     middles.clear()

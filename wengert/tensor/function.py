@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from wengert.core.context import next_seq
+from wengert.core.context import next_seq, tracing
 from wengert.core.errors import WengertTypeError, WengertValueError, error_at
 from wengert.core.handle import is_handle
 from wengert.core.node import Node, here
@@ -81,6 +81,15 @@ class Function:
                 WengertTypeError,
                 f"{cls.__name__}.apply inside a function that is being traced: a Function is an operation on Tensors",
                 fix="give the function a rule with wengert.custom_vjp or wengert.custom_jvp",
+                depth=3,
+            )
+        frame = tracing.get()
+        if frame is not None and any(f.keeper is not None for f in frame.chain()):
+            raise error_at(
+                WengertTypeError,
+                f"{cls.__name__}.apply inside of a function that is checkpointed with a policy, which runs single "
+                "operations again",
+                fix="checkpoint that function without policy",
                 depth=3,
             )
         ctx = Context()
