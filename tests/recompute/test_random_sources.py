@@ -63,7 +63,7 @@ def in_a_partial():
         lambda: lambda x: np.tanh(x) * np.random.rand(3, 3),
         lambda: lambda x: np.tanh(x) * random.random(),
         lambda: lambda x: np.tanh(x) * gauss(0.0, 1.0),
-        lambda: lambda x, source=random.Random(3): np.tanh(x) * source.random(),
+        lambda: functools.partial(lambda x, source: np.tanh(x) * source.random(), source=random.Random(3)),
     ],
 )
 def test_draws_are_repeated_and_the_sources_go_on_from_where_they_were(make):
