@@ -87,4 +87,15 @@ WORDS["solutions_of_one"] = (
     of_two(_rows, lambda x, y: np.ndim(y) == 2 and np.shape(x)[-1] == np.shape(y)[-1]),
 )
 
+WORDS["triangular"] = (lambda x: np.linalg.qr(regular(x))[1], of_one(_rows))
+WORDS["bases"] = (lambda x: np.linalg.qr(regular(x))[0], of_one(_rows))
+WORDS["eigenvalues"] = (
+    lambda x: np.linalg.eigvalsh(definite(x) + np.diag(np.arange(x.shape[-1])).astype(x.dtype)),
+    of_one(_rows),
+)
+WORDS["singular_values"] = (
+    lambda x: np.linalg.svd(regular(x) + np.diag(np.arange(x.shape[-1])).astype(x.dtype), compute_uv=False),
+    of_one(_rows),
+)
+
 __all__ = ["definite", "regular"]

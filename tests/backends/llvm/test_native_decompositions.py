@@ -133,3 +133,35 @@ def test_what_is_not_finite_is_numpys():
                 compiled(broken)
         else:
             np.testing.assert_array_equal(compiled(broken), want)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("shape", [(3, 3), (5, 3), (2, 6), (4, 1), (2, 7, 4)])
+def test_pseudo_inverses_and_norms(shape):
+    a = np.random.default_rng(sum(shape)).standard_normal(shape)
+
+    def f(a):
+        norms = [np.linalg.norm(a, order, axis=(-2, -1), keepdims=k) for order in (2, -2, "nuc") for k in (False, True)]
+        return (np.linalg.pinv(a), *norms)
+
+    plan = NativePlan(wengert.trace(f)(a))
+    assert not plan.fallen
+    flat = a.copy()
+    flat[..., -1, :] = flat[..., 0, :]  # a row twice
+    for point in (a, a * 1e-3, flat, np.zeros_like(a)):
+        for got, want in zip(plan.run([point]), f(point), strict=True):
+            np.testing.assert_allclose(got, want, rtol=1e-10, atol=1e-12)
+
+
+def test_gradients_of_pseudo_inverses():
+    a = np.random.default_rng(8).standard_normal((5, 3))
+
+    def loss(a):
+        return np.sum(np.sin(np.linalg.pinv(a))) + np.linalg.norm(a, 2) + np.linalg.norm(a, "nuc")
+
+    compiled = wengert.compile(wengert.grad(loss), backend="native")
+    for point in (a, 0.8 * a):
+        got = compiled(point)
+        direction = np.random.default_rng(9).standard_normal(a.shape)
+        slope = (loss(point + 1e-6 * direction) - loss(point - 1e-6 * direction)) / 2e-6
+        assert np.isclose(np.sum(got * direction), slope, rtol=1e-6)

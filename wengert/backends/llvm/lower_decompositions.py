@@ -12,8 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from wengert.backends.llvm import lower_reduce
 from wengert.backends.llvm.indexed import Affine, Axis
 from wengert.backends.llvm.lower_builder import BOOL, Builder, Dim, Laid, Refused
+from wengert.backends.llvm.lower_contract import contract
 from wengert.backends.llvm.lower_elementwise import aligned
 from wengert.backends.llvm.lower_linalg import CLOSE, by_lapack, check_finite, floating
 from wengert.backends.llvm.lower_routine import routine
@@ -111,6 +113,58 @@ def _svd(b: Builder, node: Node, operands: Sequence[Laid]) -> list[Laid]:
     return [_turned(b, left), values, _turned(b, right)]
 
 
+def _of_full_rank(b: Builder, matrix: Laid, dtype: np.dtype[Any], cutoff: Any) -> tuple[Laid, Laid, Laid]:
+    """Left vectors, reciprocal singular values, right vectors; every value is asked to be above the cutoff, as a share
+    of the largest, and above rounding."""
+    if not isinstance(cutoff, (int, float)):
+        raise Refused("a cutoff that is not a number")
+    _, values, left, right, answer = routine(b, SVD, (_columns_first(b, matrix, dtype),))
+    _found(b, answer)
+    axis = values.dims[-1]
+    largest = b.reduced("max", values.value, (axis,)) if isinstance(axis, Axis) else values.value
+    least = max(float(cutoff), CLOSE * max(matrix.shape[-2:]) * float(np.finfo(dtype).eps))
+    (x, top), _ = aligned(b, (values, b.laid(largest, (*values.dims[:-1], 0))))
+    b.check(b.map("greater", BOOL, x, b.map("multiply", dtype, b.number(least, dtype), top)), "a matrix of full rank")
+    over = b.laid(b.map("divide", dtype, b.number(1, dtype), values.value), values.dims)
+    return _turned(b, left), over, _turned(b, right)
+
+
+def _pinv(b: Builder, node: Node, operands: Sequence[Laid]) -> Laid:
+    # V diag(1 / s) U^T: the signs of the vectors cancel.
+    (matrix,) = operands
+    rcond, hermitian = node.params
+    if hermitian:
+        raise Refused("a pseudo-inverse of a symmetric matrix")
+    left, over, right = _of_full_rank(b, matrix, floating(node.type.dtype), 1e-15 if rcond is None else rcond)
+    scaled = _scaled(b, right, over)
+    depth = len(left.dims) - 2
+    stack = tuple(range(depth))
+    return contract(b, node, (scaled, left), ((*stack, "k", "i"), (*stack, "j", "k")), (*stack, "i", "j"))
+
+
+def _scaled(b: Builder, right: Laid, over: Laid) -> Laid:
+    (x, factor), dims = aligned(b, (right, b.laid(over.value, (*over.dims, 0))))
+    return b.laid(b.map("multiply", right.dtype, x, factor), dims)
+
+
+def _matrix_norm(b: Builder, node: Node, operands: Sequence[Laid]) -> Laid:
+    (x,) = operands
+    order, axis, keepdims = node.params
+    if order not in (2, -2, "nuc"):
+        return lower_reduce.RULES["matrix_norm"](b, node, operands)
+    row, column = (int(k) % len(x.dims) for k in axis)
+    rest = [k for k in range(len(x.dims)) if k not in (row, column)]
+    matrix = Laid(x.value, tuple(x.dims[k] for k in (*rest, row, column)))
+    _, values, answer = routine(b, SVDVALS, (_columns_first(b, matrix, floating(node.type.dtype)),))
+    _found(b, answer)
+    over = values.dims[-1]
+    kind = {2: "max", -2: "min", "nuc": "sum"}[order]
+    value = b.reduced(kind, values.value, (over,)) if isinstance(over, Axis) else values.value
+    kept = iter(values.dims[:-1])
+    dims = [0 if k in (row, column) else next(kept) for k in range(len(x.dims)) if keepdims or k in rest]
+    return b.laid(value, dims)
+
+
 def _svdvals(b: Builder, node: Node, operands: Sequence[Laid]) -> Laid:
     (matrix,) = operands
     _, values, answer = routine(b, SVDVALS, (_columns_first(b, matrix, floating(node.type.dtype)),))
@@ -145,7 +199,7 @@ def _part(b: Builder, x: Laid, k: int, count: int) -> Laid:
     return b.laid(b.substitute(x.value, {axis: place}), (*x.dims[:k], shorter, *x.dims[k + 1 :]))
 
 
-RULES: dict[str, Rule] = {"eigvalsh": _eigvalsh, "svdvals": _svdvals}
+RULES: dict[str, Rule] = {"eigvalsh": _eigvalsh, "svdvals": _svdvals, "pinv": _pinv, "matrix_norm": _matrix_norm}
 SEVERAL: dict[str, Callable[[Builder, Node, Sequence[Laid]], list[Laid]]] = {"eigh": _eigh, "svd": _svd, "qr": _qr}
 """Operations with several results."""
 
