@@ -58,6 +58,16 @@ BY_VALUE = {
     "insert": lambda w: np.insert(w, np.argmax(w), 9.0),
     "delete": lambda w: np.delete(w, np.argmax(w)),
     "repeat": lambda w: np.repeat(w, (w > 0).astype(int)).sum(),
+    "histogram of shares": lambda w: np.histogram(w, bins=4, density=True)[0],
+    "histogram of pairs": lambda w: np.histogram2d(w, w[::-1], bins=2, weights=w)[0],
+    "counted pairs": lambda w: np.histogram2d(KNOTS, w[:3], bins=2)[0] * w[0],
+    "sorter": lambda w: np.searchsorted(w, KNOTS, sorter=np.argsort(w)) * w[0],
+    "length of a selection": lambda w: np.sum(w[w > 0]) / len(w[w > 0]),
+    "size of a selection": lambda w: np.sum(w[w > 0]) / w[w > 0].size,
+    "gradient of a selection": lambda w: np.sum(np.gradient(np.append(w[w > 0], [1.0, 2.0]))),
+    "quantile of a selection": lambda w: np.quantile(np.append(w[w > 0], 0.5), 0.3),
+    "list of places": lambda w: w[[np.argmax(w), 0]],
+    "written at a list of places": written(lambda a: a.__setitem__([np.argmax(a), 0], 5.0)),
     "roots": lambda w: np.abs(np.roots(np.where(w > 0, w, 0.0))).sum(),
 }
 MISSING = {
@@ -107,6 +117,7 @@ def test_what_is_missing_is_asked_by_steps_of_the_graph(name):
         lambda w: np.sum(np.interp(np.abs(w), KNOTS, KNOTS**2) ** 2),
         lambda w: np.var(w, where=w > 0) + np.mean(w, where=w < 0),
         lambda w: np.nanvar(np.where(w > 1, np.nan, w)),
+        lambda w: np.mean(np.append(w[w > 0], 1.0) ** 2) + np.std(w[w < 0.5]),
     ],
 )
 def test_compiled_gradients_follow_the_values(function):

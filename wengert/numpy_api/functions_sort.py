@@ -94,7 +94,9 @@ def lexsort(keys: Any, axis: int = -1) -> Any:
 
 @implements(np.searchsorted)
 def searchsorted(a: Any, v: Any, side: Any = "left", sorter: Any = None) -> Any:
-    return ops.searchsorted(array(a), v if is_handle(v) else np.asarray(v)[()], side, sorter)
+    return ops.searchsorted(
+        array(a), v if is_handle(v) else np.asarray(v)[()], side, decided(sorter)
+    )
 
 
 @method("searchsorted")

@@ -147,13 +147,12 @@ def histogram_bin_edges(a: Any, bins: Any = 10, range: Any = None, weights: Any 
 def histogram(
     a: Any, bins: Any = 10, range: Any = None, density: Any = None, weights: Any = None
 ) -> Any:
+    decided([a, bins, range])
     plain, edges = np.histogram(
         values_of(a), values_of(bins), values_of(range), density, values_of(weights)
     )
     kept = _edges(a, bins, range, edges)
     counts = _weighted(_bins([np.ravel(values_of(a))], [edges]), weights, (len(edges) - 1,))
-    if counts is not None:
-        decided([a, bins, range])
     if counts is None and not (density and looks_traced(kept)):
         return looked(a, "histogram", plain), kept
     counts = np.histogram(values_of(a), edges)[0].astype(float) if counts is None else counts
@@ -165,6 +164,7 @@ def histogram(
 def histogram2d(
     x: Any, y: Any, bins: Any = 10, range: Any = None, density: Any = None, weights: Any = None
 ) -> Any:
+    decided([x, y, bins, range])
     plain, *edges = np.histogram2d(
         values_of(x), values_of(y), values_of(bins), values_of(range), density, values_of(weights)
     )
@@ -177,7 +177,8 @@ def histogram2d(
 def histogramdd(
     sample: Any, bins: Any = 10, range: Any = None, density: Any = None, weights: Any = None
 ) -> Any:
-    seen = values_of(sample)
+    seen = decided(sample)
+    decided([bins, range])
     plain, edges = np.histogramdd(
         seen, values_of(bins), values_of(range), density, values_of(weights)
     )

@@ -135,7 +135,7 @@ def read(h: Any, step: Step) -> Any:
     dyn_nodes: tuple[Any, ...] = ()
     kind, argument = step
     if kind == "index" and not is_basic(argument):
-        argument, dynamic, dyn_nodes = _split_index(argument)
+        argument, dynamic, dyn_nodes = _split_index(argument, counted=True)
         step = ("index", argument)
     path = (step,)
     whole = h.value
@@ -187,8 +187,11 @@ def region(h: Any, path: Path, dynamic: tuple[Any, ...] = (), dyn_nodes: tuple[A
     return y if node is None else handle(y, node)
 
 
-def _split_index(index: Any) -> tuple[Any, tuple[Any, ...], tuple[Any, ...]]:
-    """Take traced indices (fully recorded masks and integer arrays) out of an index expression."""
+def _split_index(index: Any, *, counted: bool = False) -> tuple[Any, tuple[Any, ...], tuple[Any, ...]]:
+    """Take traced indices (fully recorded masks and integer arrays) out of an index expression.
+
+    ``counted``: how many elements a mask takes is asked, for later steps (a mean, a derivative) hold the shape.
+    """
     from wengert.ops.paths import Slot
 
     values: list[Any] = []
@@ -206,17 +209,30 @@ def _split_index(index: Any) -> tuple[Any, tuple[Any, ...], tuple[Any, ...]]:
             node = live_node(part.node)
             if node is None:
                 return part.value
+            if counted and part.value.dtype.kind == "b":
+                from wengert.ops.questions import count_nonzero
+
+                int(count_nonzero(part, None, False))
             values.append(part.value)
             nodes.append(node)
             return Slot(len(values) - 1)
         if type(part) is list and any(is_handle(p) for p in part):
-            return [p.value if is_handle(p) else p for p in part]
+            return [_asked(p) for p in part]
         if type(part) is slice:
             return slice(*(int(p) if is_handle(p) else p for p in (part.start, part.stop, part.step)))
         return freeze(part)
 
     found = tuple(place(p) for p in index) if type(index) is tuple else place(index)
     return found, tuple(values), tuple(nodes)
+
+
+def _asked(part: Any) -> Any:
+    """An entry of a list that is an index: the place is part of the program, so a traced number is asked for it."""
+    if type(part) is list:
+        return [_asked(p) for p in part]
+    if not is_handle(part) or np.shape(part.value) or part.value.dtype.kind not in "iub":
+        return part.value if is_handle(part) else part
+    return bool(part) if part.value.dtype.kind == "b" else int(part)
 
 
 # ---------------------------------------------------------------- writing
