@@ -129,10 +129,8 @@ class _Reader:
             if found.of.ndim == right.of.ndim == 1 and found.row != right.row:
                 raise self.error("a row and a column cannot be added", "transpose one of them", at)
             if {found.of.ndim, right.of.ndim} == {1, 2}:
-                raise self.error(
-                    f"shapes {text_shape(found.of.shape)} and {text_shape(right.of.shape)} cannot be added",
-                    column=at,
-                )
+                shapes = f"{text_shape(found.of.shape)} and {text_shape(right.of.shape)}"
+                raise self.error(f"shapes {shapes} cannot be added", column=at)
             make = operator.add if sign == 1 else operator.sub
             found = Value(self.guarded(at, make, found.of, right.of), found.row or right.row)
         self.depth -= 1
@@ -155,14 +153,19 @@ class _Reader:
 
     def factors(self) -> Value:
         found = self.factor()
+        divided = False
         while True:
             at, word = self.column, self.word
             if self.kind == "op" and word in ("*", "·", "/", ".*", "./"):
                 self.next()
                 right = self.factor()
+                plain = value_of(found.of.term) is not None and value_of(right.of.term) is not None  # 1/2 x is ½x
+                divided = word in ("/", "./") and not plain
             elif self.kind in ("number", "name") or (self.kind == "op" and word in ("(", "⟨", "‖", "√")):
                 if word == "‖" and self.fences:
                     return found
+                if divided:
+                    raise self.error("a product after a division has two readings", "write * or brackets")
                 word = "*"
                 right = self.factor()
             else:
@@ -182,11 +185,8 @@ class _Reader:
             return Value(self.guarded(at, make, x, y), a.row or b.row)
         if word == "/":
             if y.ndim:
-                raise self.error(
-                    "a division by a vector or matrix has two readings",
-                    "write ./ (or ⊘) for entries, inv(...) for the inverse",
-                    at,
-                )
+                fix = "write ./ (or ⊘) for entries, inv(...) for the inverse"
+                raise self.error("a division by a vector or matrix has two readings", fix, at)
             return Value(self.guarded(at, operator.truediv, x, y), a.row)
         if not x.ndim or not y.ndim:
             return Value(self.guarded(at, operator.mul, x, y), a.row or b.row)
@@ -259,18 +259,19 @@ class _Reader:
             return Value(-inner.of)
         if self.kind == "name" and self.word == "T" and self.scope.variables.get("T") is None:
             raise self.error("^T is no power", "write ' or ᵀ for the transpose")
-        return self.atom()
+        found, at = self.atom(), self.column
+        if self.kind == "op" and self.word in ("^", "**"):  # a^b^c is a^(b^c)
+            self.next()
+            found = self.raised(found, self.exponent(), False, at)
+        return found
 
     def raised(self, base: Value, exponent: Value, entries: bool, at: int) -> Value:
         x, p = base.of, value_of(exponent.of.term)
         if entries or not x.ndim:
             return Value(self.guarded(at, operator.pow, x, exponent.of), base.row)
         if x.ndim == 1:
-            raise self.error(
-                "a power of a vector has two readings",
-                "write .^ for entries, norm2(x)^2 for the square of the length",
-                at,
-            )
+            fix = "write .^ for entries, norm2(x)^2 for the square of the length"
+            raise self.error("a power of a vector has two readings", fix, at)
         if p is None or p != int(p) or not -16 <= p <= 16:
             raise self.error("a matrix power needs a whole number of at most 16", "write .^ for entries", at)
         return Value(self.guarded(at, FUNCTIONS["matrix_power"], x, int(p)))
