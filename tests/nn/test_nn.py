@@ -165,3 +165,12 @@ def test_parameters_are_saved_without_code(tmp_path):
         nn.load(path, like={"other": np.zeros(2)})
     with pytest.raises(ValueError, match="in the file"):
         nn.load(path, like={**params, "scale": np.zeros(3)})
+
+
+def test_tensors_that_require_gradients_are_saved_and_minimised_by_their_values(tmp_path):
+    pytest.importorskip("safetensors")
+    params = [{"w": wg.tensor([1.0, 2.0], requires_grad=True)}]
+    nn.save(tmp_path / "p.safetensors", params)
+    assert nn.load(tmp_path / "p.safetensors", like=params)[0]["w"].tolist() == [1.0, 2.0]
+    found, _ = optim.lbfgs(lambda p: np.sum((p[0]["w"] - 3.0) ** 2), params)
+    assert np.allclose(found[0]["w"], 3.0) and params[0]["w"].requires_grad

@@ -187,3 +187,27 @@ def test_functions_of_the_package_know_tensors():
     x.zero_grad()
     straight(x).sum().backward()
     assert x.grad.tolist() == [5.0, 5.0]
+
+
+def test_a_function_with_a_jvp_alone_has_derivatives_of_any_order():
+    class Sine(wg.autograd.Function):
+        @staticmethod
+        def forward(x):
+            return np.sin(x)
+
+        @staticmethod
+        def setup_context(ctx, inputs, output):
+            ctx.save_for_forward(*inputs)
+
+        @staticmethod
+        def jvp(ctx, tangent):
+            return tangent * np.cos(ctx.saved_tensors[0])
+
+    x = wg.tensor([0.5, 1.0], requires_grad=True)
+    (first,) = wg.autograd.grad((Sine.apply(x) * x).sum(), x, create_graph=True)
+    (second,) = wg.autograd.grad(first.sum(), x, create_graph=True)
+    (third,) = wg.autograd.grad(second.sum(), x)
+    t = np.array([0.5, 1.0])
+    assert np.allclose(first.detach(), np.sin(t) + t * np.cos(t))
+    assert np.allclose(second.detach(), 2 * np.cos(t) - t * np.sin(t))
+    assert np.allclose(third, -3 * np.sin(t) - t * np.cos(t))

@@ -1,6 +1,7 @@
 """Saving parameters with safetensors: names and arrays, no code.
 
-Imports core. Invariant: what is loaded has the names, shapes and dtypes of the container it is loaded into.
+Imports core and the public names of wengert. Invariant: what is loaded has the names, shapes and dtypes of the
+container it is loaded into.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+import wengert
 from wengert.core.errors import WengertError, WengertValueError, error_at
 from wengert.core.tree import arrays, flatten
 
@@ -31,7 +33,8 @@ def _safetensors() -> Any:
 
 
 def _named(params: Any) -> tuple[dict[str, np.ndarray[Any, Any]], Any]:
-    leaves, structure = flatten(arrays(params))
+    with wengert.no_grad():  # of Tensors that require gradients the values are wanted
+        leaves, structure = flatten(arrays(params))
     names = [p.replace("'", "").replace("][", ".").strip("[].") or "value" for p in structure.paths()]
     return {n: np.ascontiguousarray(v) for n, v in zip(names, leaves, strict=True)}, structure
 

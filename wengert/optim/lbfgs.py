@@ -31,7 +31,8 @@ def lbfgs(fun: Callable[[Any], Any], params: Any, *, maxiter: int = 100, **optio
         raise error_at(
             WengertTypeError, "lbfgs needs SciPy, which is not installed", fix="pip install 'wengert[scipy]'"
         ) from None
-    leaves, structure = flatten(arrays(params))
+    with wengert.no_grad():  # the values of Tensors, whether they require gradients or not
+        leaves, structure = flatten(arrays(params))
     shapes = [np.shape(v) for v in leaves]
     ends = np.cumsum([int(np.prod(s)) for s in shapes])
     slope = wengert.value_and_grad(fun)

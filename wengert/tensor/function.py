@@ -132,8 +132,9 @@ def _operation(cls: type[Function], ctx: Context, args: tuple[Any, ...], outs: t
             Tensor(np.zeros(shape, dtype)[()]) if c is None else outward(c) if is_handle(c) else Tensor(c)
             for c, (shape, dtype) in zip(ct, kinds, strict=True)
         ]
-        with enable_grad() if sweep.lifted and (session() is None or in_operation()) else no_grad():
-            found = cls.backward(ctx, *grads) if cls.backward is not None else _transposed(cls, ctx, args, grads)
+        again = sweep.lifted and (session() is None or in_operation())
+        with enable_grad() if again else no_grad():
+            found = cls.backward(ctx, *grads) if cls.backward is not None else _transposed(cls, ctx, args, grads, again)
         found = found if isinstance(found, tuple) else (found,)
         if len(found) != len(args):
             raise error_at(
@@ -172,8 +173,12 @@ def _operation(cls: type[Function], ctx: Context, args: tuple[Any, ...], outs: t
     )
 
 
-def _transposed(cls: type[Function], ctx: Context, args: tuple[Any, ...], grads: list[Tensor]) -> tuple[Any, ...]:
-    """Gradients from ``jvp``, which is linear in the tangents: its value at zero is recorded and swept."""
+def _transposed(
+    cls: type[Function], ctx: Context, args: tuple[Any, ...], grads: list[Tensor], again: bool
+) -> tuple[Any, ...]:
+    """Gradients from ``jvp``, which is linear in the tangents: its value at zero is recorded and swept. ``again``: the
+    gradients are going to be differentiated.
+    """
     from wengert.tensor.backward import grad
 
     with enable_grad():
@@ -194,7 +199,7 @@ def _transposed(cls: type[Function], ctx: Context, args: tuple[Any, ...], grads:
                 [o for o, _ in pairs],
                 moving,
                 [g for _, g in pairs],
-                create_graph=any(g.requires_grad for g in grads),
+                create_graph=again,
                 allow_unused=True,
             )
         )
