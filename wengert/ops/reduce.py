@@ -46,6 +46,8 @@ def reduced_shape(x_shape: tuple[Any, ...], axis: Any, keepdims: bool) -> tuple[
 
 def count_of(shape: tuple[Any, ...], axis: Any) -> Any:
     """How many elements a reduction takes together."""
+    if axis is None:
+        return math.prod(shape)
     return math.prod(shape[a] for a in normal_axes(axis, len(shape)))
 
 
