@@ -16,7 +16,7 @@ import numpy as np
 
 import wengert
 from benchmarks import measure, native_c, native_jax, native_programs, programs
-from benchmarks.native_adbench import c_peers, jax_peers
+from benchmarks.native_adbench import bounds, c_peers, jax_peers
 from benchmarks.native_table import Goal, Peer, Workload, table_of
 
 ROSENBROCK = {10: 1.2e-6, 1000: 2e-6, 10**6: 330e-6}
@@ -68,6 +68,7 @@ def rosenbrock(size: int) -> Workload:
             *jax_peers(native_jax.rosenbrock, x),
             *c_peers("small", "rosenbrock_gradient", (size,), (x,), [(), (size,)], read=value_and_gradient),
             by_hand(native_programs.rosenbrock_by_hand, x),
+            *bounds(passes=size),
         ],
         [Goal("seconds", ROSENBROCK[size])],
     )

@@ -65,6 +65,7 @@ class Workload:
     agreement: float = 1e-10
     is_gradient: bool = True  # then it is held against three times its function
     objective_arguments: tuple[Any, ...] | None = None
+    remark: str = ""  # what the rest of the time goes to, said where a goal is missed
     arrays: tuple[float, float] | None = None  # bytes of one array, and how many of them the peak may be
 
 
@@ -318,8 +319,10 @@ def table_of(
     with tempfile.TemporaryDirectory(prefix="wengert-benchmarks-") as empty:
         os.environ["WENGERT_CACHE_DIR"] = empty
         _backends_warm()
-        rows = [row for work in chosen if (row := _tried(table, work, quick)) is not None]
-    table.notes += ["\n".join(_details(row) for row in rows), READING]
+        done = [(work, row) for work in chosen if (row := _tried(table, work, quick)) is not None]
+    rows = [row for _, row in done]
+    distances = [text for work, row in done if (text := distance(work, row))]
+    table.notes += ["\n".join(_details(row) for row in rows), *(["\n".join(distances)] if distances else []), READING]
     firsts = [row.first["auto"] / row.first["JAX"] for row in rows if "JAX" in row.first]
     if firsts:
         mean = math.exp(statistics.mean(math.log(value) for value in firsts))
@@ -343,11 +346,28 @@ def _tried(table: measure.Table, work: Workload, quick: bool) -> Row | None:
     return row
 
 
+def distance(work: Workload, row: Row) -> str:
+    """Where a ratio is missed: how long at most the program might take, and what none can do without."""
+    missed = [goal for goal in work.goals if goal.against in row.ratios and 1 / row.ratios[goal.against] > goal.bound]
+    bounds = {name.split(": ")[1]: seconds for name, seconds in row.seconds.items() if name.startswith("bound: ")}
+    if not missed or not bounds:
+        return ""
+    goal = min(missed, key=lambda goal: goal.bound * row.seconds[goal.against])
+    wanted, least, ours = goal.bound * row.seconds[goal.against], sum(bounds.values()), row.seconds[BACKENDS[0]]
+    each = " and ".join(f"{name.replace('_', '-')} {measure.microseconds(seconds)}" for name, seconds in bounds.items())
+    reach = "more than the goal allows" if least > wanted else f"{least / ours:.0%} of its time"
+    return (
+        f"- {work.title} misses {goal.bound:.3g} of {goal.against}'s time, {measure.microseconds(wanted)} us. "
+        f"Its bounds, us: {each}: {reach}. {work.remark}".rstrip()
+    )
+
+
 READING = (
     "wengert: `compile(...)`, backend `auto`. JAX: the fastest of the formulations listed above, arrays on its side. "
     "In brackets after other peers: their time over ours. Peaks: tracemalloc for wengert, the compiler's own account "
     "for JAX. First calls trace, differentiate and compile with an empty cache; the least of JAX's counts; "
-    "the engines of both tools are loaded before."
+    "the engines of both tools are loaded before. Bounds are what C takes, in this run, for what none can do without: "
+    "the multiply-adds of dense contractions at the peak of one core, the exponentials, a pass that reads and writes."
 )
 
 
