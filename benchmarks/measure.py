@@ -103,7 +103,8 @@ def samples(
     calls: Sequence[Callable[[], object]], rounds: int = 11, sample_seconds: float = 0.02
 ) -> list[list[float]]:
     """Processor seconds per call of each, one figure a round, taken in turn so that drift hits all
-    of them alike.
+    of them alike. A short call runs once untimed before each sample: what ran before it has filled
+    the caches with its own data.
     """
     for call in calls:
         call()
@@ -112,6 +113,8 @@ def samples(
     gc.collect()
     for _ in range(rounds):
         for call, repeat, sample in zip(calls, repeats, found, strict=True):
+            if repeat > 1:
+                call()
             sample.append(seconds_of(call, repeat))
     return found
 

@@ -206,3 +206,72 @@ def test_long_sorts_are_numpys_where_nobody_asks_for_the_order(shape, left):
     assert bool(left_to_libraries(graph)) is left
     both = wengert.trace(lambda x: (np.sort(x, axis=-1), np.argsort(x, axis=-1, kind="stable")))(x)
     assert not left_to_libraries(both)
+
+
+def ragged(x, count=14):
+    """A loop whose slices grow: no two iterations are alike, so nothing folds."""
+    total = 0.0
+    for k in range(1, count):
+        total = total + np.sum(x[:k] ** 2) * np.sin(x[k]) ** 2
+        if total > 1e9:
+            total = total * 0.5
+    return total
+
+
+@pytest.mark.parametrize("f", [ragged, wengert.grad(ragged), wengert.value_and_grad(ragged)], ids=["f", "grad", "both"])
+def test_long_segments_are_parted(f, monkeypatch):
+    pytest.importorskip("llvmlite")
+    from wengert.backends.llvm import program, segments
+
+    monkeypatch.setattr(segments, "LONGEST", 20)
+    monkeypatch.setattr(segments, "PIECE", 12)
+    monkeypatch.setattr(program, "LONGEST", 20)
+    x = np.linspace(0.2, 1.3, 14)
+    graph = wengert.trace(f)(x)
+    found = check(cut(graph, lambda n: None, lambda g: None))
+    assert len(found.segments) > 2
+    assert all(len(part.nodes) <= 20 for part in found.segments)
+    assert sorted(k for part in found.segments for k in part.guards) == list(range(len(graph.guards)))
+    compiled = wengert.compile(f, backend="native")
+    compiled(x)
+    (path,) = compiled.paths
+    assert len(path.native.cut.segments) > 2 and path.native.fallen == 0
+    for other in (x * 0.9, x[::-1].copy(), x * 1e6):  # the last takes another path
+        got, wanted = compiled(other), f(other)
+        for a, b in zip(*(v if type(v) is tuple else (v,) for v in (got, wanted)), strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-12)
+    assert len(compiled.paths) > 1
+
+
+def test_what_crosses_between_pieces_is_little(monkeypatch):
+    from wengert.backends.llvm import segments
+
+    monkeypatch.setattr(segments, "LONGEST", 30)
+    monkeypatch.setattr(segments, "PIECE", 20)
+
+    def f(x):
+        total = 0.0
+        for k in range(12):  # between two of its rounds nothing but a number is alive
+            total = total + np.sum(np.cos(np.sin(x * (k + total)) + np.exp(x)) * x)
+        return total
+
+    found = check(cut(wengert.trace(f)(np.linspace(0.0, 1.0, 500)), lambda n: None, lambda g: None))
+    assert len(found.segments) > 2
+    for part in found.segments[1:]:
+        assert sum(n.type.shape != () for n in part.inputs) <= 2  # the array, and what all rounds may share
+
+
+def test_a_step_of_several_results_stays_with_their_readers(monkeypatch):
+    from wengert.backends.llvm import segments
+
+    monkeypatch.setattr(segments, "LONGEST", 16)
+    monkeypatch.setattr(segments, "PIECE", 8)
+
+    def f(x):
+        total = x
+        for k in range(8):
+            found = np.linalg.eigh(np.outer(total, total) + (k + 1.0) * np.eye(3))
+            total = found[1] @ (np.sin(found[0]) + total) * 0.1
+        return total
+
+    check(cut(wengert.trace(f)(np.array([0.1, 0.2, 0.4])), lambda n: None, lambda g: None))

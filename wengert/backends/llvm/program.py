@@ -19,7 +19,7 @@ from wengert.backends.llvm.entry import why_no_c_entry
 from wengert.backends.llvm.indexed import Program
 from wengert.backends.llvm.lower import Refused, can_ask, can_lower, lower
 from wengert.backends.llvm.native_kernel import NativeKernel
-from wengert.backends.llvm.segments import Cut, Segment, cut, left_to_libraries, whole
+from wengert.backends.llvm.segments import LONGEST, Cut, Segment, cut, left_to_libraries, whole
 from wengert.backends.llvm.threads_pool import pool, why_no_pool
 from wengert.backends.numpy.compiled import PythonPlan
 from wengert.core.graph import Graph, Guard, Operand, copy_step, step
@@ -180,7 +180,9 @@ class NativePlan:
 
 def _at_once(graph: Graph) -> Program | None:
     """A graph in index form, where all of it can be one kernel and nothing is better left to a library."""
-    if not graph.nodes or any(isinstance(o, Const) for o in graph.outputs) or left_to_libraries(graph):
+    if not 0 < len(graph.nodes) <= LONGEST or any(isinstance(o, Const) for o in graph.outputs):
+        return None
+    if left_to_libraries(graph):
         return None
     try:
         return lower(graph)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 from math import prod
 from typing import Any
 
@@ -36,6 +37,14 @@ MANY = 1024
 
 MANY_SUMMED = 1 << 15
 """So many elements of a sum are worth one: native code sums them at the speed of memory."""
+
+LONGEST = 8000
+"""Steps of a segment at most: what LLVM does with a function grows with the square of its length."""
+
+PIECE = 4000
+"""About the steps of each piece of a longer one, which is parted where the fewest bytes cross."""
+
+_NEVER = 1 << 60
 
 _COSTLY = frozenset(
     {
@@ -94,7 +103,7 @@ def cut(graph: Graph, can_lower: Callable[[Node], str | None], can_ask: Callable
             reasons[node] = why
     asked = tuple(k for k, g in enumerate(graph.guards) if can_ask(g) is None)
     computed = all(isinstance(o, Node) for o in graph.outputs)
-    if not reasons and len(asked) == len(graph.guards) and computed and graph.nodes:
+    if not reasons and len(asked) == len(graph.guards) and computed and 0 < len(graph.nodes) <= LONGEST:
         return whole(graph)
     _leave_views(graph, reasons)
     while True:
@@ -112,7 +121,7 @@ def cut(graph: Graph, can_lower: Callable[[Node], str | None], can_ask: Callable
     order: list[Segment | Node] = []
     for phase in range(max(phases.values(), default=0) + 1):
         if phase in groups:
-            order.append(_segment(graph, groups[phase], asked))
+            order.extend(_segment(graph, piece, asked) for piece in _pieces(graph, groups[phase]))
         else:
             order.extend(n for n in graph.nodes if n in reasons and phases[n] == phase)
     return Cut(graph, tuple(order), reasons)
@@ -273,6 +282,39 @@ def _is_long(summed: Operand) -> bool:
 
 
 # ---------------------------------------------------------------- segments
+
+
+def _pieces(graph: Graph, nodes: list[Node]) -> list[list[Node]]:
+    """A group in pieces that are not too long, one after the other."""
+    if len(nodes) <= LONGEST:
+        return [nodes]
+    # Bytes made before a step and read at it or later, counted from where they begin and end.
+    place = {node: k for k, node in enumerate(nodes)}
+    last = dict(place)
+    for node in nodes:
+        for a in node.args:
+            if a in place:
+                last[a] = place[node]
+    leaving = {a for n in graph.nodes if n not in place for a in n.args} | {*graph.outputs}
+    change = [0] * (len(nodes) + 2)
+    for node, k in place.items():
+        if node not in leaving:  # what leaves is written anyway
+            change[k + 1] += nbytes(node.type) + 8
+            change[last[node] + 1] -= nbytes(node.type) + 8
+        if type(node.type) is tuple:  # its results are read in the piece that makes them
+            change[k + 1] += _NEVER
+            change[last[node] + 1] -= _NEVER
+    crossing = [*accumulate(change)]
+    count = round(len(nodes) / PIECE)
+    size, ends = len(nodes) / count, [0]
+    for k in range(1, count):
+        middle = round(k * size)
+        around = range(middle - PIECE // 4, middle + PIECE // 4)
+        best = min(around, key=lambda j, middle=middle: (crossing[j], abs(j - middle)))  # type: ignore[misc]
+        if crossing[best] < _NEVER:
+            ends.append(best)
+    ends.append(len(nodes))
+    return [nodes[a:b] for a, b in pairwise(ends)]
 
 
 def _segment(graph: Graph, nodes: Sequence[Node], asked: Iterable[int]) -> Segment:
