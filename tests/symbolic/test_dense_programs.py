@@ -118,3 +118,47 @@ def test_a_diagonal_beside_the_weighted_gram_matrix():
     gram = np.einsum("qi,q,qk->ik", v["X"], s * (1 - s), v["X"])
     want = gram + np.diag(np.exp(v["w"]) + 6 * v["lam"] * v["w"])
     np.testing.assert_allclose(form.evaluate(**v), want, rtol=1e-12, atol=1e-13)
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("log(sum(exp(X @ w)))", lambda v, p, q: q.T @ np.diag(p) @ q - np.outer(q.T @ p, q.T @ p)),
+        ("3*log(sum(exp(X @ w))) + lam*w @ w/2", None),
+        ("norm(w)", lambda v, p, q: np.eye(4) / v - np.outer(q, q) / v**3),
+        ("-2*norm(w) + sum(w**4)", None),
+        ("exp(-(w @ w)/2)", None),
+        ("(y @ X @ w)**2 + sum(w**4)", None),
+        ("lam*(w @ w)**2", None),
+    ],
+)
+def test_outer_products_and_diagonals(text, wanted):
+    v = values()
+    form = wg.D(text, "w", 2, shapes=SHAPES)
+    gradient = wg.D(text, "w", shapes=SHAPES)  # its own test is against differences of the value
+    found = form.evaluate(**v)
+
+    def slope(h, k):
+        w = v["w"].copy()
+        w[k] += h
+        return gradient.evaluate(**{**v, "w": w})
+
+    columns = [
+        (8 * (slope(h, k) - slope(-h, k)) - slope(2 * h, k) + slope(-2 * h, k)) / (12 * h)
+        for k in range(4)
+        for h in (1e-3,)
+    ]
+    np.testing.assert_allclose(found, np.stack(columns, axis=1), rtol=1e-7, atol=1e-7)
+    if wanted is not None:
+        if "X" in text:
+            e = np.exp(v["X"] @ v["w"])
+            np.testing.assert_allclose(found, wanted(v, e / e.sum(), v["X"]), rtol=1e-12, atol=1e-13)
+        else:
+            np.testing.assert_allclose(found, wanted(np.linalg.norm(v["w"]), None, v["w"]), rtol=1e-12, atol=1e-13)
+
+
+def test_whole_numbers_in_a_standalone_program():
+    form = wg.D("(x @ x)**2/4 + sum(log(x))", "x", 2, x="n")
+    x = np.array([1, 2, 4])
+    want = np.outer(x, x) * 2.0 + np.diag(x @ x - 1.0 / x**2)
+    np.testing.assert_allclose(form.numpy()(x), want, rtol=1e-14)

@@ -13,7 +13,7 @@ from fractions import Fraction
 from typing import Any
 
 from wengert.symbolic.code import ATOM, MUL, POWER, Code
-from wengert.symbolic.notation import Form, mul, num, unscaled
+from wengert.symbolic.notation import Form, chain, mul, num, unscaled
 
 LETTERS = "ijklmnabcdefghopqrstuvwxyz"
 
@@ -86,7 +86,7 @@ def times(scalars: list[Form], word: str, code: Code) -> str:
 def lines(form: Form, shape: tuple[Any, ...], code: Code) -> list[str] | None:
     """The body that fills such a tensor, or computes half of a symmetric one; None when an expression does as well."""
     if form.rank == 2:
-        return weighted_gram(form, code)
+        return weighted_gram(apart(form), code)
     if form.rank < 3:
         return None
     spread, full = [], []
@@ -122,28 +122,51 @@ def lines(form: Form, shape: tuple[Any, ...], code: Code) -> list[str] | None:
     return [*written, "return filled"]
 
 
+def apart(form: Form) -> Form:
+    """A chain through a sum of outer products and diagonals as the sum of chains: no matrix product in the middle."""
+    made = Form(form.kind, tuple(map(apart, form.args)), form.value, form.rank) if form.args else form
+    if made.kind != "mat" or made.rank != 2:
+        return made
+    for k, inner in enumerate(made.args):
+        if inner.kind == "add" and all(peeled(t)[1].kind in ("outer", "diag") for t in inner.args):
+            parts = list(zip(made.args, made.value, strict=True))
+            rows = [chain([*parts[:k], (t, made.value[k]), *parts[k + 1 :]]) for t in inner.args]
+            return Form("add", tuple(rows), rank=2)
+    return made
+
+
 def weighted_gram(form: Form, code: Code) -> list[str] | None:
     """X' diag(v) X with v >= 0 as (sqrt(v) X)' (sqrt(v) X): a product with its own transpose takes half the work.
 
-    Units and diagonal matrices beside it are added to the diagonal.
+    Outer products beside it are added, units and diagonal matrices to the diagonal.
     """
     parts = terms(form)
     grams = [p for p in parts if _is_weighted_gram(peeled(p)[1])]
     diagonals = [p for p in parts if peeled(p)[1].kind in ("eye", "diag")]
-    if len(grams) != 1 or len(diagonals) != len(parts) - 1:
+    outer = [p for p in parts if peeled(p)[1].kind == "outer"]
+    if len(grams) > 1 or not (grams or outer) or len(diagonals) + len(outer) + len(grams) != len(parts):
         return None
-    scalars, inner = peeled(grams[0])
-    (left, weights, _), (flag, _, _) = inner.args, inner.value
-    inside = [f for f in scalars if nonnegative(f)]
-    outside = [f for f in scalars if not nonnegative(f)]
-    root, matrix = code.write(mul(inside, weights.args[0])), code.at(left, ATOM)
-    word = "filled.T @ filled" if flag else "filled @ filled.T"
-    if outside:
-        word = times(outside, f"({word})", code)
-    found = [f"filled = {f'np.sqrt({root})[:, None] * {matrix}' if flag else f'{matrix} * np.sqrt({root})'}"]
-    if not diagonals:
-        return [*found, f"return {word}"]
-    found.append(f"filled = {word}")
+    if not grams and not diagonals:
+        return None
+    found: list[str] = []
+    if grams:
+        scalars, inner = peeled(grams[0])
+        (left, weights, _), (flag, _, _) = inner.args, inner.value
+        inside = [f for f in scalars if nonnegative(f)]
+        outside = [f for f in scalars if not nonnegative(f)]
+        root, matrix = code.write(mul(inside, weights.args[0])), code.at(left, ATOM)
+        word = "filled.T @ filled" if flag else "filled @ filled.T"
+        if outside:
+            word = times(outside, f"({word})", code)
+        found = [f"filled = {f'np.sqrt({root})[:, None] * {matrix}' if flag else f'{matrix} * np.sqrt({root})'}"]
+        if len(parts) == 1:
+            return [*found, f"return {word}"]
+        found.append(f"filled = {word}")
+    for k, part in enumerate(outer):
+        factors, pair = peeled(part)
+        column = f"1.0 * {code.at(mul(factors, pair.args[0]), MUL)}"  # floats, whatever comes in: others are added
+        first = not grams and k == 0
+        found.append(f"filled {'=' if first else '+='} np.outer({column}, {code.write(pair.args[1])})")
     for part in diagonals:
         factors, plain = peeled(part)
         entry = mul(factors, plain.args[0]) if plain.kind == "diag" else mul(factors, None)
