@@ -6,7 +6,6 @@ Imports core and NumPy. Invariant: looking runs nothing of the user's, and ends 
 from __future__ import annotations
 
 import functools
-import random
 from collections.abc import Iterator, Mapping, Sequence
 from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
@@ -16,8 +15,15 @@ import numpy as np
 from wengert.core.node import is_library, is_user_file
 
 _DEEPEST, _MOST, _LONGEST = 6, 2000, 256
-_SOURCES = (np.random.Generator, np.random.RandomState, random.Random)
 _PLAIN = frozenset({type(None), bool, int, float, complex, str, bytes, np.ndarray, CodeType})
+
+
+@functools.cache
+def _kinds() -> tuple[Any, ...]:
+    """The classes of sources, and the module ``random``; loaded when first asked for."""
+    import random
+
+    return np.random.Generator, np.random.RandomState, random.Random, random
 
 
 def generators(fun: Any, fixed: Sequence[Any]) -> list[Any]:
@@ -26,6 +32,8 @@ def generators(fun: Any, fixed: Sequence[Any]) -> list[Any]:
     """
     glob: Any = np.random.get_state.__self__  # type: ignore[attr-defined]
     found: dict[int, Any] = {id(glob): glob}
+    *sources, module = _kinds()
+    kinds = tuple(sources)
     seen: dict[int, Any] = {}  # the objects too, so that no number is given to another one meanwhile
     stack = [(fun, 0), *((value, 1) for value in fixed)]
     while stack and len(seen) < _MOST:
@@ -33,10 +41,10 @@ def generators(fun: Any, fixed: Sequence[Any]) -> list[Any]:
         if type(value) in _PLAIN or id(value) in seen:
             continue
         seen[id(value)] = value
-        if isinstance(value, _SOURCES):
+        if isinstance(value, kinds):
             found.setdefault(id(value), value)
-        elif value is random:
-            source: Any = random.random.__self__  # type: ignore[attr-defined]
+        elif value is module:
+            source: Any = module.random.__self__
             found.setdefault(id(source), source)
         elif depth < _DEEPEST and not isinstance(value, (ModuleType, np.generic)):
             stack.extend((part, depth + 1) for part in _parts(value))
@@ -91,7 +99,7 @@ def state(source: Any) -> Any:
     """The state of a source of random numbers."""
     if isinstance(source, np.random.Generator):
         return source.bit_generator.state
-    if isinstance(source, random.Random):
+    if isinstance(source, _kinds()[2]):
         return source.getstate()
     return source.get_state(legacy=False)
 
@@ -101,7 +109,7 @@ def restore(sources: Sequence[Any], states: Sequence[Any]) -> None:
     for source, content in zip(sources, states, strict=True):
         if isinstance(source, np.random.Generator):
             source.bit_generator.state = content
-        elif isinstance(source, random.Random):
+        elif isinstance(source, _kinds()[2]):
             source.setstate(content)
         else:
             source.set_state(content)
