@@ -86,6 +86,7 @@ PROGRAMS = {
     "joined": lambda X, A, w, y, c: np.concatenate([w, y, np.stack([w, 2 * w])[1]]),
     "diagonals": lambda X, A, w, y, c: np.diag(w) @ np.diag(A) + np.diagonal(A),
     "choices": lambda X, A, w, y, c: np.where(w > 0.5, w, c * w) + np.maximum(w, 0.4) + np.clip(w, 0.2, 0.5) + abs(-w),
+    "equalities": lambda X, A, w, y, c: np.where(w == np.max(w), c * w, w) + np.where(w != w[0], w**2, 1.0),
     "softmax": lambda X, A, w, y, c: np.exp(X - np.max(X, axis=1, keepdims=True)) / (1 + np.sum(X, axis=0)),
     "powers": lambda X, A, w, y, c: w**2 + w**0.5 + 2.0**w + w**c + np.sqrt(w) + np.cbrt(w) + 1 / w,
     "no closed form": lambda X, A, w, y, c: np.sort(w) * np.cumsum(w) + np.linalg.eigh(A + A.T)[0] + np.prod(w),

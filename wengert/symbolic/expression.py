@@ -163,6 +163,14 @@ class Expression:
     def __le__(self, other: Any) -> Any:
         return operate(operator.le, self, other)
 
+    def __eq__(self, other: object) -> Any:
+        return operate(operator.eq, self, other)
+
+    def __ne__(self, other: object) -> Any:
+        return operate(operator.ne, self, other)
+
+    __hash__ = object.__hash__
+
     def __getitem__(self, key: Any) -> Expression:
         return call(operator.getitem, (self, key), {}, "indexing")
 
