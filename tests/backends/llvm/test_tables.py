@@ -7,6 +7,7 @@ import wengert
 from tests.backends.llvm.emitted import agree
 from wengert.backends.llvm.emit import emit
 from wengert.backends.llvm.indexed import Sub
+from wengert.backends.llvm.interpret import interpret
 from wengert.backends.llvm.lower import lower
 from wengert.backends.llvm.tables import FEWEST, tabled
 
@@ -131,3 +132,23 @@ def test_values_of_fewer_axes_and_long_chains():
     want = np.where(np.arange(400) < 380, x[::-1] + 1.0, 0.0)
     np.testing.assert_array_equal(made, want)
     np.testing.assert_array_equal(same, np.full((6, 3), 2.0 * x[0]))
+
+
+def test_steps_that_follow_one_another_are_not_looked_through():
+    """Each step uses the one before three times: there are 3^30 ways from the end to the beginning."""
+
+    def steps(p):
+        x = p[:2]
+        for _ in range(30):
+            x = x + 0.01 * np.stack([x[1] - p[2] * x[0] * x[1], x[0] - p[3] * x[0] * x[1]])
+        return np.sum(x)
+
+    rows = np.random.default_rng(4).uniform(0.5, 1.5, (9, 4))
+    program = lowered(wengert.vmap(wengert.grad(steps)), rows)
+    assert guards(program) >= FEWEST
+    agree(program, [rows], tolerance=1e-10)
+    (slopes,) = interpret(program, [rows])[0]
+    for k in range(4):
+        shift = 1e-20j * np.eye(4)[k]
+        exact = [complex(steps(row + shift)).imag / 1e-20 for row in rows]
+        np.testing.assert_allclose(slopes[:, k], exact, rtol=1e-11)

@@ -30,6 +30,9 @@ CHAIN = 300
 """Longer chains are left alone."""
 EXPANDED = 24
 """Formulas of more operations are elements, not formulas."""
+PIECES, ALL_PIECES = 4000, 40_000
+"""The most formulas looked at for one table, and for all of a program: a value that is used again and again, as in
+steps that follow one another, is as many formulas as there are ways to it."""
 INT64 = np.dtype(np.int64)
 BOOL = np.dtype(np.bool_)
 Where = dict[Axis, np.ndarray[Any, Any]]
@@ -77,6 +80,10 @@ def tabled(program: Program) -> Program:
     return _Tables(program).result()
 
 
+class _TooMany(Exception):
+    """More formulas than a table may be made of."""
+
+
 class _Tables:
     def __init__(self, program: Program) -> None:
         self.program, self.builder = program, Rebuilder()
@@ -87,6 +94,8 @@ class _Tables:
         self.kept: list[Value] = []
         self.tables: dict[Any, Read] = {}
         self.expands = False
+        self.looked, self.most = 0, 0
+        """How many formulas were looked at, and how many will have been when it is enough."""
 
     def result(self) -> Program:
         p, of = self.program, self.builder.of
@@ -157,9 +166,14 @@ class _Tables:
         if count > PLACES or (axes and max(a.extent for a in axes) <= SHORTEST):
             return None
         grid = np.indices([a.extent for a in axes], np.int64).reshape(len(axes), count)
+        self.most = min(self.looked + PIECES, ALL_PIECES)
         for self.expands in (False, True):
             groups: dict[Any, Pieces] = {}
-            for mask, formula in self.pieces(v, dict(zip(axes, grid, strict=True)), np.ones(count, np.bool_)):
+            try:
+                found = self.pieces(v, dict(zip(axes, grid, strict=True)), np.ones(count, np.bool_))
+            except _TooMany:
+                return None
+            for mask, formula in found:
                 groups.setdefault(formula.key(), []).append((mask, formula))
             if len(groups) <= FORMULAS:
                 return self.chosen(v, axes, list(groups.values()))
@@ -169,6 +183,9 @@ class _Tables:
 
     def pieces(self, v: Value, where: Where, live: Mask) -> Pieces:
         """The formulas of the places that are alive; those of the others may be anything."""
+        self.looked += 1
+        if self.looked > self.most:
+            raise _TooMany
         where = {a: where[a] for a in v.axes if a in where}
         if isinstance(v, Sub):
             found = self.moved(v, where, live)
