@@ -19,7 +19,7 @@ from wengert.backends.llvm.threads_text import MOST
 SPEED = 25_000.0 / 512
 """Operations on doubles in a microsecond, per bit of a vector: what loops of all kinds were measured at, within a
 factor of three."""
-LEAST = 120.0
+LEAST = 150.0
 """Microseconds from which on a loop is worth waking others for (which takes some ten to thirty)."""
 EACH = 50.0
 """The least microseconds for one more thread."""
