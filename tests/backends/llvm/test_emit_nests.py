@@ -105,3 +105,13 @@ def test_small_matrices_of_many_points_have_loops_of_blocks():
     loops = emit(lower(wengert.trace(f)(alphas, means, factors)), width_bits=512, fma=True).loops
     products = [line for line in loops.splitlines() if "sum[" in line and "subtract(" in line and "{" not in line]
     assert products and all(line.startswith(" " * 12) for line in products)  # points, components, rows around each
+
+
+def test_a_block_has_no_more_accumulators_than_registers():
+    # Three elements of the sum are written out for each place of the block, over four registers of lanes.
+    rng = np.random.default_rng(8)
+    a, b = rng.standard_normal((22, 400, 4)), rng.standard_normal((26, 22, 3, 4))
+    (found,), loops = compiled(lambda a, b: np.einsum("bvj,tbij->vti", a, b), a, b)
+    np.testing.assert_allclose(found, np.einsum("bvj,tbij->vti", a, b, optimize=True), rtol=1e-11, atol=1e-12)
+    blocks = [int(line.rsplit(" ", 1)[1][:-1]) for line in loops.splitlines() if "< 26 tiles of" in line]
+    assert blocks and all(3 * 4 * size <= 28 for size in blocks)

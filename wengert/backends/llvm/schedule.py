@@ -31,6 +31,8 @@ TILE_COST = 10.0
 """Operations per row above which what has no columns is computed with the rows on the lanes."""
 JAM = 24
 """Registers for accumulators of a loop that is written out inside its inner loops."""
+ACCUMULATORS = 28
+"""The most registers that they may ever take."""
 REUSE = 4
 """An array that lies across the lanes is copied when each element is read at least so often."""
 CHAIN = 256
@@ -247,6 +249,11 @@ class Builder:
         lanes = max([x.width for x in inner if not x.tile], default=1)
         lanes = max(lanes, self.open_width)
         registers = max(1, lanes * self.costs.element(members) * 8 // self.costs.width_bits)
+        # Each place has as many accumulators as the text has elements of the sum.
+        made = [n.value.axes for n in sums if isinstance(n.value, Reduce)]
+        registers *= max(product(tuple(a for a in axes if a in self.found.unrolled)) for axes in made)
+        if 2 * registers > ACCUMULATORS:
+            return loop
         most = min(8, max(2, JAM // (registers * min(len(sums), 2))))
         size = next((p for p in range(most, 2, -1) if loop.axis.extent % p == 0), min(4, most))
         if loop.axis.extent < 2 * size:
