@@ -67,3 +67,11 @@ def test_two_readings_are_refused(text, column):
     with pytest.raises(ValueError, match="two readings") as caught:
         wg.parse(text, "hand", **SHAPES)
     assert caught.value.column == column
+
+
+@pytest.mark.parametrize(
+    "text", ["9**9**9**9", "9^9^9", "(-2)^99999", "t" + "^t" * 5000, "-" * 15000 + "t", "2^" + "-" * 15000 + "t"]
+)
+def test_towers_of_powers_are_refused_at_once(text):
+    with pytest.raises(ValueError, match="this large|too deeply"):
+        wg.parse(text, "hand", **SHAPES)

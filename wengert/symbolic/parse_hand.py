@@ -49,7 +49,10 @@ def parse_hand(text: str, scope: Scope) -> Expression:
     if len(text) > LONGEST:
         raise refuse(text[:60], 0, f"a formula of {len(text)} characters; the limit is {LONGEST}")
     reader = _Reader(text, scope)
-    found = reader.sum()
+    try:
+        found = reader.sum()
+    except RecursionError:
+        raise refuse(text[:60], 0, "this formula is nested too deeply to be read") from None
     if reader.kind != "end":
         raise reader.error("nothing is expected here" if reader.word not in ")]" else "this bracket was never opened")
     return found.of
@@ -60,8 +63,7 @@ class _Reader:
         self.text = text
         self.scope = scope
         self.tokens = list(self.split())
-        self.place = 0
-        self.depth = 0
+        self.place = self.depth = self.fences = 0
 
     def split(self) -> Any:
         at = 0
@@ -172,15 +174,12 @@ class _Reader:
                 return found
             found = self.multiplied(found, right, word, at)
 
-    fences = 0
-
     def multiplied(self, a: Value, b: Value, word: str, at: int) -> Value:
         x, y = a.of, b.of
         if word in ("⊙", ".*", "⊘", "./"):
             if x.ndim and y.ndim and (x.ndim != y.ndim or a.row != b.row):
-                raise self.error(
-                    f"element-wise {word} of shapes {text_shape(x.shape)} and {text_shape(y.shape)}", column=at
-                )
+                shapes = f"{text_shape(x.shape)} and {text_shape(y.shape)}"
+                raise self.error(f"element-wise {word} of shapes {shapes}", column=at)
             make = operator.mul if word in ("⊙", ".*") else operator.truediv
             return Value(self.guarded(at, make, x, y), a.row or b.row)
         if word == "/":
@@ -202,13 +201,11 @@ class _Reader:
                 at,
             )
         if x.ndim == 1 and not a.row:
-            raise self.error(
-                f"a column times a matrix {text_shape(y.shape)} does not conform", "transpose the vector: x'*A", at
-            )
+            what = f"a column times a matrix {text_shape(y.shape)} does not conform"
+            raise self.error(what, "transpose the vector: x'*A", at)
         if y.ndim == 1 and b.row:
-            raise self.error(
-                f"a matrix {text_shape(x.shape)} times a row does not conform", "drop the transpose of the vector", at
-            )
+            what = f"a matrix {text_shape(x.shape)} times a row does not conform"
+            raise self.error(what, "drop the transpose of the vector", at)
         return Value(self.guarded(at, operator.matmul, x, y), a.row and y.ndim == 2)
 
     def factor(self) -> Value:
@@ -260,13 +257,15 @@ class _Reader:
         if self.kind == "name" and self.word == "T" and self.scope.variables.get("T") is None:
             raise self.error("^T is no power", "write ' or ᵀ for the transpose")
         found, at = self.atom(), self.column
-        if self.kind == "op" and self.word in ("^", "**"):  # a^b^c is a^(b^c)
-            self.next()
-            found = self.raised(found, self.exponent(), False, at)
-        return found
+        if self.kind != "op" or self.word not in ("^", "**"):
+            return found
+        self.next()  # a^b^c is a^(b^c)
+        return self.raised(found, self.exponent(), False, at)
 
     def raised(self, base: Value, exponent: Value, entries: bool, at: int) -> Value:
         x, p = base.of, value_of(exponent.of.term)
+        if p is not None and abs(p) > 64 and value_of(x.term) is not None:
+            raise self.error("a power of numbers this large", column=at)
         if entries or not x.ndim:
             return Value(self.guarded(at, operator.pow, x, exponent.of), base.row)
         if x.ndim == 1:
