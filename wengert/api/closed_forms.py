@@ -291,13 +291,14 @@ def _derived(term: Term, free: dict[str, Var], wrt: Any, order: int, layout: str
 def _read(expression: Any, syntax: str, shapes: dict[str, Any]) -> tuple[Term, dict[str, Var]]:
     from wengert.symbolic.expression import Expression
     from wengert.symbolic.expression import parse as read
+    from wengert.symbolic.graphs import variables_of
     from wengert.symbolic.terms import Var
 
     if isinstance(expression, str):
         found, scope = read(expression, syntax, shapes)
         return found.term, {n: v for n, v in scope.variables.items() if isinstance(v, Var)}
     if isinstance(expression, Expression):
-        return expression.term, {n.term.name: n.term for n in expression.graph.inputs}
+        return expression.term, {v.name: v for v in variables_of(expression.graph)}
     if callable(expression):
         raise WengertTypeError(
             "D takes a formula; for a Python function use wengert.closed_form(f, wrt=..., shapes=...)"

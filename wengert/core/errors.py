@@ -70,16 +70,16 @@ class ChangedError(WengertValueError):
 
     >>> import numpy as np
     >>> import wengert
-    >>> outside = np.ones(5000)
+    >>> outside = np.ones(50000)
     >>> def f(x):
     ...     y = np.sum(x * outside)
     ...     outside[:] = 0.0
     ...     return y
     >>> try:
-    ...     wengert.grad(f)(np.ones(5000))
+    ...     wengert.grad(f)(np.ones(50000))
     ... except wengert.ChangedError as error:
     ...     print(str(error)[:40])
-    an array of shape (5000,) was overwritte
+    an array of shape (50000,) was overwritt
     """
 
 

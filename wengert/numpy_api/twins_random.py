@@ -81,7 +81,7 @@ def draw(
     if name == "shuffle" and isinstance(args[0], list) and not is_handle(args[0]):
         return original(generator, *args, **kwargs)  # swaps the objects
     out = kwargs.get("out")
-    if is_handle(out):  # drawn beside it, then written as any other array is
+    if out is not None and is_handle(out):  # drawn beside it, then written as any other array is
         rest = {key: value for key, value in kwargs.items() if key != "out"}
         drawn = np.empty(shape_of(out.value), dtype_of(out.value))
         draw(base, name, generator, args, {**rest, "out": drawn})

@@ -115,6 +115,7 @@ def push_elementwise(op: Op, values: Sequence[Any], y: Any, tangents: Sequence[A
                 else:
                     part = finite_product(t, p)
         total = part if total is None else total + part
+    assert total is not None, "no operand has a tangent"
     plain = y.value if is_handle(y) else y
     if type(plain) in FLOATS and type(total) in FLOATS:
         return total

@@ -133,14 +133,19 @@ def input_of(variable: Var) -> SymbolicNode:
         node = step(ROOT, (), (), ArrayType(variable.shape, facts=frozenset(variable.facts)), None)
         node.term = variable
         node = variable.memory.setdefault("input", node)
-    return node  # type: ignore[no-any-return]
+    return node
+
+
+def variables_of(graph: Graph) -> list[Var]:
+    """The variables of a graph of steps with named sizes, in the order of its inputs."""
+    return [node.term for node in graph.inputs if isinstance(node, SymbolicNode) and isinstance(node.term, Var)]
 
 
 def abstract_step(term: Abstract, args: Sequence[Operand]) -> SymbolicNode:
     """The step of a function of which only the name is known: it has no value."""
     known = term.memory.get("input")
     if known is not None:
-        return known  # type: ignore[no-any-return]
+        return known
 
     def evaluate(*values: Any) -> Any:
         raise NoRuleError(f"{term.name} is an abstract function: it has no value")
@@ -159,7 +164,7 @@ def shape_of(operand: Operand) -> tuple[Any, ...]:
     """The dimensions of a step or constant."""
     if type(operand) is Const:
         return getattr(operand.value, "shape", ())
-    return operand.type.shape  # type: ignore[union-attr, no-any-return]
+    return operand.type.shape  # type: ignore[union-attr]
 
 
 def steps_of(ends: Iterable[Operand], *, unread: bool = False) -> list[Any]:
@@ -249,4 +254,5 @@ __all__ = [
     "shape_of",
     "step",
     "steps_of",
+    "variables_of",
 ]

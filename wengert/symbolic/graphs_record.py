@@ -63,7 +63,7 @@ def called(
     Raises WengertValueError where the shapes do not fit, NoRuleError where the function cannot be recorded.
     """
     kinds = tuple(_kind(o) for o in operands)
-    key = (function, kinds, _frozen((args, kwargs)))
+    key: Any = (function, kinds, _frozen((args, kwargs)))
     try:
         template = _templates.get(key)
     except TypeError:  # an array among the arguments
@@ -152,9 +152,10 @@ def _recorded(function: Callable[..., Any], kinds: Sequence[Any], args: Any, kwa
         found = recordings.outputs()
     except WengertError as error:
         raise NoRuleError(f"{name}: {str(error).split(chr(10))[0].removeprefix('no closed form: ')}") from None
-    results = []
+    results: list[Any] = []
     for k, one in enumerate(found):
-        raw = [g.outputs[k].value if type(g.outputs[k]) is Const else None for g in graphs]
+        ends = [g.outputs[k] for g in graphs]
+        raw: list[Any] = [end.value if isinstance(end, Const) else None for end in ends]
         if all(type(v) is bool and v == raw[0] for v in raw):
             results.append(raw[0])
         else:

@@ -15,7 +15,7 @@ from wengert.core.errors import NoRuleError, WengertTypeError, WengertValueError
 from wengert.core.graph import Graph
 from wengert.core.handle import is_handle
 from wengert.symbolic.evaluate import sizes_among
-from wengert.symbolic.graphs import bound
+from wengert.symbolic.graphs import bound, variables_of
 
 Mode = Callable[..., Any]
 _modes: list[Mode] = []
@@ -37,7 +37,7 @@ def evaluate(graph: Graph, values: Mapping[str, Any]) -> Any:
 
 def outputs(graph: Graph, values: Sequence[Any]) -> list[Any]:
     """All outputs for values of the inputs, in order."""
-    given = dict(zip((n.term.name for n in graph.inputs), values, strict=True))
+    given = dict(zip((v.name for v in variables_of(graph)), values, strict=True))
     return _bound(graph, given).evaluate(list(values))
 
 
@@ -81,13 +81,13 @@ def _mode(which: int) -> Mode:
 def _at(graph: Graph, given: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], Any]:
     """The program at the sizes of the values; it takes what replaces some of them."""
     program = _bound(graph, given)
-    names = [node.term.name for node in graph.inputs]
+    names = [v.name for v in variables_of(graph)]
     return lambda instead: program.evaluate([instead.get(n, given[n]) for n in names])[0]
 
 
 def _bound(graph: Graph, given: Mapping[str, Any]) -> Graph:
     """The graph at the sizes of the values; the last few are remembered."""
-    free = {node.term.name: node.term for node in graph.inputs}
+    free = {v.name: v for v in variables_of(graph)}
     sizes = sizes_among(free, given)
     known = graph.memory.setdefault("bound", {})
     key = tuple(sorted(sizes.items()))
@@ -114,7 +114,7 @@ def _real(value: Any, name: str) -> Any:
 
 
 def _name(graph: Graph, name: str | None) -> str:
-    free = [node.term.name for node in graph.inputs]
+    free = [v.name for v in variables_of(graph)]
     if name is None and len(free) == 1:
         return free[0]
     if name not in free:

@@ -45,7 +45,7 @@ def term_of(operand: Operand, stand: Stand | None = None) -> Any:
 
 
 def _lowered(node: SymbolicNode, array: Stand) -> Any:
-    operands = [constant_term(a.value, array) if type(a) is Const else a.term for a in node.args]
+    operands: list[Any] = [constant_term(a.value, array) if type(a) is Const else a.term for a in node.args]
     if node.op is ITEM:
         return operands[0][node.params[0]]
     rule = RULES.get(node.op.name)
@@ -77,7 +77,7 @@ def _by_name(node: SymbolicNode, operands: list[Any]) -> Any:
 def _real(kind: Any) -> tuple[Any, ...]:
     if kind.dtype.kind not in "fiub":
         raise WengertValueError(f"a result of dtype {kind.dtype} has no closed form")
-    return kind.shape  # type: ignore[no-any-return]
+    return kind.shape
 
 
 def refusal(node: Any, why: str) -> WengertError:

@@ -263,7 +263,8 @@ class _Reader:
         return self.raised(found, self.exponent(), False, at)
 
     def raised(self, base: Value, exponent: Value, entries: bool, at: int) -> Value:
-        x, p = base.of, value_of(exponent.of.term)
+        x = base.of
+        p: Any = value_of(exponent.of.term)
         if p is not None and abs(p) > 64 and value_of(x.term) is not None:
             raise self.error("a power of numbers this large", column=at)
         if entries or not x.ndim:
@@ -311,7 +312,7 @@ class _Reader:
             return Value(self.guarded(at, FUNCTIONS["norm"], found.of, order))
         if word == "√":
             self.next()
-            return Value(np.sqrt(self.atom().of))
+            return Value(FUNCTIONS["sqrt"](self.atom().of))
         if kind == "end":
             raise self.error("the formula ends where a value is expected")
         raise self.error(f"a value is expected here, got {word}")

@@ -153,14 +153,14 @@ class _Reader:
             raise self.error(node, "arithmetic needs numbers and arrays")
         try:
             if plain and not isinstance(node.op, (ast.MatMult, ast.Div)):
-                operate = {
+                on_sizes: dict[type[ast.operator], Any] = {
                     ast.Add: lambda: a + b,
                     ast.Sub: lambda: a - b,
                     ast.Mult: lambda: a * b,
                     ast.Pow: lambda: a**b,
                 }
-                if type(node.op) in operate:
-                    return operate[type(node.op)]()
+                if type(node.op) in on_sizes:
+                    return on_sizes[type(node.op)]()
             operate = OPERATORS.get(type(node.op))
             if operate is not None:
                 found = operate(self.lifted(a) if plain else a, b)

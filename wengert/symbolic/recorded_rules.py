@@ -102,6 +102,8 @@ def _joined(axes: list[tuple[Any, str]], factors: list[Any]) -> tuple[Any, str]:
 
 def _update(old: Term, value: Term, path: Any, *_: Any) -> Any:
     """Only the diagonal of zeros: the matrix that ``np.diag`` makes of a vector."""
+    kind: str
+    at: Any
     ((kind, at),) = path if len(path) == 1 else (("", None),)
     rows = kind == "index" and type(at) is tuple and len(at) == 2 and old.rank == 2 and value.rank == 1
     if not rows or not is_zero(old) or old.shape != (*value.shape, *value.shape):
@@ -112,7 +114,8 @@ def _update(old: Term, value: Term, path: Any, *_: Any) -> Any:
 
 
 def _polygamma(n: Term, x: Term) -> Any:
-    name = {0: "digamma", 1: "trigamma"}.get(value_of(n))  # type: ignore[arg-type]
+    order = value_of(n)
+    name = "digamma" if order == 0 else "trigamma" if order == 1 else None
     return functions.apply(name, x) if name else NotImplemented
 
 
