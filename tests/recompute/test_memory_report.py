@@ -26,7 +26,26 @@ def test_only_what_the_rule_needs_is_kept(program, arrays):
 
 def test_relu_keeps_its_sign_only():
     report = wg.memory_report(lambda x: np.sum(wg.relu(x * 2.0)))(x)
-    assert report.total <= x.nbytes
+    assert report.total == x.size  # a byte each
+
+
+def test_relu_by_its_sign_has_the_slope_that_was_chosen():
+    at = np.array([-1.0, 0.0, 2.0, np.nan])
+    assert np.array_equal(wg.grad(lambda x: np.sum(wg.relu(x)))(at), [0.0, 0.0, 1.0, 0.0])
+    with wg.subgradient(relu=0.25):
+        assert np.array_equal(wg.grad(lambda x: np.sum(wg.relu(x)))(at), [0.0, 0.25, 1.0, 0.0])
+    t = wg.tensor(at.astype(np.float32), requires_grad=True)
+    y = t.relu().sum()
+    with wg.subgradient(relu=0.25), pytest.raises(wg.WengertError, match="only signs were kept"):
+        y.backward(retain_graph=True)
+    y.backward()
+    assert t.grad.numpy().dtype == np.float32 and np.array_equal(t.grad.numpy(), [0.0, 0.0, 1.0, 0.0])
+    square = wg.hessian(lambda x: np.sum(wg.relu(x) ** 3), mode="fwd-rev")(np.array([-1.0, 2.0]))
+    assert np.array_equal(square, [[0.0, 0.0], [0.0, 12.0]])
+    twice = wg.jacrev(wg.grad(lambda x: np.sum(wg.relu(x) ** 3)))(np.array([-1.0, 2.0]))
+    assert np.array_equal(twice, [[0.0, 0.0], [0.0, 12.0]])
+    replayed = wg.trace(wg.grad(lambda x: np.sum(wg.relu(x) ** 2)))(np.array([-1.0, 2.0]))
+    assert np.array_equal(replayed(np.array([3.0, -2.0])), [6.0, 0.0])
 
 
 def test_rows_name_the_line_and_checkpoints_what_they_keep():

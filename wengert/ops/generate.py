@@ -46,6 +46,7 @@ NAMESPACE: dict[str, Any] = {
     "FOREIGN_OPERATOR": apply.foreign_operator,
     "PLAIN": record.plain,
     "META": residuals.meta_fast,
+    "SIGN": residuals.sign_of,
     "SHAPE": types.shape_of,
     "PULL_E": visit.pull_elementwise,
     "NO_RULE": visit.no_rule,
@@ -267,7 +268,7 @@ def _saved(op: Op, need: Any) -> str:
         k = need.origin
         value = f"(x{k} if n{k} is not None or type(x{k}) is not ND else KEEP(x{k}))"
         if every == 1:
-            value = f"x{k}"
+            value = f"SIGN(x{k})" if op.name in residuals.BY_SIGN else f"x{k}"
     if len(set(need.users)) == every:
         return value
     condition = " or ".join(f"n{k} is not None" for k in need.users)

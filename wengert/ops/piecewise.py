@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from wengert.core.errors import WengertValueError, error_at
 from wengert.core.handle import is_handle
 from wengert.core.types import dtype_of
 from wengert.ops.contract import conj
@@ -264,6 +265,14 @@ def frexp(x: Any) -> Any:
 
 def _relu_slope(x: Any) -> Any:
     at_zero = choice.get().relu
+    if type(x) is np.ndarray and x.dtype == bool:  # the sign that an eager step kept
+        if at_zero != 0.0:
+            raise error_at(
+                WengertValueError,
+                "a slope of relu at 0 is asked for where only signs were kept: it was chosen after the step had run",
+                fix="subgradient(relu=...) around the call of the function too",
+            )
+        return x
     positive = np.greater(x, 0)
     dtype = getattr(x, "dtype", None)  # in float32 the product with a cotangent stays there
     slope = positive * 1.0 if dtype is None or dtype.itemsize >= 8 else positive.astype(dtype)

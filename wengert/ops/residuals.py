@@ -13,6 +13,7 @@ import numpy as np
 
 from wengert.core.op import ELEMENTWISE, GENERAL, Op
 from wengert.core.types import FLOAT64, FLOATS, dtype_of, shape_of
+from wengert.ops.kinks import choice
 
 
 class Rule(NamedTuple):
@@ -49,6 +50,17 @@ def needs_of(op: Op) -> tuple[Need, ...]:
         else:
             needs.append(Need(name, None, op.inputs.index(name.removesuffix("_shape")), tuple(users)))
     return tuple(needs)
+
+
+BY_SIGN = frozenset({"relu"})
+"""Operations whose slope asks an operand for nothing but whether it is positive: eager steps keep that, a byte each."""
+
+
+def sign_of(x: Any) -> Any:
+    """What an eager step of ``BY_SIGN`` keeps of an operand: where it is positive, or all of it if its zeros matter."""
+    if type(x) is not np.ndarray or choice.get().relu != 0.0:
+        return x
+    return np.greater(x, 0)
 
 
 def save(op: Op, values: Sequence[Any], y: Any, mask: Sequence[bool]) -> tuple[Any, ...]:
