@@ -72,7 +72,8 @@ def save(op: Op, values: Sequence[Any], y: Any, mask: Sequence[bool]) -> tuple[A
         elif need.origin is None:
             out.append(shape_of(values[need.shape_of or 0]))
         else:
-            out.append(y if need.origin < 0 else values[need.origin])
+            value = y if need.origin < 0 else values[need.origin]
+            out.append(sign_of(value) if op.name in BY_SIGN else value)
     out.append(meta(op, values, y, mask))
     return tuple(out)
 
