@@ -15,13 +15,10 @@ def test_digits_are_learned_and_curves_are_drawn(tmp_path, capsys):
     assert module.main(["--quick", "--output", str(output)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 3 and all("accuracy 9" in line for line in lines[:2])
-    peaks = [
-        [float(words[k - 1]) for k, word in enumerate(words) if word.startswith("MB")]
-        for words in (line.split() for line in lines[:2])
-    ]
-    assert all(len(found) == 2 for found in peaks)
-    stored, saved = peaks[1]  # two small layers with relu keep too little for recomputation to save any of it
-    assert saved < stored
+    for line in lines[:2]:
+        words = line.split()
+        stored, saved = (float(words[k - 1]) for k, word in enumerate(words) if word.startswith("MB"))
+        assert saved < stored
     drawn = ElementTree.parse(output).getroot()
     curves = [e for e in drawn if e.tag.endswith("polyline")]
     assert len(curves) == 2 and all(len(e.get("points").split()) == 12 for e in curves)

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from wengert.core.errors import WengertValueError, error_at
 from wengert.core.handle import is_handle
 from wengert.core.types import dtype_of
 from wengert.ops.contract import conj
@@ -264,18 +263,14 @@ def frexp(x: Any) -> Any:
 
 
 def _relu_slope(x: Any) -> Any:
+    # ``x`` may be its sign alone (``residuals.sign_of``): only comparisons with zero are made.
     at_zero = choice.get().relu
-    if type(x) is np.ndarray and x.dtype == bool:  # the sign that an eager step kept
-        if at_zero != 0.0:
-            raise error_at(
-                WengertValueError,
-                "a slope of relu at 0 is asked for where only signs were kept: it was chosen after the step had run",
-                fix="subgradient(relu=...) around the call of the function too",
-            )
-        return x
     positive = np.greater(x, 0)
     dtype = getattr(x, "dtype", None)  # in float32 the product with a cotangent stays there
-    slope = positive * 1.0 if dtype is None or dtype.itemsize >= 8 else positive.astype(dtype)
+    if dtype is None or dtype.itemsize >= 8:
+        slope = positive * 1.0
+    else:
+        slope = positive if dtype.kind == "i" else positive.astype(dtype)
     return slope if at_zero == 0.0 else slope + at_zero * np.equal(x, 0)
 
 

@@ -13,7 +13,6 @@ import numpy as np
 
 from wengert.core.op import ELEMENTWISE, GENERAL, Op
 from wengert.core.types import FLOAT64, FLOATS, dtype_of, shape_of
-from wengert.ops.kinks import choice
 
 
 class Rule(NamedTuple):
@@ -53,14 +52,17 @@ def needs_of(op: Op) -> tuple[Need, ...]:
 
 
 BY_SIGN = frozenset({"relu"})
-"""Operations whose slope asks an operand for nothing but whether it is positive: eager steps keep that, a byte each."""
+"""Operations whose slope only compares an operand with zero: eager steps keep its sign, a byte each."""
 
 
 def sign_of(x: Any) -> Any:
-    """What an eager step of ``BY_SIGN`` keeps of an operand: where it is positive, or all of it if its zeros matter."""
-    if type(x) is not np.ndarray or choice.get().relu != 0.0:
+    """What a step of ``BY_SIGN`` keeps of an array: 1 where it is positive, 0 where it is zero, else -1 (NaN too)."""
+    if type(x) is not np.ndarray:
         return x
-    return np.greater(x, 0)
+    sign = np.greater(x, 0).view(np.int8)
+    sign += np.greater_equal(x, 0).view(np.int8)
+    sign -= 1
+    return sign
 
 
 def save(op: Op, values: Sequence[Any], y: Any, mask: Sequence[bool]) -> tuple[Any, ...]:
