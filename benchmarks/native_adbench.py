@@ -30,8 +30,8 @@ REST_OF_MIXTURES = (
 
 
 REST_OF_HANDS = (
-    "The chain of 22 bones with its 26 tangents took 44 us when timed alone, a loop of small products with little to share. "
-    "JAX is given the formulation that ours is written in, its fastest here."
+    "The chain of 22 bones with its 26 tangents took 44 us when timed alone, a loop of small products with little "
+    "to share. JAX is given the formulation that ours is written in, its fastest here."
 )
 
 
