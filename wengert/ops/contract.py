@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from wengert.core.handle import is_handle
-from wengert.core.types import broadcast_shapes, shape_of
+from wengert.core.types import FLOAT64, broadcast_shapes, shape_of
 from wengert.ops.kinds import linear
 
 
@@ -22,9 +22,7 @@ def conj(x: Any) -> Any:
     """The complex conjugate; a real value as it is."""
     plain = x.value if is_handle(x) else x
     dtype = getattr(plain, "dtype", None)
-    return (
-        x.conjugate() if type(plain) is complex or (dtype is not None and dtype.kind == "c") else x
-    )
+    return x.conjugate() if type(plain) is complex or (dtype is not None and dtype.kind == "c") else x
 
 
 def _matmul_shape(a_shape: tuple[Any, ...], b_shape: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -38,7 +36,13 @@ def _flip(x: Any) -> Any:
     return x.swapaxes(-1, -2)
 
 
+def _are_matrices(ct: Any, x: Any) -> bool:
+    return type(ct) is np.ndarray and type(x) is np.ndarray and x.dtype is FLOAT64 and ct.ndim == x.ndim == 2
+
+
 def _matmul_left(ct: Any, b: Any, a_shape: tuple[int, ...], b_shape: tuple[int, ...]) -> Any:
+    if _are_matrices(ct, b) and len(a_shape) == 2:
+        return ct @ b.T
     b = conj(b)
     if len(b_shape) == 1:
         out = ct[..., None] * b if len(a_shape) > 1 else ct * b
@@ -50,6 +54,8 @@ def _matmul_left(ct: Any, b: Any, a_shape: tuple[int, ...], b_shape: tuple[int, 
 
 
 def _matmul_right(ct: Any, a: Any, a_shape: tuple[int, ...], b_shape: tuple[int, ...]) -> Any:
+    if _are_matrices(ct, a) and len(b_shape) == 2:
+        return a.T @ ct
     a = conj(a)
     if len(a_shape) == 1:
         out = a[:, None] * ct[..., None, :] if len(b_shape) > 1 else ct * a

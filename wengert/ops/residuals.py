@@ -81,7 +81,8 @@ def save(op: Op, values: Sequence[Any], y: Any, mask: Sequence[bool]) -> tuple[A
 
 
 class Meta(NamedTuple):
-    """Shapes and dtypes of the active inputs, and whether complex numbers took part."""
+    """Shapes and dtypes of the active inputs (None where an element-wise step has nothing to fit), and whether complex
+    numbers took part."""
 
     types: tuple[Any, ...]
     is_complex: bool
@@ -91,6 +92,7 @@ def meta(op: Op, values: Sequence[Any], y: Any, mask: Sequence[bool]) -> Meta | 
     """What a pull must know beyond the residuals; None in the ordinary case (float64, nothing broadcast)."""
     plain = op.kind != GENERAL or bool(op.lean)
     y_shape = None if op.outputs else shape_of(y)
+    fitting = op.kind != ELEMENTWISE or bool(op.outputs) or dtype_of(y) is not FLOAT64
     is_complex = any(dtype_of(part).kind == "c" for part in (y if op.outputs else (y,)))
     types: list[Any] = []
     for value, active in zip(values, mask, strict=True):
@@ -99,7 +101,7 @@ def meta(op: Op, values: Sequence[Any], y: Any, mask: Sequence[bool]) -> Meta | 
             is_complex = is_complex or (type(value) not in (str, tuple) and dtype_of(value).kind == "c")
             continue
         shape, dtype = shape_of(value), dtype_of(value)
-        types.append((shape, dtype))
+        types.append((shape, dtype) if fitting or dtype is not FLOAT64 or shape != y_shape else None)
         is_complex = is_complex or dtype.kind == "c"
         if dtype is not FLOAT64 or (op.kind == ELEMENTWISE and shape != y_shape):
             plain = False
@@ -120,8 +122,11 @@ def meta_fast(op: Op, values: tuple[Any, ...], nodes: tuple[Any, ...], y: Any) -
                 shape = ()
             else:
                 break
-            kinds.append(None if node is None else (shape, FLOAT64))
-            spread = spread or (node is not None and shape != y.shape)
+            if node is None or shape == y.shape:
+                kinds.append(None)
+            else:
+                kinds.append((shape, FLOAT64))
+                spread = True
         else:
             return Meta(tuple(kinds), False) if spread else None
     return meta(op, values, y, tuple(n is not None for n in nodes))

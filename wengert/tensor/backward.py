@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from wengert.core.context import tracing
+from wengert.core.context import SWITCH, tracing
 from wengert.core.errors import WengertTypeError, WengertValueError, error_at
 from wengert.core.handle import handle, is_handle
 from wengert.core.node import Node
@@ -51,7 +51,7 @@ def backward(t: Tensor, gradient: Any, retain_graph: bool | None, create_graph: 
             )
     found = sweep([t], [gradient], chosen, retain_graph, create_graph, "backward()")
     for tensor, grad in found:
-        tensor._grad = grad if tensor.grad is None else _sum(tensor._grad, grad, create_graph)
+        tensor._grad = grad if getattr(tensor, "_grad", None) is None else _sum(tensor._grad, grad, create_graph)
 
 
 def _sum(have: Tensor, new: Tensor, create_graph: bool) -> Tensor:
@@ -141,7 +141,12 @@ class _Pass(Sweep):
         self.kept: list[tuple[Tensor, Tensor]] = []
 
 
+_ONE = np.float64(1)
+
+
 def _seed(t: Tensor, gradient: Any, name: str, create_graph: bool) -> Any:
+    if gradient is None and type(t.value) is np.float64 and t.node is not None and t.mem is None and not SWITCH.live:
+        return _ONE  # the loss of everyday
     current(t)
     shape, dtype = shape_of(t.value), dtype_of(t.value)
     if t.node is None:
@@ -243,8 +248,11 @@ def _loop(
             op.pull(node if every is None else lift(node, every, outer or every, 0), ct, state)
             if owned:
                 owned.discard(node)
-            if free and (op.needs or op.kind != ELEMENTWISE):
-                _let_go(node)
+            if free:
+                if op.needs:
+                    node.saved = FREED
+                elif op.kind != ELEMENTWISE:
+                    _let_go(node)
 
 
 def _copied(ct: Any, owned: bool) -> Any:
@@ -261,15 +269,18 @@ def _finite(ct: Any) -> bool:
 
 
 def _collected(state: _Pass, inputs: Sequence[Tensor] | None) -> list[tuple[Tensor, Tensor]]:
-    by_node = dict(state.found)
     taken: set[int] = set()
     if inputs is not None:
+        by_node = dict(state.found)
         return [(t, as_gradient(by_node[t.node], t, taken)) for t in inputs if t.node in by_node]
     out: list[tuple[Tensor, Tensor]] = []
-    for node, ct in by_node.items():
+    for node, ct in state.found:
         tensor = node.saved[0]()
         if tensor is not None:
-            out.append((tensor, hooked(tensor, as_gradient(ct, current(tensor), taken))))
+            if tensor.mem is not None or SWITCH.live:
+                current(tensor)
+            grad = as_gradient(ct, tensor, taken)
+            out.append((tensor, grad if getattr(tensor, "_extra", None) is None else hooked(tensor, grad)))
     return out + state.kept
 
 

@@ -22,6 +22,8 @@ from wengert.tensor.mode import MODE, is_grad_enabled, is_traced
 from wengert.tensor.session import session
 from wengert.tensor.tensor import Tensor, current, plain
 
+NEW_TENSOR = "c_ = NEW(T); c_.value = y; c_.node = f_; c_.mem = None"
+
 
 def general(op: Op, operands: tuple[Any, ...], params: tuple[Any, ...], *_: Any) -> Any:
     """A step outside the ordinary: a trace is running, recording is off, or an operand is of an unusual type."""
@@ -98,7 +100,7 @@ def recording_function(op: Op, variant: str = "call") -> Callable[..., Any]:
 
 def _compiled(op: Op, name: str, variant: str) -> Any:
     lines = []
-    for line in generate.source(op, name, variant).split("\n"):
+    for line in generate.source(op, name, variant, inline=True).split("\n"):
         if line.startswith(" if S.special"):
             line = (
                 " if S.live or E.off:" + line.split(":", 1)[1]
@@ -111,7 +113,7 @@ def _compiled(op: Op, name: str, variant: str) -> Any:
         line = line.replace("if t is TA or t is TS:", "if t is T:").replace("if t is TS or t is TA:", "if t is T:")
         for k in range(len(op.inputs)):
             line = line.replace(f"if a{k}.base is not None: SYNC(a{k})", f"if a{k}.mem is not None: CURRENT(a{k})")
-        line = line.replace(" return H(y, Node(", " return T(y, Node(")
+        line = line.replace("c_ = NEW(H); c_.value = y; c_.node = f_; c_.base = None", NEW_TENSOR)
         if "S.cut" in line:
             line = "  pass"
         elif line.startswith(" return y if type(y)"):
@@ -122,7 +124,7 @@ def _compiled(op: Op, name: str, variant: str) -> Any:
         line = re.sub(r"KEEP\(x(\d)\)", r"(KEEP(x\1) if k\1 else x\1)", line)
         lines.append(line)
     text = "\n".join(lines)
-    if "SYNC(" in text or "return H(" in text or "S.special" in text:
+    if "SYNC(" in text or "NEW(H)" in text or "S.special" in text:
         raise AssertionError(f"the generated code of {op.name} has a form that Tensors do not know:\n{text}")
     module = compile(text, f"<wengert {name}>", "exec")
     return next(c for c in module.co_consts if hasattr(c, "co_code"))
