@@ -30,12 +30,20 @@ class Program:
     inputs: tuple[Any, ...]
     steps: tuple[Step, ...]
     outputs: tuple[int, ...]
+    otherwise: bool = False
+    """Whether words that can be said in another way are said in that way."""
+
+    @property
+    def has_otherwise(self) -> bool:
+        """Whether there are such words."""
+        return any(step.name in OTHERWISE for step in self.steps)
 
     def __call__(self, *inputs: Any) -> Any:
         """The outputs at other arrays, as a tuple."""
         values = list(inputs)
         for step in self.steps:
-            values.append(WORDS[step.name][0](*(values[k] for k in step.args), *step.params))
+            word = OTHERWISE.get(step.name) if self.otherwise else None
+            values.append((word or WORDS[step.name][0])(*(values[k] for k in step.args), *step.params))
         return tuple(values[k] for k in self.outputs)
 
     def __str__(self) -> str:
@@ -75,6 +83,9 @@ class Program:
 
 WORDS: dict[str, tuple[Callable[..., Any], Draw]] = {}
 """The vocabulary: what a step does, and how its operands and parameters are drawn (None: there are none)."""
+
+OTHERWISE: dict[str, Callable[..., Any]] = {}
+"""The same mathematics in other steps, with their own cancellation: right answers may be as far apart as the two."""
 
 
 def is_float(x: Any) -> bool:
@@ -256,7 +267,7 @@ def random_program(seed: int, *, special: bool = False) -> Program:
             shape = shape_of(rng, extents)
         inputs.append(array_of(rng, shape, dtype, special))
     pool, steps = list(inputs), []
-    names = [n for n in WORDS if not special or n != "prod"]  # where a product overflows on its way is left open
+    names = list(WORDS)
     for _ in range(int(rng.integers(2, 18))):
         name = names[int(rng.integers(len(names)))]
         apply, draw = WORDS[name]

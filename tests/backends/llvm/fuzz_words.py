@@ -5,12 +5,14 @@ ordinary function of arrays, the same traced and untraced."""
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
 
 import wengert
 from tests.backends.llvm.fuzz_programs import (
+    OTHERWISE,
     WORDS,
     an_array,
     array_of,
@@ -62,6 +64,34 @@ ELEMENTS: dict[str, Any] = {
 }
 for _name, _word in ELEMENTS.items():
     WORDS[_name] = (_word, of_one(is_float))
+
+
+@wengert.custom_jvp
+def gate(x: Any) -> Any:
+    """A sigmoid that does not overflow and whose derivative is made of the value, as fused gates have it: near 1 the
+    difference cancels."""
+    e = np.exp(-np.abs(x))
+    return np.where(x < 0, e, 1.0) / (1.0 + e)
+
+
+@gate.defjvp
+def _gate_rule(primals: Any, tangents: Any) -> Any:
+    s = gate(primals[0])
+    return s, s * (1.0 - s) * tangents[0]
+
+
+@wengert.custom_jvp
+def soft_maximum(x: Any) -> Any:
+    """A softplus whose derivative is such a sigmoid."""
+    return np.logaddexp(0.0, x)
+
+
+@soft_maximum.defjvp
+def _soft_maximum_rule(primals: Any, tangents: Any) -> Any:
+    return soft_maximum(primals[0]), gate(primals[0]) * tangents[0]
+
+
+OTHERWISE |= {"sigmoid": gate, "silu": lambda x: x * gate(x), "softplus": soft_maximum}
 
 for _dtype in map(np.dtype, ("float64", "float32", "int64", "int32", "bool")):
     WORDS[f"to_{_dtype}"] = (
@@ -130,15 +160,15 @@ WORDS["norm"] = (lambda x: np.sqrt(np.sum(x * x)), of_one(float_array))
 WORDS["normalised"] = (lambda x, axis: x / np.linalg.norm(x, axis=axis, keepdims=True), of_one(float_array, axis_of))
 
 
-def softmax(x: Any, axis: int) -> Any:
+def softmax(x: Any, axis: int, *, shift: Any = np.max) -> Any:
     """As one writes it."""
-    e = np.exp(x - np.max(x, axis=axis, keepdims=True))
+    e = np.exp(x - shift(x, axis=axis, keepdims=True))
     return e / np.sum(e, axis=axis, keepdims=True)
 
 
-def log_sum_exp(x: Any, axis: int) -> Any:
+def log_sum_exp(x: Any, axis: int, *, shift: Any = np.max) -> Any:
     """As one writes it."""
-    top = np.max(x, axis=axis, keepdims=True)
+    top = shift(x, axis=axis, keepdims=True)
     return np.log(np.sum(np.exp(x - top), axis=axis)) + np.squeeze(top, axis)
 
 
@@ -148,6 +178,12 @@ def layer_norm(x: Any, axis: int) -> Any:
     return centred / np.sqrt(np.mean(centred**2, axis=axis, keepdims=True) + 1e-5)
 
 
+def _constant_shift(x: Any, **how: Any) -> Any:
+    """The largest element, whose derivative is left out because it cancels."""
+    return wengert.stop_gradient(np.max(x, **how))
+
+
+OTHERWISE |= {word.__name__: functools.partial(word, shift=_constant_shift) for word in (softmax, log_sum_exp)}
 WORDS["softmax"] = (softmax, of_one(float_array, axis_of))
 WORDS["log_sum_exp"] = (log_sum_exp, of_one(float_array, axis_of))
 WORDS["layer_norm"] = (layer_norm, of_one(float_array, axis_of))
