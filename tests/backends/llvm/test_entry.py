@@ -1,45 +1,45 @@
 """The native entry: what it takes, what it gives, whom it keeps alive, and that it leaks nothing.
 
-Every test runs on the C entry and on its stand-in through ctypes."""
+Every test runs on the three roads: the C entry that reads fields, the one that asks for buffers, and ctypes."""
 
 import gc
 import math
 import sys
 import threading
 import weakref
+from array import array
 
 import numpy as np
 import pytest
 
 pytest.importorskip("llvmlite")
 
-from tests.backends.llvm.kernels import FLOAT, PRODUCT_SLOTS, fresh_python, number, product, scaled_slots, scaled_sum
-from wengert.backends.llvm import entry_layout
+from tests.backends.llvm.kernels import FLOAT, PRODUCT_SLOTS, number, product, scaled_slots, scaled_sum
 from wengert.backends.llvm.engine import engine
-from wengert.backends.llvm.entry import GUARD, MISS, describe_slots, exact, make_entry, python_entry
-from wengert.backends.llvm.entry_layout import Unfit, c_entry, find_layout, why_no_c_entry
+from wengert.backends.llvm.entry import GUARD, MISS, describe_slots, exact, make_entry
+from wengert.backends.llvm.entry_layout import find_layout
+from wengert.backends.llvm.entry_roads import ROADS, VARIABLE, c_entry, road_taken
 from wengert.backends.llvm.indexed import Slot
 
 
-@pytest.fixture(params=["C", "ctypes"])
-def made(request):
-    """Makes an entry of a kernel's text."""
+@pytest.fixture(params=ROADS)
+def made(request, monkeypatch):
+    """Makes an entry of a kernel's text, on each road."""
+    monkeypatch.setenv(VARIABLE, request.param)
 
     def make(text, slots, workspace=0, long=False):
         name = text.split("@")[1].split("(")[0]
         library = engine().link(engine().compile(text), [name])
-        if request.param == "ctypes":
-            return python_entry(library[name], slots, workspace, library)
         found = make_entry(library[name], slots, workspace, long=long, keep=library, name=name)
-        assert type(found) is type(len), why_no_c_entry()
+        assert (type(found) is type(len)) == (request.param != "ctypes") and road_taken()[0] == request.param
         return found
 
     return make
 
 
-def test_this_python_has_the_c_entry():
-    assert c_entry() is not None and why_no_c_entry() is None
-    assert find_layout().data == 16
+def test_this_python_has_the_fastest_entry():
+    assert road_taken() == ("fields", "")
+    assert c_entry().road == "fields" and find_layout().data == 16
 
 
 def test_numbers_in_a_number_out(made):
@@ -77,8 +77,10 @@ def odd_arrays(n):
     return [
         base[::2], base[::-1][:n], shifted, base[:n].astype(">f8"), base[:n].astype(np.float32),
         base[:n].astype(complex), base[: n - 1], base[: n + 1], base.reshape(2, n), base[:n].astype(int),
-        base[:n].view(Own), np.ma.array(base[:n]), list(base[:n]), base[:n].astype(object), base[:0],
-        np.array(1.0), np.zeros(n, with_meta),
+        base[:n].astype(np.longlong), base[:n].astype("m8[s]"), base[:n].astype("M8[s]"), base[:n].astype("S8"),
+        base[:n].astype(np.float16), base[:n].astype([("a", "f8")]), base[:n].astype(np.longdouble),
+        base[:n].view(Own), memoryview(base[:n].copy()), array("d", base[:n]), np.ma.array(base[:n]), list(base[:n]),
+        base[:n].astype(object), base[:0], np.array(1.0), np.zeros(n, with_meta),
     ]  # fmt: skip
 
 
@@ -248,10 +250,10 @@ def test_an_exact_array_is_made_of_whatever_means_the_same(made):
         if want.shape != (n,):
             with pytest.raises(ValueError, match="where the compiled program takes"):
                 exact(a, slot)
-        elif want.dtype.kind in "cO":
+        elif want.dtype.kind in "cOmMSV" or want.dtype == np.longdouble:
             with pytest.raises(TypeError, match="where the compiled program takes"):
                 exact(a, slot)
-        elif want.dtype.kind != "i":
+        else:
             y, _ = f(exact(a, slot))
             assert np.array_equal(y, want + c), k
 
@@ -259,32 +261,6 @@ def test_an_exact_array_is_made_of_whatever_means_the_same(made):
 def test_the_slots_stand_in_order():
     with pytest.raises(ValueError, match="in this order"):
         describe_slots(1, PRODUCT_SLOTS[::-1], 0, long=False)
-
-
-def test_a_layout_that_does_not_fit_leaves_ctypes(monkeypatch):
-    def nowhere():
-        raise Unfit("nothing is where it was")
-
-    monkeypatch.setattr(entry_layout, "_state", {})
-    monkeypatch.setattr(entry_layout, "find_layout", nowhere)
-    library = engine().link(engine().compile(product("plain")), ["plain"])
-    f = make_entry(library["plain"], PRODUCT_SLOTS, 0, long=False, keep=library, name="plain")
-    assert f(2.0, 3.0) == 6.0 and type(f) is not type(len)
-    assert why_no_c_entry() == "nothing is where it was"
-
-
-@pytest.mark.parametrize("wrong", ["flags=40", "ndim=28", "descr=48"])
-def test_the_self_test_sees_a_wrong_layout(wrong):
-    # In a process of its own: the code reads where it is told to.
-    program = f"""
-from dataclasses import replace
-from wengert.backends.llvm import entry_layout
-real = entry_layout.find_layout
-entry_layout.find_layout = lambda: replace(real(), {wrong})
-assert entry_layout.c_entry() is None
-print(entry_layout.why_no_c_entry())
-"""
-    assert "self-test" in fresh_python(program)
 
 
 def test_many_calls_keep_the_memory():

@@ -1,6 +1,6 @@
 """The native entry of a plan: a function of the flat leaves that checks them, allocates outputs and runs the kernel.
 
-A C function where ``entry_layout`` could make one, else the same in Python through ctypes. Invariants: leaves are taken
+A C function where ``entry_roads`` has one, else the same in Python through ctypes. Invariants: leaves are taken
 only when they are exactly what the kernel reads (else the answer is MISS); outputs are fresh memory; the function keeps
 alive the machine code, the constants and its own description."""
 
@@ -12,12 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from wengert.backends.llvm.entry_layout import SCALAR_DTYPES, c_entry, why_no_c_entry
+from wengert.backends.llvm.entry_buffers_text import MOST_INPUTS
+from wengert.backends.llvm.entry_layout import SCALAR_DTYPES
+from wengert.backends.llvm.entry_roads import c_entry, road_taken
 from wengert.backends.llvm.entry_tables import GUARD, MISS, constant_memory, describe_slots, of_kind
 from wengert.backends.llvm.indexed import Slot
 
 MOST_LEAVES = 2000
-"""Slots that the C entry takes: it keeps their pointers on the stack."""
+"""Slots that a C entry takes: it keeps their pointers on the stack."""
 
 _KERNEL = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)
 
@@ -28,22 +30,42 @@ def make_entry(address: int, slots: Sequence[Slot], workspace: int, *, long: boo
     ``address`` is the kernel's, ``keep`` is what must live as long as the function, ``long`` says that the kernel runs
     long enough to let other threads of Python run meanwhile. Outputs of no axes are NumPy scalars."""
     made = c_entry()
-    if made is not None and len(slots) <= MOST_LEAVES and all(_plain(s) for s in slots):
+    if made is not None and not _unfit(slots):
         descriptor = describe_slots(address, slots, workspace, long=long)
         descriptor.keep = (descriptor.keep, keep)
         return made.bind(descriptor, name)
     return python_entry(address, slots, workspace, keep)
 
 
-def _plain(slot: Slot) -> bool:
-    return slot.dtype in SCALAR_DTYPES if not slot.shape and slot.kind == "input" else slot.dtype.itemsize <= 16
+def road_of(slots: Sequence[Slot]) -> tuple[str, str]:
+    """The road on which ``make_entry`` has a kernel of these slots called, and why on no faster one."""
+    road, why = road_taken()
+    unfit = _unfit(slots) if road != "ctypes" else ""
+    return ("ctypes", unfit) if unfit else (road, why)
+
+
+def _unfit(slots: Sequence[Slot]) -> str:
+    """What about the slots no C entry takes; empty where they fit."""
+    if len(slots) > MOST_LEAVES:
+        return f"more than {MOST_LEAVES} arrays and numbers"
+    if road_taken()[0] == "buffers" and len(of_kind(slots, "input")) > MOST_INPUTS:
+        return f"more than {MOST_INPUTS} inputs"
+    for s in slots:
+        number = not s.shape and s.kind == "input"
+        if s.dtype not in SCALAR_DTYPES if number else s.dtype.itemsize > 16:
+            return f"{'a number' if number else 'an array'} of dtype {s.dtype}"
+    return ""
+
+
+def _address(array: np.ndarray[Any, Any]) -> int:
+    return int(array.__array_interface__["data"][0])
 
 
 def run_kernel(address: int, arrays: Sequence[np.ndarray[Any, Any]], workspace: int) -> int:
     """Call a kernel on arrays (inputs, constants, outputs, all as it wants them) through ctypes; its answer."""
-    pointers = (ctypes.c_void_p * len(arrays))(*(a.__array_interface__["data"][0] for a in arrays))
+    pointers = (ctypes.c_void_p * len(arrays))(*map(_address, arrays))
     space = np.empty(workspace + 64, np.uint8)
-    start = space.__array_interface__["data"][0]
+    start = _address(space)
     return int(_KERNEL(address)(pointers, start + -start % 64))
 
 
@@ -51,9 +73,11 @@ def python_entry(address: int, slots: Sequence[Slot], workspace: int, keep: Any)
     """The entry without C: the same answers, some microseconds slower."""
     inputs, outputs = of_kind(slots, "input"), of_kind(slots, "output")
     constants = [constant_memory(s) for s in of_kind(slots, "constant")]
+    places = tuple(map(_address, constants))
     kinds = [(s.shape, np.dtype(s.dtype.type)) for s in inputs]
+    kernel, pointers = _KERNEL(address), ctypes.c_void_p * len(slots)
 
-    def call(*leaves: Any, _keep: Any = keep) -> Any:
+    def call(*leaves: Any, _keep: Any = (keep, constants)) -> Any:
         if len(leaves) != len(kinds):
             return MISS
         arrays: list[np.ndarray[Any, Any]] = []
@@ -67,7 +91,9 @@ def python_entry(address: int, slots: Sequence[Slot], workspace: int, keep: Any)
                 return MISS
             arrays.append(x)
         made = [np.empty(s.shape, s.dtype) for s in outputs]
-        if run_kernel(address, [*arrays, *constants, *made], workspace):
+        space = np.empty(workspace + 64, np.uint8)
+        start = _address(space)
+        if kernel(pointers(*map(_address, arrays), *places, *map(_address, made)), start + -start % 64):
             return GUARD
         results = [a if a.ndim else a[()] for a in made]
         return results[0] if len(results) == 1 else tuple(results)
@@ -102,6 +128,6 @@ __all__ = [
     "make_entry",
     "of_kind",
     "python_entry",
+    "road_of",
     "run_kernel",
-    "why_no_c_entry",
 ]

@@ -1,8 +1,7 @@
-"""Where CPython and NumPy keep what the native entry reads, found by looking, and the entry linked and tested.
+"""Where CPython and NumPy keep what the native entries read, found by looking.
 
-Imports entry texts, the engine and the cache. Invariant: memory is only read inside objects whose size is known until
-everything found fits several objects of each kind; if anything does not fit, there is no C entry (a reason is kept)
-and ``entry`` calls kernels through ctypes."""
+Imports the entries' texts. Invariant: memory is only read inside objects whose size is known until everything found
+fits several objects of each kind; if anything does not fit, Unfit is raised, and ``entry_roads`` goes on."""
 
 from __future__ import annotations
 
@@ -10,31 +9,20 @@ import ctypes
 import struct
 import sys
 import sysconfig
-import threading
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from wengert.backends.llvm.cache import cache
-from wengert.backends.llvm.engine import Library, NativeCodeError, engine
-from wengert.backends.llvm.entry_tables import GUARD, MISS, Descriptor, describe_slots
-from wengert.backends.llvm.entry_text import ENTRY, PROBE, Layout, entry_text
-from wengert.backends.llvm.indexed import Slot
+from wengert.backends.llvm import entry_buffers_text as view
+from wengert.backends.llvm.entry_fields_text import Layout
+from wengert.backends.llvm.entry_tables import Descriptor, format_of
 
 SCALAR_DTYPES = tuple(map(np.dtype, (np.float64, np.float32, np.int64, np.int32, np.bool_)))
 
-# Places in NumPy's table of functions, which are part of its binary interface (numpy/__multiarray_api.h).
-_NEW_FROM_DESCR, _NEW_SCALAR = 94, 60
-
-_FUNCTIONS = (
-    "Py_IncRef", "Py_DecRef", "PyTuple_New", "PyTuple_SetItem", "PyErr_NoMemory", "PyEval_SaveThread",
-    "PyEval_RestoreThread", "PyMem_RawMalloc", "PyMem_RawFree",
-)  # fmt: skip
-
 
 class Unfit(Exception):
-    """Why there is no C entry in this process."""
+    """Why an entry does not serve in this process."""
 
 
 def _place(samples: Sequence[tuple[object, int, bytes]], what: str) -> int:
@@ -94,110 +82,47 @@ def find_layout() -> Layout:
     return Layout(of_type, in_descriptor, in_float, in_scalar, data, ndim, dims, descr, flags)
 
 
-def _symbols() -> dict[str, int]:
-    """The addresses of what the entry calls and compares with."""
-    try:
-        capsule = np._core._multiarray_umath._ARRAY_API  # type: ignore[attr-defined]
-        pointer = ctypes.pythonapi.PyCapsule_GetPointer
-        pointer.restype, pointer.argtypes = ctypes.c_void_p, (ctypes.py_object, ctypes.c_char_p)
-        table = ctypes.cast(pointer(capsule, None), ctypes.POINTER(ctypes.c_void_p))
-        found = {name: ctypes.cast(getattr(ctypes.pythonapi, name), ctypes.c_void_p).value for name in _FUNCTIONS}
-    except (AttributeError, ValueError) as error:
-        raise Unfit(f"Python or NumPy lacks {error}") from error
-    found |= {"wengert_new_array": table[_NEW_FROM_DESCR], "wengert_new_scalar": table[_NEW_SCALAR]}
-    found |= {"wengert_ndarray": id(np.ndarray), "wengert_miss": id(MISS), "wengert_guard": id(GUARD)}
-    if not all(found.values()):
-        raise Unfit("NumPy's table of functions has gaps")
-    return {name: address for name, address in found.items() if address}
+_UNTOUCHED = b"\xa5"
 
 
-class _Method(ctypes.Structure):
-    """PyMethodDef."""
+def check_views() -> None:
+    """Look whether the fields of a buffer stand where the entry's text reads them.
 
-    _fields_ = (
-        ("name", ctypes.c_char_p), ("function", ctypes.c_void_p), ("flags", ctypes.c_int), ("doc", ctypes.c_char_p),
-    )  # fmt: skip
-
-
-_FASTCALL = 0x80
-
-
-class CEntry:
-    """The linked entry; ``bind`` makes a Python function of a descriptor."""
-
-    def __init__(self, library: Library) -> None:
-        self.library = library
-        self._new = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p)(
-            ("PyCFunction_NewEx", ctypes.pythonapi)
-        )
-
-    def bind(self, descriptor: Descriptor, name: str) -> Any:
-        """A C function of the leaves. It owns the descriptor, which owns everything else."""
-        method = _Method(name.encode(), self.library[ENTRY], _FASTCALL, None)
-        descriptor.method = method
-        descriptor.code = self.library
-        return self._new(ctypes.addressof(method), descriptor, None)
+    Raises Unfit where they do not."""
+    if sys.implementation.name != "cpython" or struct.calcsize("P") != 8:
+        raise Unfit("only 64-bit CPython has the buffers that the entry asks for")
+    ask, give_back = ctypes.pythonapi.PyObject_GetBuffer, ctypes.pythonapi.PyBuffer_Release
+    ask.restype, ask.argtypes = ctypes.c_int, (ctypes.py_object, ctypes.c_void_p, ctypes.c_int)
+    give_back.restype, give_back.argtypes = None, (ctypes.c_void_p,)
+    samples: list[Any] = [np.zeros((3, 5)), np.zeros((2, 7), np.int32, order="F"), np.float32(1.5), np.array(True)]
+    samples.append(np.zeros((2, 3, 4, 5), np.complex128)[:, ::2])
+    for x in samples:
+        room = ctypes.create_string_buffer(_UNTOUCHED * 4 * view.VIEW, 4 * view.VIEW)
+        ask(x, ctypes.addressof(room), view.FLAGS)
+        try:
+            _check_view(room, x)
+        finally:
+            give_back(ctypes.addressof(room))
 
 
-_state: dict[str, Any] = {}
-_making = threading.Lock()
+def _check_view(room: Any, x: Any) -> None:
+    """Raise Unfit where a buffer is not that of this array or number."""
+
+    def word(at: int, kind: str = "=q") -> int:
+        return int(struct.unpack_from(kind, room, at)[0])
+
+    if (word(view.LENGTH), word(view.SIZE), word(view.RANK, "=i")) != (x.nbytes, x.itemsize, x.ndim):
+        raise Unfit("the sizes in a buffer stand elsewhere")
+    if type(x) is np.ndarray and word(view.MEMORY) != x.__array_interface__["data"][0]:
+        raise Unfit("the memory of a buffer stands elsewhere")
+    if any(room[k] != _UNTOUCHED for k in range(view.VIEW, 4 * view.VIEW)) or word(view.SUBOFFSETS):
+        raise Unfit("a buffer is larger than it was")
+    letters = format_of(x.dtype).encode() + b"\0"
+    if not word(view.LETTERS) or ctypes.string_at(word(view.LETTERS), len(letters)) != letters:
+        raise Unfit("the format of a buffer stands elsewhere")
+    for at, known in ((view.SHAPE, x.shape), (view.STRIDES, x.strides)):
+        if x.ndim and (not word(at) or ctypes.string_at(word(at), 8 * x.ndim) != struct.pack(f"={x.ndim}q", *known)):
+            raise Unfit("the shape of a buffer stands elsewhere")
 
 
-def c_entry() -> CEntry | None:
-    """The C entry of this process, made and tested when first asked for; None where there is none."""
-    if "entry" not in _state:
-        with _making:
-            if "entry" not in _state:
-                try:
-                    _state["entry"] = _make()
-                except (Unfit, NativeCodeError) as error:
-                    _state["reason"], _state["entry"] = str(error), None
-    return _state["entry"]  # type: ignore[no-any-return]
-
-
-def why_no_c_entry() -> str | None:
-    """Why kernels are called through ctypes; None where they are not."""
-    return None if c_entry() is not None else _state["reason"]
-
-
-def _make() -> CEntry:
-    layout = find_layout()
-    text = entry_text(layout)
-    machine = engine()
-    code = cache().get("entry", machine.key(), text)
-    if code is None:
-        code = machine.compile(text)
-        cache().put(code, "entry", machine.key(), text)
-    made = CEntry(machine.link(code, (ENTRY, PROBE), symbols=_symbols()))
-    _test(made)
-    return made
-
-
-def _test(made: CEntry) -> None:
-    """Call the entry as plans do; everything it answers is known."""
-    double, whole = np.dtype(np.float64), np.dtype(np.int64)
-    x = np.arange(1.0, 7.0).reshape(2, 3)
-    for workspace in (0, 1000, 100_000):
-        slots = (
-            Slot("x", (2, 3), double, "input"),
-            Slot("y", (), double, "input"),
-            Slot("n", (), whole, "constant", np.array(workspace)),
-            Slot("a", (2, 3), double, "output"),
-            Slot("b", (), double, "output"),
-        )
-        for long in (False, True):
-            call = made.bind(describe_slots(made.library[PROBE], slots, workspace, long=long), "probe")
-            for y in (2.5, np.float64(2.5), np.array(2.5)):
-                found = call(x, y)
-                right = type(found) is tuple and np.array_equal(found[0], x) and type(found[1]) is np.float64
-                if not (right and found[1] == 2.5 and found[0].flags.owndata and found[0].flags.c_contiguous):
-                    raise Unfit("the entry's self-test gave a wrong answer")
-            misses = (
-                (x.T, 2.5), (x[:, ::-1], 2.5), (x.astype(np.float32), 2.5), (x, 2), (x, np.float32(2.5)), (x[:1], 2.5),
-                (x.astype(">f8"), 2.5), (x,), (x, 2.5, 2.5), (x, x), (2.5, 2.5), (None, 2.5), (x.tolist(), "2.5"),
-            )  # fmt: skip
-            if any(call(*leaves) is not MISS for leaves in misses) or call(-x, 2.5) is not GUARD:
-                raise Unfit("the entry's self-test took what it must not take")
-
-
-__all__ = ["SCALAR_DTYPES", "CEntry", "Unfit", "c_entry", "find_layout", "why_no_c_entry"]
+__all__ = ["SCALAR_DTYPES", "Unfit", "check_views", "find_layout"]

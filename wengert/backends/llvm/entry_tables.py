@@ -42,7 +42,8 @@ def describe_slots(address: int, slots: Sequence[Slot], workspace: int, *, long:
         for k, slot in enumerate(of):
             shape = (ctypes.c_int64 * len(slot.shape))(*slot.shape)
             dtype = np.dtype(slot.dtype.type)  # the dtype that arrays of this kind share
-            keep.extend((shape, dtype))
+            letters = ctypes.c_char_p(format_of(dtype).encode())
+            keep.extend((shape, dtype, letters))
             row = k * words.ROW
             table[row + words.IS_SCALAR] = not slot.shape
             table[row + words.DESCR] = id(dtype)
@@ -50,6 +51,8 @@ def describe_slots(address: int, slots: Sequence[Slot], workspace: int, *, long:
             table[row + words.DIMS] = ctypes.addressof(shape)
             table[row + words.SCALAR_TYPE] = id(dtype.type)
             table[row + words.PYTHON_TYPE] = id(float) if dtype == np.float64 else 0
+            table[row + words.ITEMSIZE], table[row + words.ALIGNMENT] = dtype.itemsize, dtype.alignment
+            table[row + words.FORMAT] = ctypes.cast(letters, ctypes.c_void_p).value or 0
         keep.append(table)
         return ctypes.addressof(table)
 
@@ -66,6 +69,14 @@ def describe_slots(address: int, slots: Sequence[Slot], workspace: int, *, long:
     return descriptor
 
 
+def format_of(dtype: np.dtype[Any]) -> str:
+    """How NumPy spells a dtype in the buffer protocol; empty where it does not (no array spells its dtype so)."""
+    try:
+        return memoryview(np.empty(1, dtype)).format  # type: ignore[arg-type]
+    except (ValueError, TypeError, BufferError):
+        return ""
+
+
 def constant_memory(slot: Slot) -> np.ndarray[Any, Any]:
     """A constant's content as a kernel reads it, in memory that nobody else writes to."""
     if slot.data is None or slot.data.shape != slot.shape:
@@ -73,4 +84,4 @@ def constant_memory(slot: Slot) -> np.ndarray[Any, Any]:
     return np.array(slot.data, dtype=np.dtype(slot.dtype.type), order="C", copy=True)
 
 
-__all__ = ["GUARD", "MISS", "Descriptor", "constant_memory", "describe_slots", "of_kind"]
+__all__ = ["GUARD", "MISS", "Descriptor", "constant_memory", "describe_slots", "format_of", "of_kind"]

@@ -1,39 +1,19 @@
-"""LLVM text of the native entry: one C function that every plan is called through.
+"""LLVM text that the C entries share: what happens once each leaf is known to be what the kernel reads.
 
-Its ``self`` is a ctypes structure that describes the plan (``entry`` lays it out), so that the code is the same for
-all plans and comes from the disk cache. Imports the standard library only. Invariant: no address stands in the text;
-what it calls and compares with are symbols, and the offsets into objects are arguments that were checked before."""
+Constants are laid beside the leaves, outputs allocated, the kernel called, results boxed. The description of the plan
+is an argument, so that the code is the same for all plans and comes from the disk cache. Imports the standard library
+only. Invariant: no address stands in the text; what it calls and compares with are symbols."""
 
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 from wengert.backends.llvm.entry_support import SUPPORT
 
-
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """Where things lie in objects, in bytes: the type of an object, the memory of a ctypes object, the value of a
-    float and of a NumPy scalar, and the fields of an array."""
-
-    type: int
-    memory: int
-    float: int
-    scalar: int
-    data: int
-    ndim: int
-    dims: int
-    descr: int
-    flags: int
-
-
 # Words of a descriptor, and of the rows of its tables.
 KERNEL, INPUTS, CONSTANTS, OUTPUTS, WORKSPACE, RELEASE, INPUT_TABLE, CONSTANT_TABLE, OUTPUT_TABLE, WORDS = range(10)
-IS_SCALAR, DESCR, NDIM, DIMS, SCALAR_TYPE, PYTHON_TYPE, ROW = range(7)
-
-FITTING = 0x101
-"""Flags of an array that is C-contiguous and aligned."""
+IS_SCALAR, DESCR, NDIM, DIMS, SCALAR_TYPE, PYTHON_TYPE, ITEMSIZE, ALIGNMENT, FORMAT, ROW = range(10)
 
 STACK = 1024 if sys.platform == "win32" else 16384
 """Bytes of workspace up to which it lies on the stack (Windows wants every page of a stack touched in turn)."""
@@ -43,101 +23,18 @@ KEPT = 1 << 28
 
 ENTRY, PROBE = "wengert_entry", "wengert_probe"
 
-_ENTRY = """
-define ptr @wengert_entry(ptr %self, ptr %leaves, i64 %given) nounwind "no-stack-arg-probe" {
+_SERVE = """
+; Answer a call whose leaves' memory stands in %args, where there is room for constants and outputs.
+define internal ptr @serve(ptr %d, ptr %args) nounwind alwaysinline {
 start:
-  %memory = getelementptr i8, ptr %self, i64 L_MEMORY
-  %d = load ptr, ptr %memory
 WORDS
-  %fits = icmp eq i64 %given, %inputs
-  br i1 %fits, label %prepare, label %miss
-prepare:
   %known = add i64 %inputs, %constants
-  %all = add i64 %known, %outputs
-  %args = alloca ptr, i64 %all, align 16
   %objects = alloca ptr, i64 %outputs, align 16
   %values = alloca [2 x i64], i64 %outputs, align 16
-  br label %input
-
-; ---- inputs: each leaf must be exactly what the kernel reads
-input:
-  %i = phi i64 [ 0, %prepare ], [ %i.next, %found ]
-  %i.more = icmp ult i64 %i, %inputs
-  br i1 %i.more, label %leaf, label %constant
-leaf:
-  %leaf.at = getelementptr ptr, ptr %leaves, i64 %i
-  %x = load ptr, ptr %leaf.at
-  %row = getelementptr [ROW x i64], ptr %inputtable, i64 %i
-  %type.at = getelementptr i8, ptr %x, i64 L_TYPE
-  %type = load ptr, ptr %type.at
-  %is.scalar = load i64, ptr %row
-  %is.array = icmp eq i64 %is.scalar, 0
-  br i1 %is.array, label %array, label %scalar
-scalar:
-  %scalar.type.at = getelementptr i64, ptr %row, i64 R_SCALAR_TYPE
-  %scalar.type = load ptr, ptr %scalar.type.at
-  %is.numpy = icmp eq ptr %type, %scalar.type
-  %numpy.value = getelementptr i8, ptr %x, i64 L_SCALAR
-  br i1 %is.numpy, label %found, label %python
-python:
-  %python.type.at = getelementptr i64, ptr %row, i64 R_PYTHON_TYPE
-  %python.type = load ptr, ptr %python.type.at
-  %is.python = icmp eq ptr %type, %python.type
-  %python.value = getelementptr i8, ptr %x, i64 L_FLOAT
-  br i1 %is.python, label %found, label %array
-array:
-  %is.ndarray = icmp eq ptr %type, @wengert_ndarray
-  br i1 %is.ndarray, label %facts, label %miss
-facts:
-  %descr.at = getelementptr i8, ptr %x, i64 L_DESCR
-  %descr = load ptr, ptr %descr.at
-  %row.descr.at = getelementptr i64, ptr %row, i64 R_DESCR
-  %row.descr = load ptr, ptr %row.descr.at
-  %same.descr = icmp eq ptr %descr, %row.descr
-  %nd.at = getelementptr i8, ptr %x, i64 L_NDIM
-  %nd = load i32, ptr %nd.at
-  %row.nd.at = getelementptr i64, ptr %row, i64 R_NDIM
-  %row.nd = load i64, ptr %row.nd.at
-  %row.nd32 = trunc i64 %row.nd to i32
-  %same.nd = icmp eq i32 %nd, %row.nd32
-  %flags.at = getelementptr i8, ptr %x, i64 L_FLAGS
-  %flags = load i32, ptr %flags.at
-  %masked = and i32 %flags, FITTING
-  %good.flags = icmp eq i32 %masked, FITTING
-  %good.1 = and i1 %same.descr, %same.nd
-  %good = and i1 %good.1, %good.flags
-  br i1 %good, label %shape, label %miss
-shape:
-  %dims.at = getelementptr i8, ptr %x, i64 L_DIMS
-  %dims = load ptr, ptr %dims.at
-  %row.dims.at = getelementptr i64, ptr %row, i64 R_DIMS
-  %row.dims = load ptr, ptr %row.dims.at
-  br label %dim
-dim:
-  %j = phi i64 [ 0, %shape ], [ %j.next, %extent ]
-  %j.more = icmp ult i64 %j, %row.nd
-  br i1 %j.more, label %extent, label %data
-extent:
-  %n.at = getelementptr i64, ptr %dims, i64 %j
-  %n = load i64, ptr %n.at
-  %row.n.at = getelementptr i64, ptr %row.dims, i64 %j
-  %row.n = load i64, ptr %row.n.at
-  %same.n = icmp eq i64 %n, %row.n
-  %j.next = add i64 %j, 1
-  br i1 %same.n, label %dim, label %miss
-data:
-  %data.at = getelementptr i8, ptr %x, i64 L_DATA
-  %data.value = load ptr, ptr %data.at
-  br label %found
-found:
-  %value = phi ptr [ %numpy.value, %scalar ], [ %python.value, %python ], [ %data.value, %data ]
-  %arg.at = getelementptr ptr, ptr %args, i64 %i
-  store ptr %value, ptr %arg.at
-  %i.next = add i64 %i, 1
-  br label %input
+  br label %constant
 
 constant:
-  %c = phi i64 [ 0, %input ], [ %c.next, %copy ]
+  %c = phi i64 [ 0, %start ], [ %c.next, %copy ]
   %c.more = icmp ult i64 %c, %constants
   br i1 %c.more, label %copy, label %output
 copy:
@@ -177,8 +74,7 @@ allocate:
   %o.failed = icmp eq ptr %o.array, null
   br i1 %o.failed, label %fail.early, label %allocated
 allocated:
-  %o.data.at = getelementptr i8, ptr %o.array, i64 L_DATA
-  %o.data = load ptr, ptr %o.data.at
+MEMORY_OF_OUTPUT
   br label %placed
 placed:
   %o.memory = phi ptr [ %o.number, %make ], [ %o.data, %allocated ]
@@ -275,9 +171,6 @@ set:
 filled:
   ret ptr %tuple
 
-miss:
-  call void @Py_IncRef(ptr @wengert_miss)
-  ret ptr @wengert_miss
 fail.early:
   call void @drop(ptr %objects, i64 %o)
   ret ptr null
@@ -321,32 +214,40 @@ _WORDS = {
 }
 
 
-def entry_text(layout: Layout) -> str:
-    """The module with ``wengert_entry`` and ``wengert_probe`` for objects of this layout."""
-    words = "\n".join(
-        f"  %{name}.at = getelementptr i64, ptr %d, i64 {place}\n  %{name} = load {kind}, ptr %{name}.at"
-        for name, (kind, place) in _WORDS.items()
+def words(*names: str) -> str:
+    """Text that loads words of the descriptor ``%d``."""
+    return "\n".join(
+        f"  %{name}.at = getelementptr i64, ptr %d, i64 {_WORDS[name][1]}\n"
+        f"  %{name} = load {_WORDS[name][0]}, ptr %{name}.at"
+        for name in names
     )
-    text = SUPPORT + _ENTRY.replace("WORDS", words)
-    numbers = {f"L_{name.upper()}": getattr(layout, name) for name in Layout.__slots__}
-    numbers |= {"R_DESCR": DESCR, "R_NDIM": NDIM, "R_DIMS": DIMS}
-    numbers |= {"R_SCALAR_TYPE": SCALAR_TYPE, "R_PYTHON_TYPE": PYTHON_TYPE}
-    numbers |= {"[ROW x": f"[{ROW} x", "FITTING": FITTING, "STACK": STACK, "KEPT": KEPT}
-    for name in sorted(numbers, key=len, reverse=True):
-        text = text.replace(name, str(numbers[name]))
+
+
+def module_text(entry: str, memory_of_output: str, numbers: Mapping[str, object]) -> str:
+    """A module with ``wengert_entry`` and ``wengert_probe``: ``entry`` takes the leaves and ends in ``@serve``,
+    ``memory_of_output`` makes ``%o.data`` of the array ``%o.array``, ``numbers`` are put in place of their names."""
+    served = words("kernel", "inputs", "constants", "outputs", "workspace", "long", "constanttable", "outputtable")
+    text = SUPPORT + entry + _SERVE.replace("WORDS", served).replace("MEMORY_OF_OUTPUT", memory_of_output)
+    known: dict[str, object] = {"R_DESCR": DESCR, "R_NDIM": NDIM, "R_DIMS": DIMS, "R_SCALAR_TYPE": SCALAR_TYPE}
+    known |= {"R_PYTHON_TYPE": PYTHON_TYPE, "R_ITEMSIZE": ITEMSIZE, "R_ALIGNMENT": ALIGNMENT, "R_FORMAT": FORMAT}
+    known |= {"[ROW x": f"[{ROW} x", "STACK": STACK, "KEPT": KEPT, **numbers}
+    for name in sorted(known, key=len, reverse=True):
+        text = text.replace(name, str(known[name]))
     return text
 
 
 __all__ = [
+    "ALIGNMENT",
     "CONSTANTS",
     "CONSTANT_TABLE",
     "DESCR",
     "DIMS",
     "ENTRY",
-    "FITTING",
+    "FORMAT",
     "INPUTS",
     "INPUT_TABLE",
     "IS_SCALAR",
+    "ITEMSIZE",
     "KERNEL",
     "NDIM",
     "OUTPUTS",
@@ -358,6 +259,6 @@ __all__ = [
     "SCALAR_TYPE",
     "WORDS",
     "WORKSPACE",
-    "Layout",
-    "entry_text",
+    "module_text",
+    "words",
 ]

@@ -18,7 +18,7 @@ from wengert.backends.guards import GuardFailed
 from wengert.backends.llvm.cache import cache
 from wengert.backends.llvm.emit import emit
 from wengert.backends.llvm.engine import engine
-from wengert.backends.llvm.entry import GUARD, MISS, constant_memory, exact, make_entry, of_kind, run_kernel
+from wengert.backends.llvm.entry import GUARD, MISS, constant_memory, exact, make_entry, of_kind, road_of, run_kernel
 from wengert.backends.llvm.indexed import Map, Program, Reduce, Routine, Scan, ScanOutput
 from wengert.backends.llvm.kept_kernels import digest, load, store
 from wengert.backends.llvm.kernel import Kernel
@@ -102,6 +102,7 @@ class NativeKernel:
             keep=self.library,
             name=self.kernel.name,
         )
+        self.road = road_of(slots)
         self.single = len(graph.outputs) == 1
         self.checks = len(program.guards) > len(graph.guards)
         linked = time.perf_counter()

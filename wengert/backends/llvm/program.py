@@ -15,7 +15,7 @@ from wengert.backends.guards import GUARD, GuardFailed
 from wengert.backends.llvm.cache import cache
 from wengert.backends.llvm.emit import CannotEmit
 from wengert.backends.llvm.engine import engine
-from wengert.backends.llvm.entry import why_no_c_entry
+from wengert.backends.llvm.entry_roads import first_road, road_taken
 from wengert.backends.llvm.indexed import Program
 from wengert.backends.llvm.lower import Refused, can_ask, can_lower, lower
 from wengert.backends.llvm.native_kernel import NativeKernel
@@ -39,7 +39,7 @@ class NativePlan:
     for each step of NumPy why it is one. ``threads`` is the most threads that split a loop."""
 
     def __init__(self, graph: Graph, *, threads: int = 1) -> None:
-        engine()  # what is wrong with the settings is an error, not a reason for NumPy
+        engine(), first_road()  # what is wrong with the settings is an error, not a reason for NumPy
         self.graph, self.threads = graph, threads
         self.kernels: dict[Segment, NativeKernel] = {}
         self.cut = self._compiled(graph)
@@ -132,12 +132,11 @@ class NativePlan:
     def explain(self) -> str:
         """What is native and what is not, bytes and operations, compile times."""
         host, pieces = engine().host, self.cut.segments
-        how = why_no_c_entry()
         fused = "fused multiply-add" if host.fma else "no fused multiply-add"
-        called = "from C" if how is None else f"through ctypes ({how})"
+        called = _called(*road_taken())
         steps = f"{self.native} native steps in {_count(len(pieces), 'kernel')}, {_count(self.fallen, 'step')} of NumPy"
         processor = f"{host.cpu}, vectors of {host.width_bits} bits, {fused}"
-        out = [f"native plan of {self.graph.name}: {steps}; {processor}; called {called}"]
+        out = [f"native plan of {self.graph.name}: {steps}; {processor}; {called}"]
         for part in self.cut.order:
             if isinstance(part, Segment):
                 out.extend(self._explain_kernel(part))
@@ -161,6 +160,7 @@ class NativePlan:
         return [
             f"  {made.kernel.name}: {_count(len(part.nodes), 'step')}, {memory}, about {f.operations:.3g} operations",
             f"    {stages}, linked in {f.linking:.1f} ms",
+            *([f"    {_called(*made.road)}"] if made.road != road_taken() else []),
             *(f"    threads: {line}" for line in made.kernel.threads),
         ]
 
@@ -239,6 +239,11 @@ def _as_steps(part: Segment, kernel: NativeKernel, known: dict[Node, Node]) -> l
         known[o] = step(ITEM, [made], (k,), o.type, o.where)
         items.append(known[o])
     return [made, *items]
+
+
+def _called(road: str, why: str) -> str:
+    how = {"fields": "from C", "buffers": "from C, arrays through the buffer protocol"}.get(road, "through ctypes")
+    return f"called {how} ({why})" if why else f"called {how}"
 
 
 def _count(n: int, noun: str) -> str:
