@@ -5,7 +5,8 @@ from wengert.api.checking import check_grads
 from wengert.api.checkpoint import checkpoint, checkpoint_sequential
 from wengert.api.closed_forms import D, closed_form, dims, from_sympy, function, parse, to_sympy, var
 from wengert.api.compiling import compile  # noqa: A004 the word of the field
-from wengert.api.control import cond, fori_loop, scan, while_loop
+from wengert.api.control import fori_loop, scan
+from wengert.api.control_choices import cond, while_loop
 from wengert.api.custom import custom_jvp, custom_vjp, stop_gradient
 from wengert.api.gradients import grad, jvp, value_and_grad, vjp
 from wengert.api.jacobians import (

@@ -95,14 +95,18 @@ def _batched_body(
     """The body on a batch, which carries become batched, and which rows are."""
     grown = list(mask)
     while True:
-        graph, batched = _recorded(body, carries, grown, size)
+        graph, batched = recorded_on(body, carries, grown, size)
         more = [b or (k < carries and batched[k]) for k, b in enumerate(grown)]
         if more == grown:
             return graph, tuple(grown[:carries]), tuple(batched[carries:])
         grown = more
 
 
-def _recorded(body: Graph, carries: int, mask: Sequence[bool], size: int) -> tuple[Graph, list[bool]]:
+def recorded_on(
+    body: Graph, carries: int, mask: Sequence[bool], size: int, *, every: bool = False
+) -> tuple[Graph, list[bool]]:
+    """A graph on a batch, and which of its outputs are batched: those of carries that come in batched in any case,
+    or ``every`` one."""
     samples = [
         np.array(np.broadcast_to(v, (size, *shape_of(v)))) if b else v for v, b in zip(body.values, mask, strict=True)
     ]
@@ -120,7 +124,7 @@ def _recorded(body: Graph, carries: int, mask: Sequence[bool], size: int) -> tup
             outputs = []
             for k, end in enumerate(ends):
                 value = end.value
-                if k < carries and mask[k] and not end.batched:
+                if (every or (k < carries and mask[k])) and not end.batched:
                     value = _whole(expanded(value, size))
                     batched[k] = True
                 if is_handle(value) and value.base is not None:
@@ -135,4 +139,4 @@ def _recorded(body: Graph, carries: int, mask: Sequence[bool], size: int) -> tup
         tracing.reset(outside)
 
 
-__all__ = ["batched_scan"]
+__all__ = ["batched_scan", "recorded_on"]

@@ -20,6 +20,16 @@ from typing import Any
 next_seq = itertools.count(1).__next__
 
 REVERSE, FORWARD, FULL, ABSTRACT, LINEARIZE = "reverse", "forward", "full", "abstract", "linearize"
+
+BODY = "a body"
+"""The note of a full recording of a body (of a loop, a branch), which will run elsewhere, and other times."""
+
+
+class WritesOutside(BaseException):
+    """A body writes into an array from outside of it: it cannot be recorded by itself. (No Exception, which user code
+    might catch.)"""
+
+
 _COLLECTOR = (200_000, 1000, 1000)
 _RESTING = (1_000_000, 1000, 1000)
 
@@ -29,7 +39,7 @@ class Frame:
 
     __slots__ = (
         "alive", "asks", "copies", "folds", "forwards", "full", "given", "guards", "keeper", "kind", "kinks", "met",
-        "note", "parent", "start", "steps", "swept", "watched",
+        "note", "parent", "start", "steps", "swept", "ties", "watched",
     )
 
     def __init__(self, kind: str, parent: Frame | None) -> None:
@@ -56,6 +66,7 @@ class Frame:
         # ("reverse": these only ever swept back).
         self.folds: bool | str = parent.folds if parent is not None else False
         self.met: Any = parent.met if parent is not None else None  # is told of the constants met
+        self.ties: Any = None  # of a forward one: what equal eigenvalues left open (``ops/linalg_ties``)
         self.keeper: Any = None  # keeps chosen results in place of residuals (``ops/keeping``)
 
     def chain(self) -> Iterator[Frame]:

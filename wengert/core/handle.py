@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from wengert.core.context import BODY, WritesOutside, next_seq, tracing
 from wengert.core.node import Node
 
 
@@ -38,6 +39,7 @@ class Traced:
     ``export``   of a live array: weak reference to the holder of memory lent to code that cannot be seen
     ``wrote``    of a live array: the node of its last write, whose tangent nobody else holds (careful recorder only)
     ``traced``   of a view that a traced number leads to: the path with slots for such numbers, their values and nodes
+    ``born``     of a buffer: when it was made, on the clock of nodes
     """
 
     value: Any
@@ -49,8 +51,11 @@ class Traced:
     export: Any
     wrote: Any
     traced: Any
+    born: int
 
-    __slots__ = ("__weakref__", "base", "export", "node", "path", "shared", "traced", "value", "version", "wrote")
+    __slots__ = (
+        "__weakref__", "base", "born", "export", "node", "path", "shared", "traced", "value", "version", "wrote",
+    )  # fmt: skip
 
     def __init__(self, value: Any, node: Node | None) -> None:
         self.value = value
@@ -103,4 +108,19 @@ def buffer(value: np.ndarray[Any, Any], node: Node | None = None) -> TracedArray
     made.version = 1
     made.shared = False
     made.export = None
+    made.born = next_seq()
     return made
+
+
+def check_inside(base: Any) -> None:
+    """Raise where a body that is being recorded writes into an array that it did not make."""
+    frame = tracing.get()
+    full = None if frame is None else frame.full
+    while full is not None:
+        if full.note is BODY:
+            made = getattr(base, "born", None)
+            if made is None:
+                made = base.node.seq if base.node is not None else 0
+            if made < full.start:
+                raise WritesOutside
+        full = None if full.parent is None else full.parent.full

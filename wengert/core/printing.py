@@ -61,7 +61,7 @@ def listing(
     )
     found = _values(graph, kept) if values else {}
     rows = [row(n, names[n]) for n in graph.inputs]
-    shown = [(row(n, f"{names[n]} = {operation(n, names)}"), asked.get(n, ())) for n in kept]
+    shown = [(row(n, f"{names[n]} = {operation(n, names)}"), [*_inside(n, longest), *asked.get(n, ())]) for n in kept]
     width = min(48, max((len(text) for text, _ in [*rows, *(r for r, _ in shown)]), default=0))
     counts = {"input": len(graph.inputs), "step": len(graph), "output": len(graph.outputs)}
     out = [f"{graph.name}: " + ", ".join(_count(n, what) for what, n in counts.items())]
@@ -73,6 +73,17 @@ def listing(
         out.extend(questions)
     out.append("  return " + ", ".join(operand_text(o, names) for o in graph.outputs))
     return "\n".join(out)
+
+
+def _inside(node: Node, longest: int) -> list[str]:
+    """The programs that a step has as parameters (a loop's body, the branches of a choice), below it."""
+    out = []
+    for what, graph in zip(node.op.params, node.params, strict=False):
+        if type(graph) is Graph:
+            head, *rest = listing(graph, guards=False, values=False, longest=longest).splitlines()
+            out.append(f"    {what}: {head}")
+            out.extend(f"    {line}" for line in rest)
+    return out
 
 
 def _count(number: int, what: str) -> str:
@@ -137,14 +148,12 @@ def operation(node: Node, names: dict[Node, str]) -> str:
         text = str(node.op.text).format(**dict(zip(node.op.inputs, args, strict=True)))
         return text[1:-1] if text.startswith("(") and text.endswith(")") else text
     if node.op.expression and len(node.op.inputs) == 2:
-        sign = (
-            node.op.expression.replace(node.op.inputs[0], "").replace(node.op.inputs[1], "").strip()
-        )
+        sign = node.op.expression.replace(node.op.inputs[0], "").replace(node.op.inputs[1], "").strip()
         return f"{args[0]} {sign} {args[1]}"
     options = [
         f"{name}={value!r}"
         for (name, usual), value in zip(node.op.params.items(), node.params, strict=False)
-        if _differs(value, usual)
+        if _differs(value, usual) and not _is_program(value)
     ]
     return f"{node.op.name}({', '.join([*args, *options])})"
 
@@ -154,6 +163,10 @@ def _differs(value: Any, usual: Any) -> bool:
         return not bool(np.all(value == usual)) or shape_of(value) != shape_of(usual)
     except (TypeError, ValueError):
         return True
+
+
+def _is_program(value: Any) -> bool:
+    return type(value) is Graph or (isinstance(value, tuple) and any(map(_is_program, value)))
 
 
 def path_text(path: Any, dynamic: Sequence[str]) -> str:
@@ -190,12 +203,8 @@ def _index_text(index: Any, dynamic: Sequence[str]) -> str:
 
 _SPECIAL: dict[str, Callable[[Node, list[str]], str]] = {
     "get": lambda node, args: args[0] + path_text(node.params[0], args[1:]),
-    "update": lambda node, args: (
-        f"{args[0]} with {path_text(node.params[0], args[2:])} = {args[1]}"
-    ),
-    "add_at": lambda node, args: (
-        f"{args[0]} with {path_text(node.params[0], args[2:])} += {args[1]}"
-    ),
+    "update": lambda node, args: f"{args[0]} with {path_text(node.params[0], args[2:])} = {args[1]}",
+    "add_at": lambda node, args: f"{args[0]} with {path_text(node.params[0], args[2:])} += {args[1]}",
 }
 """Steps of memory, by name: this room knows no operation."""
 

@@ -23,7 +23,7 @@ from wengert.core.structure import root
 from wengert.core.trace import graph_of
 from wengert.core.types import ArrayType, dtype_of, shape_of
 from wengert.diff.linearize import settled
-from wengert.ops.fitting import fit
+from wengert.ops.fitting import exact_cotangent, fit, zero_of
 from wengert.ops.loops import Moved, Reversed
 from wengert.ops.memory import GET
 
@@ -101,12 +101,12 @@ def forward_body(body: Graph, carries: int, sequences: int, active: Sequence[boo
         def tangent(k: int) -> Any:
             o = ends[k]
             found = o.node.tangents.get(frame) if is_handle(o) and o.node is not None and o.node.tangents else None
-            return _exactly(found, kind_of(body.outputs[k]))
+            return exactly(found, kind_of(body.outputs[k]))
 
         moved = [tangent(k) for k in moving]
         return [*ends[:carries], *moved, *ends[carries:], *(tangent(carries + k) for k in outputs)]
 
-    graph = _recorded([*body.values, *(_one(body.values[k]) for k in places)], record, f"{body.name} with tangents")
+    graph = recorded([*body.values, *(one(body.values[k]) for k in places)], record, f"{body.name} with tangents")
     n, a, b = len(body.inputs), len(moving), len(rows)
     order = [
         *range(carries),
@@ -165,17 +165,17 @@ def reverse_body(
             with np.errstate(all="ignore"):
                 sweep.run_lifted(order, state, inner, outer, frame.start)
             found = [state.cts.get(starts[k]) for k in ends]
-            given = [_exactly(ct, body.inputs[k].type) for ct, k in zip(found, ends, strict=True)]
+            given = [exactly(ct, body.inputs[k].type) for ct, k in zip(found, ends, strict=True)]
             return [*outputs, *given]
         finally:
             context.retire(frame)
 
     samples = [
         *body.values,
-        *(_one(body.values[first + k]) for k in summed),
-        *(_one_of(kind_of(body.outputs[k])) for k in seeded),
+        *(one(body.values[first + k]) for k in summed),
+        *(one_of(kind_of(body.outputs[k])) for k in seeded),
     ]
-    graph = _recorded(samples, record, f"{body.name} swept back")
+    graph = recorded(samples, record, f"{body.name} swept back")
     return _split(graph, body, carries, sequences, moving, summed, pulled, rows)
 
 
@@ -230,7 +230,7 @@ def _split(
         name=f"{body.name} with residuals",
         memory={"watched": None},
     )
-    forward = forward.with_steps(_needed(graph.nodes, forward.outputs), forward.outputs)
+    forward = forward.with_steps(needed(graph.nodes, forward.outputs), forward.outputs)
     samples = forward.evaluate(list(body.values))[count:]
     known: dict[Node, Operand] = {node: input_node(node.type) for node in kept}
     read_, used_ = tuple(sorted(read)), tuple(sorted(used))
@@ -254,7 +254,7 @@ def _split(
     backward = Graph(
         inputs=inputs,
         outputs=outputs,
-        nodes=tuple(_needed(steps, outputs)),
+        nodes=tuple(needed(steps, outputs)),
         values=(
             *(values[c] for c in (*cts, *sums)),
             *samples,
@@ -277,7 +277,8 @@ def _is_cheap(node: Node) -> bool:
     return node.op is GET or node.op.name in {"where", "sum"}
 
 
-def _needed(nodes: Sequence[Node], outputs: Sequence[Operand]) -> list[Node]:
+def needed(nodes: Sequence[Node], outputs: Sequence[Operand]) -> list[Node]:
+    """The steps that outputs need, in order."""
     wanted = {o for o in outputs if not isinstance(o, Const)}
     found = []
     for node in reversed(nodes):
@@ -287,7 +288,7 @@ def _needed(nodes: Sequence[Node], outputs: Sequence[Operand]) -> list[Node]:
     return found[::-1]
 
 
-def _recorded(values: Sequence[Any], record: Any, name: str) -> Graph:
+def recorded(values: Sequence[Any], record: Any, name: str) -> Graph:
     """Record ``record(handles)`` in full, unseen by the traces that run."""
     outside = tracing.set(None)
     before = context.SWITCH.where
@@ -316,25 +317,27 @@ def _reordered(graph: Graph, order: Sequence[int]) -> Graph:
     )
 
 
-def _exactly(value: Any, kind: ArrayType) -> Any:
+def exactly(value: Any, kind: ArrayType) -> Any:
     """A tangent or cotangent of exactly a type; zeros where there is none."""
     if value is None:
-        return np.zeros(kind.shape, kind.dtype) if kind.shape else kind.dtype.type(0)
+        return zero_of(kind)
     value = fit(value, kind.shape, kind.dtype)
     plain = value.value if is_handle(value) else value
     if shape_of(plain) != kind.shape:
-        value = value + (np.zeros(kind.shape, kind.dtype) if kind.shape else kind.dtype.type(0))
-    if dtype_of(value.value if is_handle(value) else value) != kind.dtype:
-        value = value.astype(kind.dtype)
-    return settled(value)
+        value = value + zero_of(kind)
+    return settled(exact_cotangent(value, kind))
 
 
-def _one(value: Any) -> Any:
-    return _one_of(ArrayType(shape_of(value), dtype_of(value)))
+def one(value: Any) -> Any:
+    """Ones like a value."""
+    return one_of(ArrayType(shape_of(value), dtype_of(value)))
 
 
-def _one_of(kind: ArrayType) -> Any:
+def one_of(kind: ArrayType) -> Any:
+    """Ones of a type."""
     return np.ones(kind.shape, kind.dtype) if kind.shape else kind.dtype.type(1)
 
 
-__all__ = ["forward_body", "influence", "kind_of", "reverse_body", "varied"]
+__all__ = [
+    "exactly", "forward_body", "influence", "kind_of", "needed", "one", "one_of", "recorded", "reverse_body", "varied",
+]  # fmt: skip

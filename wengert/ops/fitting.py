@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from wengert.core.handle import is_handle
-from wengert.core.types import FLOAT64, shape_of
+from wengert.core.types import FLOAT64, ArrayType, dtype_of, shape_of
 
 
 def real_part(ct: Any) -> Any:
@@ -41,3 +41,33 @@ def fit(ct: Any, shape: tuple[int, ...], dtype: Any) -> Any:
         if shape_of(ct.value if is_handle(ct) else ct) != shape:
             ct = ct.reshape(shape)
     return ct
+
+
+def zero_of(kind: ArrayType) -> Any:
+    """The zero of a type."""
+    return np.zeros(kind.shape, kind.dtype) if kind.shape else kind.dtype.type(0)
+
+
+def type_of(value: Any) -> ArrayType:
+    """The type of a raw value or of a handle's value."""
+    plain = value.value if is_handle(value) else value
+    return ArrayType(shape_of(plain), dtype_of(plain))
+
+
+def exact_cotangent(ct: Any, kind: ArrayType) -> Any:
+    """A cotangent of exactly a type: what a recorded backward program takes."""
+    return _cast(fit(ct, kind.shape, kind.dtype), kind)
+
+
+def exact_tangent(t: Any, value: Any) -> Any:
+    """A tangent of exactly the type of its value."""
+    kind = type_of(value)
+    if shape_of(t.value if is_handle(t) else t) != kind.shape:
+        t = t + zero_of(kind)
+    return _cast(t, kind)
+
+
+def _cast(value: Any, kind: ArrayType) -> Any:
+    if dtype_of(value.value if is_handle(value) else value) == kind.dtype:
+        return value
+    return value.astype(kind.dtype) if hasattr(value, "astype") else kind.dtype.type(value)

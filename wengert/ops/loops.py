@@ -21,7 +21,7 @@ from wengert.core.op import CONTROL, Op
 from wengert.core.sweep import Sweep
 from wengert.core.types import ArrayType, dtype_of, shape_of
 from wengert.ops.apply import special
-from wengert.ops.fitting import fit
+from wengert.ops.fitting import exact_cotangent, exact_tangent, type_of, zero_of
 from wengert.ops.loop_body import runner
 from wengert.ops.loop_plain import by_floats
 
@@ -148,20 +148,7 @@ def is_float(value: Any) -> bool:
 
 
 def _zero(value: Any) -> Any:
-    plain = value.value if is_handle(value) else value
-    return _zero_of(ArrayType(shape_of(plain), dtype_of(plain)))
-
-
-def _zero_of(kind: ArrayType) -> Any:
-    return np.zeros(kind.shape, kind.dtype) if kind.shape else kind.dtype.type(0)
-
-
-def _fitted(ct: Any, kind: ArrayType) -> Any:
-    """A cotangent of exactly the type that the backward body was recorded for."""
-    ct = fit(ct, kind.shape, kind.dtype)
-    if dtype_of(ct.value if is_handle(ct) else ct) != kind.dtype:
-        ct = ct.astype(kind.dtype) if hasattr(ct, "astype") else kind.dtype.type(ct)
-    return ct
+    return zero_of(type_of(value))
 
 
 def _pull(node: Node, ct: Any, sweep: Sweep) -> None:
@@ -181,11 +168,11 @@ def _pull(node: Node, ct: Any, sweep: Sweep) -> None:
         origin = Origin(body, tuple(range(len(values))), tuple(range(outputs)))
         stored = scan(plan.forward, values, length, carries, sequences, reverse=reverse, origin=origin)
         residuals = stored[outputs:]
-    seeds = [_zero_of(kinds[i]) if ct[i] is None else _fitted(ct[i], kinds[i]) for i in plan.moving]
+    seeds = [zero_of(kinds[i]) if ct[i] is None else exact_cotangent(ct[i], kinds[i]) for i in plan.moving]
     sums = [_zero(values[first + k]) for k in plan.summed]
     rows_of = [ArrayType((length, *k.shape), k.dtype) for k in kinds[carries:]]
     rows = [*residuals, *(values[carries + k] for k in plan.read)]
-    rows.extend(_fitted(ct[carries + k], rows_of[k]) for k in plan.pulled)
+    rows.extend(exact_cotangent(ct[carries + k], rows_of[k]) for k in plan.pulled)
     found = scan(
         plan.backward,
         [*seeds, *sums, *rows, *(values[first + k] for k in plan.used)],
@@ -236,7 +223,7 @@ def _pull_by_tangents(node: Node, ct: Any, active: Sequence[bool], sweep: Sweep)
     if total is not None:
         for j, k in enumerate(moving):
             value = values[k].value if is_handle(values[k]) else values[k]
-            sweep.add(node.inputs[k], _fitted(total[j], ArrayType(shape_of(value), dtype_of(value))))
+            sweep.add(node.inputs[k], exact_cotangent(total[j], ArrayType(shape_of(value), dtype_of(value))))
 
 
 def _push_many(values: Sequence[Any], params: Any, tangents: Sequence[Any], count: int) -> list[Any]:
@@ -265,7 +252,7 @@ def _with_tangents(
 
     def tangent(k: int) -> Any:
         if tangents[k] is not None:
-            return tangents[k] if count else _tangent(tangents[k], values[k])
+            return tangents[k] if count else exact_tangent(tangents[k], values[k])
         zero = _zero(values[k])
         return np.zeros((count, *shape_of(zero)), dtype_of(zero)) if count else zero
 
@@ -290,16 +277,6 @@ def _tangents_of(plan: Moved, params: Any, found: Sequence[Any]) -> list[Any]:
     for k, t in zip(plan.outputs, found[outputs + len(plan.moving) :], strict=True):
         out[carries + k] = t
     return out
-
-
-def _tangent(t: Any, value: Any) -> Any:
-    """A tangent of exactly the type of its value."""
-    plain, moved = (v.value if is_handle(v) else v for v in (value, t))
-    if shape_of(moved) != shape_of(plain):
-        t = t + _zero(value)
-    if dtype_of(moved) != dtype_of(plain):
-        t = t.astype(dtype_of(plain)) if hasattr(t, "astype") else dtype_of(plain).type(t)
-    return t
 
 
 # ---------------------------------------------------------------- the operation

@@ -14,7 +14,7 @@ import numpy as np
 
 from wengert.core.context import FULL, SWITCH, next_seq, tracing
 from wengert.core.errors import CutError, error_at
-from wengert.core.handle import TracedArray, TracedScalar, buffer, handle, is_handle
+from wengert.core.handle import TracedArray, TracedScalar, buffer, check_inside, handle, is_handle
 from wengert.core.node import USER_FILES, Node, RichNode, here, outside
 from wengert.core.op import Op
 from wengert.core.record import live_node, make_node, plain
@@ -291,6 +291,8 @@ def write_path(
     """Replace or increase the region that a path leads to; ``dynamic`` are the values of traced indices."""
     if any(kind in READ_ONLY for kind, _ in path):
         raise ValueError("assignment destination is read-only")
+    if SWITCH.special:
+        check_inside(base)
     v_node: Node | None = None
     if is_handle(value):
         if not add and value.base is base and not dynamic and _same_region(value, base, path):

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from wengert.backends.llvm import (
+    lower_branches,
     lower_contract,
     lower_decompositions,
     lower_elementwise,
@@ -29,6 +30,7 @@ from wengert.core.handle import is_handle
 from wengert.core.node import Const, Node
 from wengert.core.structure import ITEM
 from wengert.core.types import ArrayType, dtype_of
+from wengert.ops.branches import is_cond
 from wengert.ops.loops import is_scan
 
 Rule = Callable[[Builder, Node, Sequence[Laid]], Laid]
@@ -61,12 +63,7 @@ def lower(graph: Graph) -> Program:
         inputs.append(slot)
         _check_type(node.type)
         known[node] = b.read(slot)
-    for node in graph.nodes:
-        if node.op is ITEM:
-            known[node] = known[node.args[0]][node.params[0]]
-            continue
-        operands = [_operand(b, a, known) for a in node.args]
-        known[node] = _results(b, node, operands)
+    _run(b, graph.nodes, known)
     stores = []
     for k, output in enumerate(graph.outputs):
         b.where = None
@@ -76,6 +73,26 @@ def lower(graph: Graph) -> Program:
     _share_axes(b, [known[n] for n in graph.inputs], stores)
     guards = [(asked(b, g, known[g.node]), g) for g in graph.guards]
     return canonical(Program(tuple(inputs), (), tuple(stores), (*guards, *b.checked())))
+
+
+def _run(b: Builder, nodes: Sequence[Node], known: dict[Node, Any]) -> None:
+    """Lower steps in order, and note in ``known`` what each gives."""
+    for node in nodes:
+        if node.op is ITEM:
+            known[node] = known[node.args[0]][node.params[0]]
+        else:
+            known[node] = _results(b, node, [_operand(b, a, known) for a in node.args])
+
+
+def _inline(b: Builder, graph: Graph, operands: Sequence[Laid]) -> list[Laid]:
+    """The outputs of a graph whose steps become steps of the program that is being made."""
+    known: dict[Node, Any] = {}
+    for n, operand in zip(graph.inputs, operands, strict=True):
+        if operand.shape != tuple(n.type.shape):
+            raise Refused("a choice whose operands do not fit its branches")
+        known[n] = b.laid(b.cast(operand.value, n.type.dtype), operand.dims)
+    _run(b, graph.nodes, known)
+    return [_operand(b, o, known) for o in graph.outputs]
 
 
 def _share_axes(b: Builder, inputs: Sequence[Laid], stores: Sequence[Store]) -> None:
@@ -146,7 +163,7 @@ def step(b: Builder, node: Node, operands: Sequence[Laid]) -> Laid:
 
 def _has_several(node: Node) -> bool:
     """Whether the results of a step are read by ITEM steps."""
-    return is_scan(node) or node.op.name in SEVERAL
+    return is_scan(node) or is_cond(node) or node.op.name in SEVERAL
 
 
 def _results(b: Builder, node: Node, operands: Sequence[Laid]) -> Any:
@@ -158,6 +175,8 @@ def _results(b: Builder, node: Node, operands: Sequence[Laid]) -> Any:
         return lower_scan.scan(b, node, operands, lower)
     for kind in node.type:
         _check_type(kind)
+    if is_cond(node):
+        return lower_branches.cond(b, node, operands, _inline)
     return SEVERAL[node.op.name](b, node, operands)
 
 
