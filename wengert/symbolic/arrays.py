@@ -224,6 +224,14 @@ def diag(term: Term) -> Term:
     return contract([(term, "ii")], "i")
 
 
+def logaddexp(a: Term, b: Term) -> Term:
+    """log(exp(a) + exp(b))."""
+    for one, other in ((a, b), (b, a)):
+        if uniform(one) == 0:
+            return apply("softplus", broadcast(other, common_shape((a, b))))
+    return apply("logaddexp", a, b)
+
+
 def outer(a: Term, b: Term) -> Term:
     """The outer product of two vectors."""
     if a.rank != 1 or b.rank != 1:
@@ -283,7 +291,7 @@ def index(term: Term, key: Any) -> Term:
             raise WengertValueError(f"too many indices for shape {text_shape(term.shape)}")
         dim = term.shape[axis]
         idx.append(f"i{axis}")
-        if k == slice(None):
+        if isinstance(k, slice) and k == slice(None):
             out.append(f"i{axis}")
         elif isinstance(k, slice):
             start, length, step = _range(k, dim)
@@ -316,7 +324,8 @@ def _range(k: slice, dim: Any) -> tuple[Any, Any, int]:
     def end(value: Any, default: Any) -> Any:
         if value is None:
             return default
-        return dim + value if isinstance(value, int) and value < 0 else value
+        below = value < 0 if isinstance(value, int) else all(c < 0 for m, c in value.terms if m)
+        return dim + value if below else value
 
     start = end(k.start, 0)
     return start, end(k.stop, dim) - start, 1
@@ -357,10 +366,23 @@ def concatenate(parts: Sequence[Term], axis: int = 0) -> Term:
 
 
 def einsum(spec: str, *terms: Term) -> Term:
-    """``np.einsum`` without ellipsis."""
+    """``np.einsum``."""
     text = spec.replace(" ", "")
     left, arrow, right = text.partition("->")
     groups = left.split(",")
+    if "..." in text and len(groups) == len(terms):
+        free = [c for c in "ABCDEFGHIJKLMNOPQRSTUVWXYZ" if c not in text]
+        counts = [t.rank - len(g) + 3 if "..." in g else 0 for g, t in zip(groups, terms, strict=True)]
+        most = max(counts)
+        if min(counts) < 0 or most > len(free):
+            raise WengertValueError(f"einsum {spec!r} does not describe {len(terms)} operands")
+        dots = "".join(free[:most])
+        groups = [g.replace("...", dots[most - c :]) for g, c in zip(groups, counts, strict=True)]
+        if not arrow:
+            letters = "".join(groups)
+            right = dots + "".join(sorted(c for c in set(letters) if letters.count(c) == 1 and c not in dots))
+        right = right.replace("...", dots)
+        return einsum(f"{','.join(groups)}->{right}", *terms)
     if len(groups) != len(terms) or not all(g.isalpha() or g == "" for g in groups):
         raise WengertValueError(f"einsum {spec!r} does not describe {len(terms)} operands")
     if not arrow:

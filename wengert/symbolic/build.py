@@ -19,8 +19,10 @@ from wengert.symbolic.labels import canonical, is_symmetric, key_of
 from wengert.symbolic.terms import (
     Count,
     Delta,
+    Fn,
     Join,
     Number,
+    Pattern,
     Prod,
     Select,
     Shape,
@@ -84,6 +86,24 @@ def value_of(term: Term) -> Number | None:
         return Fraction(0)
     coefficient, core = split(term)
     return coefficient if isinstance(core, Prod) and not core.factors and core.rank == 0 else None
+
+
+def size_of(term: Term) -> Any:
+    """The whole number or dimension that a scalar term is, or None."""
+    total: Any = 0
+    for c, t in term.terms if isinstance(term, Sum) else ((Fraction(1), term),):
+        if term.rank or not isinstance(c, Fraction) or c.denominator != 1:
+            return None
+        product: Any = int(c)
+        for f, _ in t.factors if isinstance(t, Prod) else ((t, ()),):
+            p = f.params[0] if isinstance(f, Fn) and f.name == "pow" else 1
+            base = f.args[0] if isinstance(f, Fn) and f.name == "pow" else f
+            if not isinstance(base, Count) or p != int(p) or p < 1:
+                return None
+            for _ in range(int(p)):
+                product = product * base.dim
+        total = total + product
+    return total
 
 
 def uniform(term: Term) -> Number | None:
@@ -174,6 +194,11 @@ def select(count: Size, dim: Size, start: Size, step: int = 1) -> Term:
     if start == 0 and step == 1 and count == dim:
         return eye(dim)
     return intern(Select, (start, step), (count, dim), start=start, step=step)
+
+
+def pattern(name: str, shape: Shape, *params: Any) -> Term:
+    """A constant array that its sizes decide."""
+    return intern(Pattern, (name, params), shape, name=name, params=params)
 
 
 def join(first: Size, second: Size) -> Term:

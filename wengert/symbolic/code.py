@@ -13,17 +13,19 @@ from typing import Any
 import numpy as np
 
 from wengert.core.errors import NoRuleError
-from wengert.symbolic.dims import Dim
+from wengert.symbolic.code_patterns import PatternCode
+from wengert.symbolic.dims import Dim, parts_of
 from wengert.symbolic.functions import FUNCTIONS
 from wengert.symbolic.notation import Form, filling, turned, unscaled
 from wengert.symbolic.writer import ADD, ATOM, MUL, POWER
 
 Text = tuple[str, int]
-SPECIAL = {"erf": "erf", "erfc": "erfc", "gammaln": "gammaln", "digamma": "psi", "polygamma": "polygamma"}
-COMPARE = {"greater": ">", "greater_equal": ">=", "equal": "=="}
+SPECIAL = {**{n: n for n in ("erf", "erfc", "gamma", "gammaln", "polygamma")}, "digamma": "psi"}
+COMPARE = {"greater": ">", "greater_equal": ">=", "equal": "==", "not_equal": "!="}
+CONNECTED = {"and": "np.logical_and", "or": "np.logical_or", "not": "np.logical_not"}
 
 
-class Code:
+class Code(PatternCode):
     """Writes NumPy; ``sizes`` gives the text of each named dimension, ``named`` the parts that have a name already."""
 
     def __init__(self, sizes: Mapping[str, str], named: Mapping[Form, str] | None = None) -> None:
@@ -64,9 +66,14 @@ class Code:
             return self.sizes.get(name, name), ATOM
         parts = []
         for monomial, c in value.terms:
-            words = [self.sizes.get(n, n) for n, p in monomial for _ in range(p)]
+            words = [self.atom(n) for n, p in monomial for _ in range(p)]
             parts.append(" * ".join([str(c)] * (c != 1 or not words) + words))
         return " + ".join(parts), ADD
+
+    def atom(self, name: str) -> str:
+        """A named size, or the smaller one of several."""
+        words = [self.sizes.get(n, n) for n in parts_of(name)]
+        return words[0] if len(words) == 1 else f"min({', '.join(words)})"
 
     def shape(self, dims: tuple[Any, ...]) -> str:
         """The shape of an array maker."""
@@ -191,6 +198,8 @@ class Code:
         rest = parts[1:]
         if form.kind == "inv" and form not in self.named:
             return f"np.linalg.solve({self.turned(form.args[0], flag)}, {self.product(rest)[0]})", ATOM
+        if form.kind == "tri" and form.value[0] == form.value[1] and form.value[2] == 0:  # sums that run along
+            return self.running(self.product(rest)[0], flag)
         if form.kind == "diag" and form not in self.named:
             tail, level = self.product(rest)
             tail = tail if level >= POWER else f"({tail})"
@@ -297,7 +306,7 @@ class Code:
             return f"np.logaddexp.reduce({inner}{axis})", ATOM
         if name == "softmax":
             return f"np.exp({inner} - np.logaddexp.reduce({inner}{keep}))", ATOM
-        if name in ("max", "min"):
+        if name in ("max", "min", "prod"):
             return f"np.{name}({inner}{axis})", ATOM
         hit = f"({self.at(form.args[0], MUL)} == np.{name[3:]}({inner}{keep}))"
         return f"{hit} / np.sum({hit}{keep})", MUL
@@ -306,6 +315,8 @@ class Code:
         name, args = form.value, form.args
         if name in SIMPLE:
             return SIMPLE[name](self, args[0])
+        if name in CONNECTED:
+            return f"{CONNECTED[name]}({', '.join(self.write(a) for a in args)})", ATOM
         if name in COMPARE:
             return f"({self.at(args[0], MUL)} {COMPARE[name]} {self.at(args[1], MUL)})", ATOM
         inner = ", ".join(self.write(filling(a)) for a in args)

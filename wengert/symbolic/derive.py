@@ -150,6 +150,8 @@ def _reduction(node: Reduce, bar: Term, s: tuple[str, ...]) -> Term:
             axes=node.axes,
         )
         return contract([(bar, (*s, *kept)), (marked, full)], (*s, *full))
+    if node.name == "prod":  # d prod(x) / dx_i = prod(x) / x_i where x_i is not zero
+        return contract([(bar, (*s, *kept)), (node, kept), (functions.inverse(node.arg), full)], (*s, *full))
     if node.name in ("argmax", "argmin"):
         return zero((*bar.shape[: len(s)], *node.arg.shape))
     raise NoRuleError(f"no closed form: the derivative of {node.name} is not known here")

@@ -16,7 +16,7 @@ Size = Union[int, "Dim"]
 
 
 class Dim:
-    """An integer polynomial in named sizes.
+    """An integer polynomial in named sizes (and in the smaller one of several, which no polynomial is).
 
     >>> n, k = dims("n k")
     >>> n * (k + 1) - n
@@ -74,7 +74,7 @@ class Dim:
     @property
     def names(self) -> frozenset[str]:
         """The names in it."""
-        return frozenset(name for m, _ in self.terms for name, _ in m)
+        return frozenset(name for m, _ in self.terms for atom, _ in m for name in parts_of(atom))
 
     @property
     def simple(self) -> bool:
@@ -84,18 +84,32 @@ class Dim:
             and self.terms[0][1] == 1
             and len(self.terms[0][0]) == 1
             and self.terms[0][0][0][1] == 1
+            and "(" not in self.terms[0][0][0][0]
         )
 
     def value(self, sizes: Mapping[str, int]) -> int:
         """The size for given names; raises WengertValueError when one is missing."""
         total = 0
         for monomial, coefficient in self.terms:
-            for name, power in monomial:
-                if name not in sizes:
-                    raise WengertValueError(f"the size of the dimension {name} is not known; known are {sorted(sizes)}")
-                coefficient *= sizes[name] ** power
+            for atom, power in monomial:
+                for name in parts_of(atom):
+                    if name not in sizes:
+                        known = sorted(sizes)
+                        raise WengertValueError(f"the size of the dimension {name} is not known; known are {known}")
+                coefficient *= min(sizes[name] for name in parts_of(atom)) ** power
             total += coefficient
         return total
+
+
+def parts_of(atom: str) -> list[str]:
+    """The names in one factor of a dimension: a name, or the smaller one of several, ``min(m, n)``."""
+    return atom[4:-1].split(", ") if atom.startswith("min(") else [atom]
+
+
+def smaller(first: Dim, second: Dim) -> Dim:
+    """The smaller one of two bare names, as the number of singular values is."""
+    names = sorted(first.names | second.names)
+    return Dim(((((f"min({', '.join(names)})", 1),), 1),))
 
 
 def _terms(value: Any) -> tuple[tuple[Monomial, int], ...]:

@@ -22,6 +22,7 @@ from wengert.symbolic.terms import (
     Fn,
     Join,
     Matrix,
+    Pattern,
     Prod,
     Reduce,
     Select,
@@ -93,16 +94,8 @@ def _value(node: Term, found: dict[int, Any], values: Mapping[str, Any], sizes: 
         return node.value
     if isinstance(node, Count):
         return float(sized(node.dim, sizes))
-    if isinstance(node, Delta):
-        return np.eye(sized(node.shape[0], sizes))
-    if isinstance(node, Select):
-        made = np.zeros(tuple(sized(d, sizes) for d in node.shape))
-        rows = np.arange(made.shape[0])
-        made[rows, sized(node.start, sizes) + node.step * rows] = 1.0
-        return made
-    if isinstance(node, Join):
-        whole, first, second = (sized(d, sizes) for d in node.shape)
-        return np.eye(whole).reshape(whole, first, second)
+    if isinstance(node, (Delta, Select, Pattern, Join)):
+        return _constant(node, tuple(sized(d, sizes) for d in node.shape), sizes)
     if isinstance(node, Sum):
         if not node.terms:
             return np.zeros(tuple(sized(d, sizes) for d in node.shape)) if node.shape else 0.0
@@ -122,6 +115,20 @@ def _value(node: Term, found: dict[int, Any], values: Mapping[str, Any], sizes: 
     if isinstance(node, Abstract):
         return evaluated(node, [found[a.ident] for a in node.args], sizes)
     raise NoRuleError(f"no value for {type(node).__name__}")
+
+
+def _constant(node: Delta | Select | Pattern | Join, shape: tuple[int, ...], sizes: Mapping[str, int]) -> Any:
+    """An array that the sizes decide."""
+    if isinstance(node, Delta):
+        return np.eye(shape[0])
+    if isinstance(node, Select):
+        made = np.zeros(shape)
+        rows = np.arange(shape[0])
+        made[rows, sized(node.start, sizes) + node.step * rows] = 1.0
+        return made
+    if isinstance(node, Pattern):
+        return PATTERNS[node.name](*shape, *node.params)
+    return np.eye(shape[0]).reshape(shape)
 
 
 def _product(node: Prod, operands: list[Any], sizes: Mapping[str, int]) -> Any:
@@ -176,6 +183,7 @@ def _abs(x: Any) -> Any:
     return np.where(np.real(x) < 0, -1.0, 1.0) * x if np.iscomplexobj(x) else np.abs(x)
 
 
+PATTERNS: dict[str, Callable[..., Any]] = {"tri": np.tri, "arange": lambda n: np.arange(float(n))}
 VALUES: dict[str, Callable[..., Any]] = {
     **{
         name: getattr(np, name)
@@ -216,6 +224,14 @@ VALUES: dict[str, Callable[..., Any]] = {
     "equal": lambda a, b: np.where(np.real(a) == np.real(b), 1.0, 0.0),
     "pow": _power,
     "power": np.power,
+    "sinc": np.sinc,
+    "gamma": _special("gamma"),
+    "logaddexp": lambda a, b: b + _softplus(a - b),
+    "trunc": lambda x: np.trunc(np.real(x)),
+    "not_equal": lambda a, b: np.where(np.real(a) != np.real(b), 1.0, 0.0),
+    "and": lambda a, b: np.where((np.real(a) != 0) & (np.real(b) != 0), 1.0, 0.0),
+    "or": lambda a, b: np.where((np.real(a) != 0) | (np.real(b) != 0), 1.0, 0.0),
+    "not": lambda a: np.where(np.real(a) != 0, 0.0, 1.0),
 }
 
 
@@ -266,4 +282,5 @@ REDUCTIONS: dict[str, Callable[..., Any]] = {
     "min": _extreme(-1),
     "argmax": _mark(1),
     "argmin": _mark(-1),
+    "prod": lambda x, axes: np.prod(x, axis=axes),
 }

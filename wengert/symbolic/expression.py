@@ -23,13 +23,14 @@ from wengert.symbolic.dims import Dim
 from wengert.symbolic.graphs import Held, abstract_step, graph_of, input_of, shape_of
 from wengert.symbolic.graphs_record import Slot, called, check_shapes
 from wengert.symbolic.graphs_terms import size_term, term_of
+from wengert.symbolic.operators import Operators
 from wengert.symbolic.recover import form_of
 from wengert.symbolic.terms import Abstract, Term, Var, intern, variables
 from wengert.symbolic.vocabulary import FACTS, Scope
 from wengert.symbolic.vocabulary import shape_of as declared_shape
 
 
-class Expression:
+class Expression(Operators):
     """A formula: a step of a graph with named sizes. Made by ``wengert.var``, ``wengert.parse``, and by computing with
     expressions.
 
@@ -106,70 +107,9 @@ class Expression:
     def __repr__(self) -> str:
         return f"{self}   shape ({', '.join(map(str, self.shape))}{',' if self.ndim == 1 else ''})"
 
-    def __add__(self, other: Any) -> Any:
-        return operate(operator.add, self, other)
-
-    def __radd__(self, other: Any) -> Any:
-        return operate(operator.add, other, self)
-
-    def __sub__(self, other: Any) -> Any:
-        return operate(operator.sub, self, other)
-
-    def __rsub__(self, other: Any) -> Any:
-        return operate(operator.sub, other, self)
-
-    def __mul__(self, other: Any) -> Any:
-        return operate(operator.mul, self, other)
-
-    def __rmul__(self, other: Any) -> Any:
-        return operate(operator.mul, other, self)
-
-    def __truediv__(self, other: Any) -> Any:
-        return operate(operator.truediv, self, other)
-
-    def __rtruediv__(self, other: Any) -> Any:
-        return operate(operator.truediv, other, self)
-
-    def __matmul__(self, other: Any) -> Any:
-        return operate(operator.matmul, self, other)
-
-    def __rmatmul__(self, other: Any) -> Any:
-        return operate(operator.matmul, other, self)
-
-    def __pow__(self, other: Any) -> Any:
-        return operate(operator.pow, self, other)
-
-    def __rpow__(self, other: Any) -> Any:
-        return operate(operator.pow, other, self)
-
-    def __neg__(self) -> Expression:
-        return operate(operator.neg, self)
-
-    def __pos__(self) -> Expression:
-        return self
-
-    def __abs__(self) -> Expression:
-        return operate(operator.abs, self)
-
-    def __gt__(self, other: Any) -> Any:
-        return operate(operator.gt, self, other)
-
-    def __lt__(self, other: Any) -> Any:
-        return operate(operator.lt, self, other)
-
-    def __ge__(self, other: Any) -> Any:
-        return operate(operator.ge, self, other)
-
-    def __le__(self, other: Any) -> Any:
-        return operate(operator.le, self, other)
-
-    def __eq__(self, other: object) -> Any:
-        return operate(operator.eq, self, other)
-
-    def __ne__(self, other: object) -> Any:
-        return operate(operator.ne, self, other)
-
-    __hash__ = object.__hash__
+    def combined(self, function: Callable[..., Any], *values: Any) -> Any:
+        """An operator of this and other values."""
+        return operate(function, *values)
 
     def __getitem__(self, key: Any) -> Expression:
         return call(operator.getitem, (self, key), {}, "indexing")
@@ -200,7 +140,7 @@ class Expression:
         if method == "__call__" and not options:
             return operate(ufunc, *inputs)
         name = f"np.{ufunc.__name__}{'' if method == '__call__' else '.' + method}"
-        if method not in ("__call__", "reduce", "outer"):
+        if method not in ("__call__", "reduce", "outer", "accumulate"):
             raise NoRuleError(f"{name} is not known of formulas")
         return call(ufunc if method == "__call__" else getattr(ufunc, method), inputs, options, name)
 

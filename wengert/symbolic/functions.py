@@ -201,6 +201,26 @@ define(
     lambda a, b: negative(times(a, inverse(plus(square(a), square(b))))),
     numpy="np.arctan2",
 )
+define("trunc", lambda x: zero(x.shape), numpy="np.trunc", smooth=False)
+define("not_equal", lambda a, b: zero(a.shape), lambda a, b: zero(a.shape), smooth=False)
+define("and", lambda a, b: zero(a.shape), lambda a, b: zero(a.shape), smooth=False)
+define("or", lambda a, b: zero(a.shape), lambda a, b: zero(a.shape), smooth=False)
+define("not", lambda a: zero(a.shape), smooth=False)
+define(
+    "sinc",
+    lambda x: times(minus(cos(times(PI, x)), apply("sinc", x)), inverse(x)),
+    condition="{} ≠ 0",
+    latex=r"\operatorname{sinc}",
+    numpy="np.sinc",
+)
+define("gamma", lambda x: times(apply("gamma", x), apply("digamma", x)), condition="{} > 0", text="Γ", latex=r"\Gamma")
+define(
+    "logaddexp",
+    lambda a, b: sigmoid(minus(a, b)),
+    lambda a, b: sigmoid(minus(b, a)),
+    latex=r"\operatorname{logaddexp}",
+    numpy="np.logaddexp",
+)
 define("pow", lambda x, p: scale(p, power(x, p - 1)))
 define(
     "power",

@@ -31,10 +31,11 @@ _by_seq = attrgetter("seq")
 class Held:
     """A constant that sizes decide (n, 1/n, a unit matrix of n rows): a term without variables."""
 
-    __slots__ = ("term",)
+    __slots__ = ("dtype", "term")
 
-    def __init__(self, term: Term) -> None:
+    def __init__(self, term: Term, dtype: Any = None) -> None:
         self.term = term
+        self.dtype = dtype
 
     @property
     def shape(self) -> tuple[Any, ...]:
@@ -45,7 +46,8 @@ class Held:
         """The number or array for given sizes."""
         if isinstance(self.term, Count):
             return sized(self.term.dim, sizes)
-        return evaluate(self.term, {}, sizes)
+        found = evaluate(self.term, {}, sizes)
+        return found if self.dtype is None else np.asarray(found).astype(self.dtype)
 
     def __repr__(self) -> str:
         from wengert.symbolic.recover import form_of
@@ -57,25 +59,33 @@ class Held:
 
 
 class Arange:
-    """The numbers 0, 1, ... below a named size: an index of all rows."""
+    """The ``size`` numbers ``start``, ``start + 1``, ..., each ``each`` times: all rows, or shifted ones."""
 
-    __slots__ = ("size",)
+    __slots__ = ("each", "size", "start")
 
-    def __init__(self, size: Any) -> None:
+    def __init__(self, size: Any, start: int = 0, each: int = 1) -> None:
         self.size = size
+        self.start = start
+        self.each = each
+
+    @property
+    def whole(self) -> tuple[Any, int, int]:
+        """Count, first number, repeats."""
+        return self.size, self.start, self.each
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Arange) and self.size == other.size
+        return isinstance(other, Arange) and self.whole == other.whole
 
     def __hash__(self) -> int:
-        return hash(("arange", self.size))
+        return hash(("arange", self.whole))
 
     def at(self, sizes: Mapping[str, int]) -> Any:
         """The numbers for given sizes."""
-        return np.arange(sized(self.size, sizes))
+        return np.repeat(self.start + np.arange(sized(self.size, sizes)), self.each)
 
     def __repr__(self) -> str:
-        return f"0:{self.size}"
+        end = self.size if not self.start else self.start + self.size
+        return f"{self.start}:{end}" + (f" each {self.each} times" if self.each > 1 else "")
 
 
 class SymbolicNode(RichNode):

@@ -97,7 +97,7 @@ def _kind(operand: Operand) -> Any:
     if type(operand) is not Const:
         return operand.type.shape, operand.type.dtype  # type: ignore[union-attr]
     given = operand.value
-    return shape_of(operand), given.dtype if isinstance(given, np.ndarray) else np.dtype(float)
+    return shape_of(operand), getattr(given, "dtype", None) or np.dtype(float)
 
 
 def check_shapes(function: Callable[..., Any], shapes: Sequence[tuple[Any, ...]]) -> None:

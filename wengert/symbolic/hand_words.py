@@ -14,7 +14,7 @@ from wengert.symbolic.words import FUNCTIONS
 
 TOKEN = re.compile(
     r"\s*(?:(?P<number>\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+)|(?P<name>[^\W\d_ᵀ⁰¹²³⁴⁵⁶⁷⁸⁹₁][^\Wᵀ⁰¹²³⁴⁵⁶⁷⁸⁹₁]*)|(?P<raised>∘?[⁰¹²³⁴⁵⁶⁷⁸⁹⁻ᵀ₁]+)"
-    r"|(?P<lowered>_\{?(?:[12F*∞]|inf|nuc|[^\W\d_])\}?)|(?P<op>\|\||\.\*|\./|\.\^|\*\*|[-−+*/^'()\[\],⊙⊘⟨⟩‖|·√=]))"
+    r"|(?P<lowered>_\{?(?:[12F*∞]|inf|nuc|[^\W\d_])\}?)|(?P<op>\|\||\.\*|\./|\.\^|\*\*|[-−+*/^'()\[\],⊙⊘⊗⟨⟩‖|·√=]))"
 )
 ORDERS = {"1": 1, "2": 2, "F": "fro", "*": "nuc", "nuc": "nuc", "∞": math.inf, "inf": math.inf}
 """The orders of norms that are written below: ‖x‖_1, ‖A‖_F."""

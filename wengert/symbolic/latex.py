@@ -108,6 +108,8 @@ class LatexWriter(Writer):
 
     def note(self, text: str) -> str:
         """An axis in upright words, which may be broken off; signs as they are."""
+        if text in ("and", "or", "not", "…"):
+            return r"\dots" if text == "…" else rf"\;\text{{{text}}}\;"
         return text.replace(", axis=", r",\, \mathrm{axis}=")
 
     def join(self, pieces: list[str]) -> str:
@@ -117,5 +119,5 @@ class LatexWriter(Writer):
         return rf"{number} \cdot {rest}" if rest[0].isdigit() else f"{number} {rest}"
 
     def operator(self, sign: str, parts: list[str]) -> str:
-        words = {"⊙": r"\odot", "⊘": r"\oslash", "≥": r"\ge", "⊗": r"\otimes"}
+        words = {"⊙": r"\odot", "⊘": r"\oslash", "≥": r"\ge", "≠": r"\ne", "⊗": r"\otimes"}
         return f" {words.get(sign, sign)} ".join(parts)

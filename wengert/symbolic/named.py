@@ -94,7 +94,10 @@ def evaluated(node: Abstract, values: Sequence[Any], sizes: Mapping[str, int]) -
     if node.program is None:
         raise NoRuleError(f"{node.name} is an abstract function: it has no value")
     plain = [np.asarray(v, dtype=float)[()] for v in values]
-    found = node.program.value(plain, node.slots, sizes)
+    try:
+        found = node.program.value(plain, node.slots, sizes)
+    except TypeError:
+        raise NoRuleError(f"no closed form: {node.name} takes whole numbers or truth values") from None
     return np.asarray(found, dtype=float)[()]
 
 

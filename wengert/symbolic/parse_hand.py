@@ -1,7 +1,7 @@
 """Formulas in hand notation: ``norm2(X*w - y)^2``, ``x'*A*x``, ``2 Xᵀ(Xw − y)``.
 
-A tokenizer and a recursive descent. ``*`` is the matrix product between matrices, ``⊙`` and ``.*`` the element-wise
-one; a transposed vector is a row. Imports vocabulary, words, expression. Invariant: what has two readings is
+A recursive descent. ``*`` is the matrix product between matrices, ``⊙`` and ``.*`` the element-wise
+one; a transposed vector is a row. Imports hand_reader, words, expression. Invariant: what has two readings is
 refused with its column, never guessed.
 """
 
@@ -10,45 +10,24 @@ from __future__ import annotations
 import math
 import operator
 import re
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from wengert.core.errors import WengertError
-from wengert.symbolic.build import value_of
+from wengert.symbolic.build import size_of, value_of
 from wengert.symbolic.evaluate import text_shape
-from wengert.symbolic.expression import Expression, operand_of
-from wengert.symbolic.hand_words import DIGITS, ELEMENTWISE, EXTRA, ORDERS, TOKEN, letters
-from wengert.symbolic.vocabulary import (
-    DEEPEST,
-    LONGEST,
-    REFUSED,
-    FormulaError,
-    Scope,
-    refuse,
-)
-from wengert.symbolic.words import FUNCTIONS
-
-
-@dataclass(frozen=True, slots=True)
-class Value:
-    """An expression, and for a vector whether it stands as a row."""
-
-    of: Expression
-    row: bool = False
-
-
-def plain_number(value: Any) -> Expression:
-    """A number of the text."""
-    return Expression(operand_of(value))
+from wengert.symbolic.expression import Expression
+from wengert.symbolic.hand_reader import HandReader, Value, plain_number
+from wengert.symbolic.hand_words import DIGITS, ELEMENTWISE, EXTRA, ORDERS, letters
+from wengert.symbolic.vocabulary import DEEPEST, LONGEST, REFUSED, Scope, refuse
+from wengert.symbolic.words import ARRAYS, FUNCTIONS
 
 
 def parse_hand(text: str, scope: Scope) -> Expression:
     """The expression of a formula in hand notation; raises FormulaError with the column of what cannot be read."""
     if len(text) > LONGEST:
         raise refuse(text[:60], 0, f"a formula of {len(text)} characters; the limit is {LONGEST}")
-    reader = _Reader(text, scope)
+    reader = _Formula(text, scope)
     try:
         found = reader.sum()
     except RecursionError:
@@ -58,68 +37,7 @@ def parse_hand(text: str, scope: Scope) -> Expression:
     return found.of
 
 
-class _Reader:
-    def __init__(self, text: str, scope: Scope) -> None:
-        self.text = text
-        self.scope = scope
-        self.tokens = list(self.split())
-        self.place = self.depth = self.fences = 0
-
-    def split(self) -> Any:
-        at = 0
-        text = self.text
-        while at < len(text):
-            found = TOKEN.match(text, at)
-            if not found:
-                rest = text[at:]
-                if not rest.strip():
-                    break
-                at += len(rest) - len(rest.lstrip())
-                raise refuse(text, at, f"the character {text[at]!r} cannot stand in a formula")
-            kind = found.lastgroup
-            word = found[kind]  # type: ignore[index]
-            yield kind, "‖" if word == "||" else word, found.start(kind)  # type: ignore[arg-type]
-            at = found.end()
-        yield "end", "", len(text)
-
-    @property
-    def kind(self) -> str:
-        return self.tokens[self.place][0]
-
-    @property
-    def word(self) -> str:
-        return self.tokens[self.place][1]
-
-    @property
-    def column(self) -> int:
-        return self.tokens[self.place][2]
-
-    def error(self, what: str, fix: str = "", column: int | None = None) -> FormulaError:
-        return refuse(self.text, self.column if column is None else column, what, fix)
-
-    def next(self) -> str:
-        word = self.word
-        self.place += 1
-        return word
-
-    def expect(self, word: str, opened: int) -> None:
-        if self.word != word:
-            raise self.error(f"the bracket opened at column {opened + 1} is not closed: expected {word}")
-        self.next()
-
-    def guarded(self, column: int, make: Any, *args: Any) -> Any:
-        try:
-            found = make(*args)
-            if isinstance(found, Expression):
-                found.term  # noqa: B018  # what has no closed form is refused here, with its column
-            return found
-        except FormulaError:
-            raise
-        except WengertError as error:
-            raise refuse(self.text, column, str(error).split("\n")[0]) from None
-        except TypeError as error:
-            raise refuse(self.text, column, f"this call does not fit: {error}") from None
-
+class _Formula(HandReader):
     def sum(self) -> Value:
         self.depth += 1
         if self.depth > DEEPEST:
@@ -148,7 +66,7 @@ class _Reader:
     def product(self) -> Value:
         """Products of entries, whose factors may be products themselves: y ⊙ Xw."""
         found = self.factors()
-        while self.kind == "op" and self.word in ("⊙", "⊘"):
+        while self.kind == "op" and self.word in ("⊙", "⊘", "⊗"):
             at, word = self.column, self.next()
             found = self.multiplied(found, self.factors(), word, at)
         return found
@@ -176,6 +94,8 @@ class _Reader:
 
     def multiplied(self, a: Value, b: Value, word: str, at: int) -> Value:
         x, y = a.of, b.of
+        if word == "⊗":
+            return self.kronecker(a, b, at)
         if word in ("⊙", ".*", "⊘", "./"):
             if x.ndim and y.ndim and (x.ndim != y.ndim or a.row != b.row):
                 shapes = f"{text_shape(x.shape)} and {text_shape(y.shape)}"
@@ -207,6 +127,17 @@ class _Reader:
             what = f"a matrix {text_shape(x.shape)} times a row does not conform"
             raise self.error(what, "drop the transpose of the vector", at)
         return Value(self.guarded(at, operator.matmul, x, y), a.row and y.ndim == 2)
+
+    def kronecker(self, a: Value, b: Value, at: int) -> Value:
+        """A ⊗ B; of a row and a column it is their matrix, and a number scales."""
+        x, y = a.of, b.of
+        if not x.ndim or not y.ndim:
+            return Value(self.guarded(at, operator.mul, x, y), a.row or b.row)
+        if x.ndim == y.ndim == 1 and a.row != b.row:
+            return Value(self.guarded(at, FUNCTIONS["outer"], *((y, x) if a.row else (x, y))))
+        if x.ndim != y.ndim:
+            raise self.error(f"⊗ of shapes {text_shape(x.shape)} and {text_shape(y.shape)}", column=at)
+        return Value(self.guarded(at, FUNCTIONS["kron"], x, y), a.row)
 
     def factor(self) -> Value:
         if self.kind == "op" and self.word in "-−":
@@ -317,13 +248,13 @@ class _Reader:
             raise self.error("the formula ends where a value is expected")
         raise self.error(f"a value is expected here, got {word}")
 
-    def whole(self, given: Expression, word: str, at: int) -> int:
+    def whole(self, given: Expression, word: str, at: int) -> Any:
         """An axis or a size."""
-        found = value_of(given.term)
-        if found is None or found != int(found):
+        found = size_of(given.term)
+        if found is None:
             fix = f"write {word}imum(x, y) for entries of two arrays" if word in ("max", "min") else ""
             raise self.error(f"{word} takes whole numbers here", fix, at)
-        return int(found)
+        return found
 
     def order(self) -> Any:
         """What is written below a norm: a number, F, ∞, * or a variable."""
@@ -387,13 +318,14 @@ class _Reader:
         make = EXTRA.get(word) or FUNCTIONS[word]
         terms: list[Any] = [v.of for v in args]
         if word in ("eye", "identity", "ones", "zeros"):
-            terms = [getattr(t.term, "dim", None) or self.whole(t, word, at) for t in terms]
+            terms = [self.whole(t, word, at) for t in terms]
             if word in ("ones", "zeros"):
                 terms = [tuple(terms)]
-        elif word in ("sum", "mean", "softmax", "logsumexp", "lse", "max", "min", "var") and len(terms) > 1:
-            terms = [terms[0], *(self.whole(t, word, at) for t in terms[1:])]
-        elif word == "norm" and len(terms) == 2 and (fixed := value_of(terms[1].term)) is not None:
-            terms[1] = float(fixed)
+        elif word == "norm" and len(terms) == 2:
+            fixed = value_of(terms[1].term)
+            terms[1] = terms[1] if fixed is None else float(fixed)
+        elif 0 < (arrays := ARRAYS.get({"lse": "logsumexp"}.get(word, word), 9)) < len(terms):
+            terms = [*terms[:arrays], *(self.whole(t, word, at) for t in terms[arrays:])]
         found = self.guarded(at, make, *terms)
         if not isinstance(found, Expression):
             raise self.error(f"{word} cannot stand in a formula", column=at)

@@ -7,6 +7,7 @@ is refused with its column.
 from __future__ import annotations
 
 import ast
+import difflib
 import math
 import operator
 from typing import Any
@@ -14,12 +15,11 @@ from typing import Any
 import numpy as np
 
 from wengert.core.errors import WengertError
-from wengert.symbolic.build import value_of
+from wengert.symbolic.build import size_of, value_of
 from wengert.symbolic.dims import Dim
 from wengert.symbolic.expression import Expression, operand_of
-from wengert.symbolic.terms import Count
 from wengert.symbolic.vocabulary import DEEPEST, LONGEST, REFUSED, FormulaError, Scope, refuse
-from wengert.symbolic.words import FUNCTIONS, METHODS
+from wengert.symbolic.words import ARRAYS, FUNCTIONS, METHODS, SEQUENCES, method_of, reduced_by
 
 MODULES = {"np", "numpy", "linalg", "special", "scipy", "math"}
 OPERATORS: dict[type, Any] = {
@@ -29,6 +29,10 @@ OPERATORS: dict[type, Any] = {
     ast.Div: operator.truediv,
     ast.MatMult: operator.matmul,
     ast.Pow: operator.pow,
+    ast.BitAnd: operator.and_,
+    ast.BitOr: operator.or_,
+    ast.Mod: np.remainder,
+    ast.FloorDiv: np.floor_divide,
 }
 COMPARISONS: dict[type, Any] = {
     ast.Gt: np.greater,
@@ -36,8 +40,14 @@ COMPARISONS: dict[type, Any] = {
     ast.GtE: np.greater_equal,
     ast.LtE: np.less_equal,
     ast.Eq: np.equal,
+    ast.NotEq: np.not_equal,
 }
-AXES = {"axis", "keepdims", "ord", "ddof", "axes"}
+OPTIONS = {
+    "axis", "keepdims", "ord", "ddof", "axes", "n", "k", "offset", "shift", "weights", "a_min", "a_max", "min", "max",
+    "dim", "compute_uv", "full_matrices", "mode", "repeats", "reps", "newshape", "shape", "source", "destination",
+    "axis1", "axis2", "kth", "q", "indices", "decimals", "correction", "rowvar", "bias", "prepend", "append",
+    "pad_width", "dx", "increasing", "UPLO",
+}  # fmt: skip
 
 
 def parse_numpy(text: str, scope: Scope) -> Expression:
@@ -132,6 +142,8 @@ class _Reader:
             return -inner
         if isinstance(node.op, ast.UAdd):
             return inner
+        if isinstance(node.op, ast.Invert) and isinstance(inner, Expression):
+            return ~inner
         raise self.error(node, f"the operator {type(node.op).__name__} cannot stand in a formula")
 
     def _BinOp(self, node: ast.BinOp) -> Any:
@@ -203,13 +215,17 @@ class _Reader:
             raise self.error(node, f"{node.attr} is a function: call it with arguments")
         if node.attr.startswith("_"):
             raise self.error(node, f"{node.attr} cannot stand in a formula")
-        inner = self.formula(node.value)
+        inner = self.value(node.value)
+        if isinstance(inner, tuple) and node.attr in getattr(inner, "_fields", ()):
+            return getattr(inner, node.attr)
+        if not isinstance(inner, Expression):
+            inner = self.formula(node.value)
         if node.attr == "T":
             return inner.T
         if node.attr == "shape":
             return inner.shape
-        if node.attr == "size":
-            return inner.size
+        if node.attr in ("size", "ndim"):
+            return getattr(inner, node.attr)
         raise self.error(node, f"unknown attribute {node.attr}")
 
     def _Subscript(self, node: ast.Subscript) -> Any:
@@ -222,7 +238,7 @@ class _Reader:
         return inner[key]
 
     def key(self, node: ast.AST) -> Any:
-        if isinstance(node, ast.Tuple):
+        if isinstance(node, (ast.Tuple, ast.List)):
             return tuple(self.key(e) for e in node.elts)
         if isinstance(node, ast.Slice):
             ends = [None if e is None else self.plain(e) for e in (node.lower, node.upper, node.step)]
@@ -235,12 +251,13 @@ class _Reader:
             return Ellipsis
         found = self.value(node)
         if isinstance(found, Expression):
-            if isinstance(found.term, Count):
-                return found.term.dim
-            fixed = value_of(found.term)
-            if fixed is None or fixed != int(fixed):
-                raise self.error(node, "an index or a size must be a whole number here")
-            return int(fixed)
+            fixed = size_of(found.term)
+            if fixed is None:
+                fixed = value_of(found.term)
+                if fixed is None:
+                    raise self.error(node, "a number or a size is needed here, not a value that is computed")
+                fixed = float(fixed)
+            return fixed
         return found
 
     def _Tuple(self, node: ast.Tuple) -> Any:
@@ -264,61 +281,51 @@ class _Reader:
         )
 
     def _Call(self, node: ast.Call) -> Any:
-        name, owner = self.called(node.func)
-        if name in REFUSED:
-            raise self.error(node, f"{REFUSED[name]} is not what this tool does: it differentiates")
-        if name not in FUNCTIONS or (owner is not None and name not in METHODS):
-            raise self.error(node, f"unknown function {name}")
+        name, make, owner = self.called(node.func)
         if len(node.args) > 64:
             raise self.error(node, "more than 64 arguments")
-        args = [] if owner is None else [owner]
+        args: list[Any] = []
         for k, a in enumerate(node.args):
-            args.append(self.argument(name, len(args), a, k))
-        keywords = {}
-        for kw in node.keywords:
-            if kw.arg not in AXES:
-                raise self.error(kw.value, f"the option {kw.arg} is not known here")
-            if kw.arg == "ord":
-                keywords["ord"] = self.order(kw.value)
-                continue
-            keywords[kw.arg] = self.plain(kw.value) if not isinstance(kw.value, ast.Tuple) else self.key(kw.value)
-        return FUNCTIONS[name](*args, **keywords)
+            if isinstance(a, ast.Starred):
+                raise self.error(a, "a star cannot stand in a formula")
+            args.append(self.argument(name, k + owner, a))
+        return make(*args, **{str(kw.arg): self.option(name, kw) for kw in node.keywords})
 
-    def argument(self, name: str, place: int, node: ast.AST, k: int) -> Any:
-        if name in ("ones", "zeros", "eye", "identity"):
+    def option(self, name: str, given: ast.keyword) -> Any:
+        """The value of an argument that is given by name."""
+        if given.arg not in OPTIONS:
+            raise self.error(given.value, f"the option {given.arg} is not known here")
+        if given.arg == "ord":
+            return self.order(given.value)
+        if given.arg in ("weights", "a_min", "a_max") or (name == "clip" and given.arg in ("min", "max")):
+            return self.array(given.value)
+        return self.key(given.value)
+
+    def argument(self, name: str, place: int, node: ast.AST) -> Any:
+        """An argument by its place: an array, or behind those what is no array (an axis, a size)."""
+        if name in ("ones", "zeros", "full") and place == 0:
             found = self.key(node)
-            return found if isinstance(found, tuple) or name in ("eye", "identity") else (found,)
-        if name in ("stack", "concatenate") and k == 0:
-            return [self.lifted(v) for v in self.value(node)]
-        if name == "einsum" and k == 0:
+            return found if isinstance(found, tuple) else (found,)
+        if name in SEQUENCES and isinstance(node, (ast.List, ast.Tuple)):
+            return self.sequence(node)
+        if name == "einsum" and place == 0:
             return self.value(node)
-        first = name in (
-            "sum",
-            "mean",
-            "var",
-            "std",
-            "max",
-            "min",
-            "norm",
-            "softmax",
-            "logsumexp",
-            "matrix_power",
-            "transpose",
-            "stack",
-            "concatenate",
-            "amax",
-            "amin",
-            "log_softmax",
-        )
         if name == "norm" and place == 1:
             return self.order(node)
-        if first and place > 0:
-            if name in ("max", "min") and not isinstance(node, (ast.Constant, ast.Tuple, ast.UnaryOp)):
-                raise self.error(
-                    node, f"{name} takes an axis here", f"write {name}imum(x, y) for entries of two arrays"
-                )
-            return self.key(node) if isinstance(node, ast.Tuple) else self.plain(node)
-        return self.formula(node)
+        if name == "full" or place < ARRAYS.get(name, 9):
+            return self.array(node)
+        if name in ("max", "min") and not isinstance(node, (ast.Constant, ast.Tuple, ast.UnaryOp)):
+            raise self.error(node, f"{name} takes an axis here", f"write {name}imum(x, y) for entries of two arrays")
+        return self.key(node)
+
+    def array(self, node: ast.AST) -> Any:
+        """An argument that is an array; None stands for one that is left out."""
+        absent = isinstance(node, ast.Constant) and node.value is None
+        return None if absent else self.formula(node)
+
+    def sequence(self, node: ast.List | ast.Tuple) -> list[Any]:
+        """A list of arrays, or of rows of blocks."""
+        return [self.sequence(e) if isinstance(e, (ast.List, ast.Tuple)) else self.formula(e) for e in node.elts]
 
     def order(self, node: ast.AST) -> Any:
         """The order of a norm: a number, a name such as 'fro', or a variable."""
@@ -326,18 +333,42 @@ class _Reader:
         fixed = value_of(found.term) if isinstance(found, Expression) else None
         return found if fixed is None else float(fixed)
 
-    def called(self, node: ast.AST) -> tuple[str, Any]:
-        """The name of a called function, and the array a method belongs to."""
+    def called(self, node: ast.AST) -> tuple[str, Any, int]:
+        """The name of a called function, the function, and how many of its arguments stand before the bracket."""
         if isinstance(node, ast.Name):
-            return node.id, None
-        if isinstance(node, ast.Attribute):
-            root: ast.AST = node
-            while isinstance(root, ast.Attribute):
-                root = root.value
-            if isinstance(root, ast.Name) and root.id in MODULES and root.id not in self.scope.variables:
-                return node.attr, None
-            return node.attr, self.formula(node.value)
-        raise self.error(node, "only named functions can be called")
+            return node.id, self.function(node, node.id), 0
+        if not isinstance(node, ast.Attribute):
+            raise self.error(node, "only named functions can be called")
+        path: list[str] = []
+        root: ast.AST = node
+        while isinstance(root, ast.Attribute):
+            path.insert(0, root.attr)
+            root = root.value
+        if not isinstance(root, ast.Name) or root.id not in MODULES or root.id in self.scope.variables:
+            if node.attr not in METHODS:
+                raise self.error(node, f"unknown function {node.attr}", self.instead(node.attr))
+            return node.attr, method_of(self.formula(node.value), node.attr), 1
+        while len(path) > 1 and path[0] in MODULES:
+            del path[0]
+        if len(path) == 1:
+            return path[0], self.function(node, path[0]), 0
+        made = reduced_by(*path) if len(path) == 2 else None
+        if made is None:
+            raise self.error(node, f"unknown function {'.'.join(path)}")
+        return ".".join(path), made, 0
+
+    def function(self, node: ast.AST, name: str) -> Any:
+        if name in REFUSED:
+            raise self.error(node, f"{REFUSED[name]} is not what this tool does: it differentiates")
+        if name not in FUNCTIONS:
+            raise self.error(node, f"unknown function {name}", self.instead(name))
+        return FUNCTIONS[name]
+
+    @staticmethod
+    def instead(name: str) -> str:
+        """The word that was meant, where one is alike."""
+        found = difflib.get_close_matches(name, FUNCTIONS, 1, 0.75)
+        return f"is {found[0]} meant?" if found else ""
 
 
 def _words(node: ast.AST) -> str:

@@ -19,20 +19,22 @@ from wengert.core.graph import Graph, Operand
 from wengert.core.node import Const, Node, describe
 from wengert.core.op import Op
 from wengert.core.types import ArrayType
-from wengert.symbolic import arrays, functions
-from wengert.symbolic.build import count, eye, scale, var
-from wengert.symbolic.dims import Dim, named, sized
+from wengert.symbolic import functions
+from wengert.symbolic.build import count, scale, var
+from wengert.symbolic.dims import Dim, named, sized, smaller
 from wengert.symbolic.graphs import Arange, Held, SymbolicNode, input_of
 from wengert.symbolic.graphs import step as symbolic_step
 from wengert.symbolic.graphs_terms import constant_term, refusal, term_of
+from wengert.symbolic.patterns import pattern_of
 from wengert.symbolic.terms import Term, Var
 
 SIZES = (
     (5, 7, 11, 13, 17, 19, 10, 9, 14, 12),
     (8, 9, 13, 11, 23, 29, 12, 5, 10, 15),
-    (6, 11, 7, 19, 13, 31, 17, 14, 9, 5),
+    (17, 14, 11, 9, 8, 7, 6, 5, 13, 4),
 )
-"""Sizes of the first, second, ... name in each recording: pairwise different, and no small constants of programs."""
+"""Sizes of the first, second, ... name in each recording: pairwise different, no small constants of programs, and
+neither of two names always the smaller one."""
 
 
 def sizes_for(variables: Mapping[str, Var]) -> list[dict[str, int]]:
@@ -159,14 +161,12 @@ class Recordings:
         if all(v.shape == found[0].shape and np.array_equal(v, found[0]) for v in found):
             return values[0]
         shape = tuple(self.size([v.shape[k] for v in found]) for k in range(found[0].ndim))
-        if all(v.size and np.all(v == v.flat[0]) for v in found):
-            same = self.scalar([v.flat[0].item() for v in found])
-            return Held(arrays.broadcast(constant_term(same, self.capture), shape))
-        if all(v.ndim == 2 and v.shape[0] == v.shape[1] and np.array_equal(v, np.eye(len(v)) * v[0, 0]) for v in found):
-            same = self.scalar([v[0, 0].item() for v in found])
-            return Held(arrays.times(constant_term(same, self.capture), eye(shape[0])))
+        made = pattern_of(found, shape, lambda same: constant_term(self.scalar(same), self.capture))
+        if made is not None:
+            return Held(made, found[0].dtype if found[0].dtype != float else None)
         raise WengertValueError(
-            "an array made inside the function is neither uniform nor a unit matrix: pass it as an argument"
+            "an array made inside the function is neither uniform nor a unit matrix, a triangle of ones or "
+            "evenly spaced: pass it as an argument"
         )
 
     def capture(self, value: Any) -> Term:
@@ -232,6 +232,12 @@ class Recordings:
                 (d,) = rest
                 if abs(d) <= 8:
                     return a + b + d
+        for (a, r), (b, s) in itertools.combinations(basis[: len(names)], 2):
+            rest = {v - min(x, y) for v, x, y in zip(values, r, s, strict=True)}
+            if len(rest) == 1:
+                (d,) = rest
+                if abs(d) <= 8:
+                    return smaller(a, b) + d
         return None
 
     def parameter(self, values: Sequence[Any]) -> Any:
@@ -255,8 +261,14 @@ class Recordings:
         """An array among the parameters: one of numbers, or that of all rows."""
         if all(np.array_equal(v, values[0]) for v in values):
             return values[0]
-        if all(v.ndim == 1 and np.array_equal(v, np.arange(len(v))) for v in values):
-            return Arange(self.size([len(v) for v in values]))
+        if all(v.ndim == 1 and v.dtype.kind in "iu" and v.size for v in values):
+            each = int(np.count_nonzero(values[0] == values[0][0]))
+            start = int(values[0][0])
+            counts = [len(v) // each for v in values]
+            if all(
+                np.array_equal(v, np.repeat(start + np.arange(c), each)) for v, c in zip(values, counts, strict=True)
+            ):
+                return Arange(self.size(counts), start, each)
         raise WengertValueError("an index that depends on the sizes is not recognised")
 
 

@@ -18,6 +18,7 @@ from wengert.symbolic import arrays, functions, norms
 from wengert.symbolic.build import contract, is_zero, join, number, scale, value_of
 from wengert.symbolic.graphs import Arange
 from wengert.symbolic.matrices import matrix
+from wengert.symbolic.patterns import chosen, cumulated, diagonal, diagonal_of, gathered
 from wengert.symbolic.terms import Term
 
 Rule = Callable[..., Any]
@@ -31,11 +32,14 @@ def _get(x: Term, path: Any, shape: Any, dtype: Any) -> Term:
     """A view: indexing, transposes, reshapes that keep or join nothing, diagonals."""
     for kind, argument in path:
         if kind == "index":
-            x = arrays.index(x, argument)
+            found = gathered(x, argument) if isinstance(argument, tuple) else None
+            x = arrays.index(x, argument) if found is None else found
         elif kind == "transpose":
             x = arrays.transpose(x, argument)
         elif x.rank == 2 and (kind == "einsum_diagonal" or (kind == "diagonal" and argument[0] == 0)):
             x = arrays.diag(x)
+        elif kind == "diagonal" and x.rank == 2 and x.shape[0] == x.shape[1] and argument[1:] == (0, 1):
+            x = diagonal(x, argument[0])
         elif kind == "broadcast":
             x = arrays.broadcast(x, tuple(argument))
         elif kind == "reshape":
@@ -106,11 +110,25 @@ def _update(old: Term, value: Term, path: Any, *_: Any) -> Any:
     at: Any
     ((kind, at),) = path if len(path) == 1 else (("", None),)
     rows = kind == "index" and type(at) is tuple and len(at) == 2 and old.rank == 2 and value.rank == 1
-    if not rows or not is_zero(old) or old.shape != (*value.shape, *value.shape):
+    if not rows or not is_zero(old):
         return NotImplemented
-    every = [isinstance(i, Arange) or (isinstance(i, np.ndarray) and np.array_equal(i, np.arange(len(i)))) for i in at]
-    lengths = [i.size if isinstance(i, Arange) else np.size(i) for i in at]
-    return arrays.diag(value) if all(every) and lengths == [value.shape[0]] * 2 else NotImplemented
+    found = [_counted(i) for i in at]
+    if any(r is None or r[0] != value.shape[0] or r[2] != 1 for r in found):
+        return NotImplemented
+    row, column = (r[1] for r in found if r is not None)
+    size = old.shape[0]
+    if old.shape != (size, size) or size != value.shape[0] + abs(column - row) or min(row, column):
+        return NotImplemented
+    return diagonal_of(value, column - row)
+
+
+def _counted(index: Any) -> tuple[Any, int, int] | None:
+    """Count, first number and repeats of an index of consecutive numbers."""
+    if isinstance(index, Arange):
+        return index.whole
+    if isinstance(index, np.ndarray) and index.size and np.array_equal(index, index[0] + np.arange(len(index))):
+        return len(index), int(index[0]), 1
+    return None
 
 
 def _polygamma(n: Term, x: Term) -> Any:
@@ -153,6 +171,24 @@ def _clip(x: Term, low: Term, high: Term) -> Term:
     return arrays.apply("minimum", arrays.apply("maximum", x, low), high)
 
 
+def _where(condition: Term, yes: Term, no: Term) -> Term:
+    found = chosen(condition, yes, no)
+    return arrays.apply("where", condition, yes, no) if found is None else found
+
+
+def _cumsum(x: Term, axis: Any) -> Any:
+    found = cumulated(x, axis)
+    return NotImplemented if found is None else found
+
+
+def _log(base: int) -> Term:
+    return functions.apply("log", number(base))
+
+
+def _negated(x: Term) -> Term:
+    return scale(Fraction(-1), x)
+
+
 RULES: dict[str, Rule] = {
     **{
         n: _plain(n)
@@ -179,7 +215,9 @@ RULES: dict[str, Rule] = {
             "maximum",
             "minimum",
             "arctan2",
-            "where",
+            "gamma",
+            "trunc",
+            "not_equal",
             "greater",
             "greater_equal",
             "equal",
@@ -190,6 +228,29 @@ RULES: dict[str, Rule] = {
     "absolute": _plain("abs"),
     "fabs": _plain("abs"),
     "lgamma": _plain("gammaln"),
+    "sinc": lambda n, x: functions.apply("sinc", x) if value_of(n) == 0 else NotImplemented,
+    "where": _where,
+    "fmax": _plain("maximum"),
+    "fmin": _plain("minimum"),
+    "bitwise_and": _plain("and"),
+    "logical_and": _plain("and"),
+    "bitwise_or": _plain("or"),
+    "logical_or": _plain("or"),
+    "invert": _plain("not"),
+    "logical_not": _plain("not"),
+    "ceil": lambda x: _negated(arrays.apply("floor", _negated(x))),
+    "exp2": lambda x: arrays.power(number(2), x),
+    "hypot": lambda a, b: functions.power(arrays.plus(functions.power(a, 2), functions.power(b, 2)), Fraction(1, 2)),
+    "deg2rad": lambda x: arrays.times(scale(Fraction(1, 180), functions.PI), x),
+    "rad2deg": lambda x: arrays.times(scale(Fraction(180), functions.power(functions.PI, -1)), x),
+    "copysign": lambda a, b: arrays.apply(
+        "where", arrays.apply("greater_equal", b, number(0)), arrays.apply("abs", a), _negated(arrays.apply("abs", a))
+    ),
+    "remainder": lambda a, b: arrays.plus(a, arrays.times(b, arrays.apply("floor", arrays.divide(a, b))), -1),
+    "floor_divide": lambda a, b: arrays.apply("floor", arrays.divide(a, b)),
+    "fmod": lambda a, b: arrays.plus(a, arrays.times(b, arrays.apply("trunc", arrays.divide(a, b))), -1),
+    "prod": _reduced("prod"),
+    "cumsum": _cumsum,
     "less": lambda a, b: arrays.apply("greater", b, a),
     "less_equal": lambda a, b: arrays.apply("greater_equal", b, a),
     "add": arrays.plus,
@@ -206,9 +267,10 @@ RULES: dict[str, Rule] = {
     "cbrt": _plain("cbrt"),
     "expm1": lambda x: arrays.plus(functions.apply("exp", x), number(1), -1),
     "log1p": lambda x: functions.apply("log", arrays.plus(number(1), x)),
-    "log2": lambda x: arrays.times(number(1 / math.log(2)), functions.apply("log", x)),
-    "log10": lambda x: arrays.times(number(1 / math.log(10)), functions.apply("log", x)),
-    "logaddexp": lambda a, b: arrays.plus(a, functions.apply("softplus", arrays.plus(b, a, -1))),
+    "log2": lambda x: arrays.divide(functions.apply("log", x), _log(2)),
+    "log10": lambda x: arrays.divide(functions.apply("log", x), _log(10)),
+    "logaddexp": arrays.logaddexp,
+    "logaddexp2": lambda a, b: arrays.divide(arrays.logaddexp(*(arrays.times(_log(2), x) for x in (a, b))), _log(2)),
     "logaddexp_reduce": _reduced("logsumexp"),
     "max": _reduced("max"),
     "min": _reduced("min"),

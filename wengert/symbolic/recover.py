@@ -20,6 +20,7 @@ from wengert.symbolic.terms import (
     Fn,
     Join,
     Matrix,
+    Pattern,
     Prod,
     Reduce,
     Select,
@@ -52,12 +53,8 @@ def _form(term: Term) -> Form:
         return Form("constant", value=term.name, rank=term.rank)
     if isinstance(term, Count):
         return Form("dim", value=term.dim)
-    if isinstance(term, Delta):
-        return Form("eye", value=term.shape[0], rank=2)
-    if isinstance(term, Select):
-        return Form("select", value=(term.shape, term.start, term.step), rank=2)
-    if isinstance(term, Join):
-        return Form("join", value=term.shape, rank=3)
+    if isinstance(term, (Delta, Select, Pattern, Join)):
+        return _constant(term)
     if isinstance(term, Fn):
         args = tuple(form_of(a) for a in term.args)
         if term.name == "pow":
@@ -72,6 +69,17 @@ def _form(term: Term) -> Form:
     if isinstance(term, Abstract):
         return Form("abstract", tuple(form_of(a) for a in term.args), (term.name, term.slots), term.rank)
     raise TypeError(type(term).__name__)
+
+
+def _constant(term: Delta | Select | Pattern | Join) -> Form:
+    """An array that the sizes decide."""
+    if isinstance(term, Delta):
+        return Form("eye", value=term.shape[0], rank=2)
+    if isinstance(term, Select):
+        return Form("select", value=(term.shape, term.start, term.step), rank=2)
+    if isinstance(term, Pattern):
+        return Form(term.name, value=(*term.shape, *term.params), rank=term.rank)
+    return Form("join", value=term.shape, rank=3)
 
 
 def _product(term: Prod) -> Form:

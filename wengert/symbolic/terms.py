@@ -93,6 +93,15 @@ class Join(Term):
     __slots__ = ()
 
 
+class Pattern(Term):
+    """An array that its sizes decide: ``tri`` (ones up to diagonal ``params[0]``), ``arange`` (0, 1, 2, ...)."""
+
+    __slots__ = ("name", "params")
+
+    name: str
+    params: tuple[Any, ...]
+
+
 class Sum(Term):
     """A linear combination of terms of one shape; no terms at all is zero."""
 

@@ -94,15 +94,18 @@ def directional(term: Term, x: Var, values: dict[str, Any], sizes: Mapping[str, 
     def at(h: float) -> Any:
         return evaluate(term, {**values, x.name: values[x.name] + h * direction}, sizes)
 
-    h = 2.0**-9
     rows: list[list[Any]] = []
-    for k in range(5):
-        s = h / 2**k
+    best, spread = None, np.inf
+    for k in range(9):  # Richardson's table; where differences of its neighbours are smallest (Ridders 1982)
+        s = 2.0 ** (-6 - k)
         row = [(at(s) - at(-s)) / (2 * s)]
         for j, last in enumerate(rows[-1] if rows else [], start=1):
             row.append(row[-1] + (row[-1] - last) / (4.0**j - 1))
+            apart = max(np.max(np.abs(row[-1] - row[-2]), initial=0.0), np.max(np.abs(row[-1] - last), initial=0.0))
+            if apart < spread:
+                best, spread = row[-1], apart
         rows.append(row)
-    return rows[-1][-1]
+    return rows[-1][0] if best is None else best
 
 
 def check_derivative(

@@ -14,8 +14,9 @@ import numpy as np
 from wengert.core.errors import WengertTypeError, WengertValueError
 from wengert.core.op import OPS
 from wengert.ops.gamma import digamma
-from wengert.symbolic.build import eye, ones, zero
+from wengert.symbolic.build import eye, ones, pattern, zero
 from wengert.symbolic.evaluate import text_shape
+from wengert.symbolic.expression import METHODS as OF_ARRAYS
 from wengert.symbolic.expression import Expression, call, operate
 from wengert.symbolic.graphs_record import check_shapes
 
@@ -55,6 +56,10 @@ def _reduction(name: str) -> Word:
     return reduced
 
 
+def _average(x: Any, axis: Any = None, weights: Any = None, **options: Any) -> Any:
+    return call(np.average, (x,), {"axis": axis_of(axis), "weights": weights, **options}, "average")
+
+
 def _logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     return call(OPS["logaddexp_reduce"].record, (x, axis_of(axis), bool(keepdims)), {}, "logsumexp")
 
@@ -82,9 +87,9 @@ def _square(name: str, x: Any) -> None:
 
 
 def _of_square(name: str, function: Word) -> Word:
-    def applied(x: Any, *args: Any) -> Any:
+    def applied(x: Any, *args: Any, **options: Any) -> Any:
         _square(name, x)
-        return call(function, (x, *args), {}, name)
+        return call(function, (x, *args), options, name)
 
     return applied
 
@@ -98,10 +103,10 @@ def _matrix_power(x: Any, p: Any) -> Any:
     return np.linalg.matrix_power(x, p)
 
 
-def _diag(x: Any) -> Any:
+def _diag(x: Any, k: int = 0) -> Any:
     if x.ndim != 1:
         _square("diag", x)
-    return np.diag(x)
+    return np.diag(x, k)
 
 
 def _outer(a: Any, b: Any) -> Any:
@@ -120,16 +125,69 @@ def _same(make: Callable[[Any], Any]) -> Word:
     return lambda *sizes: Expression(make(*sizes))
 
 
+def _full(shape: Any, value: Any) -> Any:
+    return Expression(ones(shape if isinstance(shape, tuple) else (shape,))) * value
+
+
+def _tri(rows: Any, columns: Any = None, k: int = 0) -> Any:
+    return Expression(pattern("tri", (rows, rows if columns is None else columns), k))
+
+
+def _arange(first: Any, last: Any = None) -> Any:
+    start, count = (0, first) if last is None else (first, last - first)
+    return Expression(pattern("arange", (count,))) + start
+
+
+def _linspace(first: Any, last: Any, number: Any = 50) -> Any:
+    return first + (last - first) * (_arange(number) / (number - 1))
+
+
+def _words(text: str) -> list[str]:
+    return text.split()
+
+
+UFUNCS = _words(
+    "exp exp2 expm1 log log2 log10 log1p sin cos tan sinh cosh tanh arcsin arccos arctan arcsinh arccosh arctanh "
+    "asin acos atan asinh acosh atanh atan2 arctan2 hypot sqrt cbrt square reciprocal sign abs absolute fabs floor "
+    "ceil trunc rint maximum minimum fmax fmin logaddexp logaddexp2 negative positive add subtract multiply divide "
+    "true_divide power pow float_power mod remainder fmod floor_divide copysign heaviside deg2rad radians rad2deg "
+    "degrees matmul matvec vecmat vecdot greater greater_equal less less_equal equal not_equal logical_and "
+    "logical_or logical_not"
+)
+LEADING: dict[str, int] = {
+    **dict.fromkeys(
+        _words(
+            "prod cumsum cumprod cumulative_sum cumulative_prod sort partition median quantile percentile tril triu "
+            "reshape ravel expand_dims squeeze swapaxes moveaxis rollaxis transpose permute_dims matrix_transpose "
+            "repeat tile roll flip fliplr flipud rot90 diff ediff1d gradient trapezoid pad round around ptp nansum "
+            "nanmean take broadcast_to atleast_1d atleast_2d atleast_3d split array_split diagflat diagonal vander "
+            "ones_like zeros_like copy sinc i0 argmax argmin argsort real conj nan_to_num"
+        ),
+        1,
+    ),
+    **dict.fromkeys(_words("kron inner vdot tensordot cross convolve correlate cov corrcoef polyval append"), 2),
+    **dict.fromkeys(_words("einsum clip where full_like select"), 9),
+    **dict.fromkeys(_words("concatenate concat stack hstack vstack dstack column_stack block multi_dot"), 1),
+}
+"""Functions of NumPy as they are, with the number of arguments that are arrays; those behind are axes and sizes."""
+LINALG: dict[str, int] = {
+    **dict.fromkeys(_words("pinv svd svdvals qr matrix_norm vector_norm cond"), 1),
+    **dict.fromkeys(_words("solve lstsq tensorsolve"), 2),
+}
+SQUARE = {"cholesky": 1, "eigvalsh": 1, "eigh": 1, "inv": 1, "det": 1, "slogdet": 1, "solve": 2}
+SEQUENCES = {"concatenate", "concat", "stack", "hstack", "vstack", "row_stack", "dstack", "column_stack", "block",
+             "multi_dot", "select", "polyval"}  # fmt: skip
+"""Functions whose first argument may be a list of arrays."""
+
+
+def _looked_up(name: str) -> Word:
+    return _numpy(getattr(np, name, None) or getattr(np.linalg, name), name)
+
+
 FUNCTIONS: dict[str, Word] = {
-    **{
-        n: _elementwise(getattr(np, n))
-        for n in (
-            "exp", "log", "sin", "cos", "tan", "tanh", "sinh", "cosh", "arcsin", "arccos", "arctan", "arcsinh",
-            "arccosh", "arctanh", "sign", "abs", "absolute", "fabs", "maximum", "minimum", "arctan2", "floor", "sqrt",
-            "square", "reciprocal", "cbrt", "expm1", "log1p", "log2", "log10", "negative", "logaddexp", "multiply",
-            "add", "subtract", "divide", "power", "matmul",
-        )
-    },
+    **{n: _elementwise(getattr(np, n)) for n in UFUNCS},
+    **{n: _looked_up(n) for n in (*LEADING, *LINALG)},
+    **{n: _of_square(n, getattr(np.linalg, n)) for n in SQUARE},
     **{n: _operation(n) for n in ("sigmoid", "softplus", "erf", "erfc", "relu")},
     "expit": _operation("sigmoid"),
     "gammaln": _operation("lgamma"),
@@ -137,15 +195,9 @@ FUNCTIONS: dict[str, Word] = {
     "digamma": _elementwise(digamma),
     "psi": _elementwise(digamma),
     "ln": _elementwise(np.log),
-    "asin": _elementwise(np.arcsin),
-    "acos": _elementwise(np.arccos),
-    "atan": _elementwise(np.arctan),
-    "asinh": _elementwise(np.arcsinh),
-    "acosh": _elementwise(np.arccosh),
-    "atanh": _elementwise(np.arctanh),
     "sum": _reduction("sum"),
     "mean": _reduction("mean"),
-    "average": _reduction("mean"),
+    "average": _average,
     "var": _reduction("var"),
     "std": _reduction("std"),
     "max": _reduction("max"),
@@ -156,32 +208,50 @@ FUNCTIONS: dict[str, Word] = {
     "softmax": _softmax,
     "log_softmax": lambda x, axis=...: np.log(_softmax(x, axis)),
     "norm": _norm,
-    "det": _of_square("det", np.linalg.det),
-    "inv": _of_square("inv", np.linalg.inv),
-    "slogdet": _of_square("slogdet", np.linalg.slogdet),
     "logdet": lambda x: FUNCTIONS["slogdet"](x)[1],
     "trace": _of_square("trace", np.trace),
     "diag": _diag,
-    "diagonal": _diag,
+    "diagonal": _of_square("diagonal", np.diagonal),
     "outer": _outer,
     "dot": _dot,
-    "vdot": _numpy(np.vdot, "vdot"),
-    "inner": _numpy(np.inner, "inner"),
-    "transpose": _numpy(np.transpose, "transpose"),
-    "solve": _of_square("solve", np.linalg.solve),
     "matrix_power": _matrix_power,
-    "einsum": _numpy(np.einsum, "einsum"),
-    "clip": _numpy(np.clip, "clip"),
-    "where": _numpy(np.where, "where"),
-    "stack": _numpy(np.stack, "stack"),
-    "concatenate": _numpy(np.concatenate, "concatenate"),
-    "kron": _numpy(np.kron, "kron"),
     "vec": _numpy(np.ravel, "vec"),
-    "ravel": _numpy(np.ravel, "ravel"),
     "flatten": _numpy(np.ravel, "flatten"),
+    "row_stack": _numpy(np.vstack, "row_stack"),
     "ones": _same(ones),
     "zeros": _same(zero),
     "eye": _same(eye),
     "identity": _same(eye),
+    "full": _full,
+    "tri": _tri,
+    "arange": _arange,
+    "linspace": _linspace,
 }  # fmt: skip
-METHODS = {"sum", "mean", "var", "std", "max", "min", "dot", "trace", "transpose", "diagonal", "clip"}
+ARRAYS: dict[str, int] = {
+    **dict.fromkeys(UFUNCS, 9),
+    **LEADING,
+    **LINALG,
+    **SQUARE,
+    **dict.fromkeys(_words("sum mean average var std max min amax amin logsumexp softmax log_softmax norm"), 1),
+    **dict.fromkeys(_words("trace diag diagonal matrix_power"), 1),
+    **dict.fromkeys(_words("ones zeros eye identity full row_stack tri arange linspace"), 0),
+}
+"""How many arguments of a word are arrays (all, where a word is not listed)."""
+METHODS = frozenset(OF_ARRAYS)
+"""What may be called on an array of a formula: ``x.sum()``."""
+
+
+def reduced_by(ufunc: str, method: str) -> Word | None:
+    """A method of an element-wise function: ``np.logaddexp.reduce``, ``np.subtract.outer``."""
+    if ufunc not in UFUNCS or method not in ("reduce", "accumulate", "outer"):
+        return None
+    found = getattr(np, ufunc)
+    return _numpy(getattr(found, method), f"{ufunc}.{method}") if found.signature is None else None
+
+
+def method_of(owner: Expression, name: str) -> Word:
+    """A method of an array; those that a function checks first go through it."""
+    if name in ("sum", "mean", "var", "std", "max", "min", "trace", "diagonal"):
+        return lambda *args, **options: FUNCTIONS[name](owner, *args, **options)
+    found: Word = getattr(owner, name)
+    return found

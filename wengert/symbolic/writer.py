@@ -12,12 +12,10 @@ from typing import Any
 
 from wengert.symbolic.dims import Dim
 from wengert.symbolic.notation import Form, filling, turned, unscaled
-
-ADD, MUL, POWER, ATOM = 1, 2, 3, 4
-Text = tuple[str, int]
+from wengert.symbolic.writer_constants import ADD, ATOM, MUL, POWER, ConstantsWriter, Text
 
 
-class Writer:
+class Writer(ConstantsWriter):
     """Writes forms; ``named`` maps forms to the names they were given below (``h = tanh(Wx)``)."""
 
     def __init__(self, named: Mapping[Form, str] | None = None) -> None:
@@ -109,18 +107,6 @@ class Writer:
         simple = not isinstance(form.value, Dim) or form.value.simple
         return self.dimension(form.value), ATOM if simple else ADD
 
-    def _eye(self, form: Form) -> Text:
-        return self.name("I"), ATOM
-
-    def _ones(self, form: Form) -> Text:
-        return (self.number(Fraction(1))[0] if form.rank < 2 else self.paired_ones()), ATOM if form.rank < 2 else MUL
-
-    def paired_ones(self) -> str:
-        return self.join([self.number(Fraction(1))[0], self.transposed(self.number(Fraction(1))[0])])
-
-    def _zeros(self, form: Form) -> Text:
-        return self.number(Fraction(0))[0], ATOM
-
     def _filled(self, form: Form) -> Text:
         return self.text(form.args[0])
 
@@ -162,6 +148,9 @@ class Writer:
         return self.join(pieces), MUL
 
     def _had(self, form: Form) -> Text:
+        corner = self.corner(form)
+        if corner is not None:
+            return corner
         return self.operator("⊙", [self.at(a, MUL if a.kind == "mat" else POWER) for a in form.args]), MUL
 
     def _div(self, form: Form) -> Text:
@@ -274,7 +263,8 @@ class Writer:
         return self.superscript(base, "∘" + power)
 
     def _power(self, form: Form) -> Text:
-        return self.superscript(self.at(form.args[0], ATOM), "^" + self.write(form.args[1])), POWER
+        base, exponent = map(filling, form.args)
+        return self.superscript(self.at(base, ATOM), "^" + self.write(exponent)), POWER
 
     def _norm2sq(self, form: Form) -> Text:
         return self.superscript(self.norm(form.args[0], "2"), "²"), POWER
@@ -339,7 +329,11 @@ class Writer:
         if form.value == "where":
             return self.cases(*(self.write(a) for a in form.args)), ATOM
         if form.value in COMPARE:
-            return self.operator(COMPARE[form.value], [self.at(a, MUL) for a in form.args]), ADD
+            return self.operator(COMPARE[form.value], [self.at(filling(a), MUL) for a in form.args]), ADD
+        if form.value in CONNECTED:
+            return f" {self.note(form.value)} ".join(self.at(a, ADD) for a in form.args), ADD
+        if form.value == "not":
+            return f"{self.note('not')} {self.at(form.args[0], ATOM)}", ADD
         return self.call(form.value, self.separator.join(self.write(filling(a)) for a in form.args)), ATOM
 
     def _abstract(self, form: Form) -> Text:
@@ -354,34 +348,6 @@ class Writer:
             top = self.superscript(top.strip(), self.exponent(Fraction(len(slots))))
         return self.fraction((top + self.name(name), ATOM), (below, ATOM))[0], POWER
 
-    def _select(self, form: Form) -> Text:
-        (count, dim), start, step = form.value
-        return self.selection(start, start + step * count, step, dim), ATOM
-
-    def place(self, value: Any) -> str:
-        return self.dimension(value) if isinstance(value, int) else f"({self.dimension(value)})"
-
-    def selection(self, start: Any, stop: Any, step: int, dim: Any) -> str:
-        first = "" if start == 0 else self.dimension(start)
-        last = "" if stop == dim or step < 0 else self.dimension(stop)
-        open_, colon, close = map(self.note, ("[", ":", "]" if step == 1 else f":{step}]"))
-        return f"{self.name('I')}{open_}{first}{colon}{last}{close}"
-
-    def _kron(self, form: Form) -> Text:
-        return self.operator("⊗", [self.at(a, POWER) for a in form.args]), MUL
-
-    def _vec(self, form: Form) -> Text:
-        return self.call("vec", self.write(form.args[0])), ATOM
-
-    def _unvec(self, form: Form) -> Text:
-        return self.call("mat", self.write(form.args[0])), ATOM
-
-    def _join(self, form: Form) -> Text:
-        return self.name("J"), ATOM
-
-    def _unit(self, form: Form) -> Text:
-        return self.index(self.name("e"), self.place(form.value[1])), ATOM
-
     def _einsum(self, form: Form) -> Text:
         from wengert.symbolic.indexed import letters_for
 
@@ -395,4 +361,5 @@ class Writer:
         return entry(self, form, letters)[0]
 
 
-COMPARE = {"greater": ">", "greater_equal": "≥", "equal": "="}
+COMPARE = {"greater": ">", "greater_equal": "≥", "equal": "=", "not_equal": "≠"}
+CONNECTED = {"and", "or"}
