@@ -24,6 +24,7 @@ from wengert.tensor.inplace import overwrite
 from wengert.tensor.mode import is_grad_enabled, makes_leaves
 from wengert.tensor.session import Session
 from wengert.tensor.tensor import LEAF, Tensor, current
+from wengert.tensor.views import release
 
 _PAST = Op(
     listed=False,
@@ -160,6 +161,8 @@ class _Numbering:
 
 def _check(t: Tensor) -> None:
     current(t)
+    if t.mem is not None:
+        release(t)
     if t.node is not None and t.node.op is not LEAF:
         raise Unfit("a Tensor with a history is given to it (t.detach() has none)")
     found = getattr(t, "_extra", None)

@@ -21,8 +21,9 @@ from wengert.core.structure import ROOT
 from wengert.core.sweep import Sweep, lift, reachable
 from wengert.core.types import dtype_of, shape_of
 from wengert.ops.calm import ask_finite, is_calm
-from wengert.tensor.hooks import as_gradient, hooked
-from wengert.tensor.mode import enable_grad, recording
+from wengert.tensor.hooks import ATTENDING, Attended, as_gradient, follow_writes, hooked
+from wengert.tensor.inplace import overwrite
+from wengert.tensor.mode import enable_grad, no_grad, recording
 from wengert.tensor.session import Session, entering, session, snapshot
 from wengert.tensor.tensor import LEAF, Tensor, current, describe_node
 
@@ -49,7 +50,15 @@ def backward(t: Tensor, gradient: Any, retain_graph: bool | None, create_graph: 
                 fix="leave inputs away, or name the Tensors to differentiate by",
                 depth=4,
             )
-    found = sweep([t], [gradient], chosen, retain_graph, create_graph, "backward()")
+    found, kept = sweep([t], [gradient], chosen, retain_graph, create_graph, "backward()")
+    if kept:
+        keeping = {id(tensor) for tensor, _ in kept}
+        found = [pair for pair in found if id(pair[0]) not in keeping]
+    accumulate(found + kept, create_graph)
+
+
+def accumulate(found: Sequence[tuple[Tensor, Tensor]], create_graph: bool) -> None:
+    """Add gradients to the ``grad`` of their Tensors."""
     for tensor, grad in found:
         tensor._grad = grad if getattr(tensor, "_grad", None) is None else _sum(tensor._grad, grad, create_graph)
 
@@ -58,8 +67,12 @@ def _sum(have: Tensor, new: Tensor, create_graph: bool) -> Tensor:
     if create_graph:
         with enable_grad():
             return have + new  # type: ignore[operator]
-    have.value = current(have).value + new.value  # the same Tensor object: who holds it sees the sum
-    have.mem = None
+    total = current(have).value + new.value  # the same Tensor object: who holds it sees the sum, and its views do
+    if have.mem is None:
+        have.value = total
+    else:
+        with no_grad():
+            overwrite(have, total)
     return have
 
 
@@ -70,8 +83,10 @@ def sweep(
     retain_graph: bool | None,
     create_graph: bool,
     name: str,
-) -> list[tuple[Tensor, Tensor]]:
-    """Pairs of Tensor and gradient: of the leaves reached, or of ``inputs``."""
+) -> tuple[list[tuple[Tensor, Tensor]], list[tuple[Tensor, Tensor]]]:
+    """Pairs of Tensor and gradient: of the leaves reached, or of ``inputs``; and of the results that keep theirs."""
+    if ATTENDING:
+        follow_writes()
     retain = create_graph if retain_graph is None else retain_graph
     frame = tracing.get()
     if frame is not None and any(f.keeper is not None for f in frame.chain()):
@@ -101,19 +116,21 @@ def sweep(
     calm = zeroes and inside is not None and is_calm(_steps(order, inside), [t.value for t in outputs])
     if calm:
         ask_finite([t.value for t in outputs])
-    state = _run(order, ends, seeds, wanted, create_graph, free=free and not zeroes)
+    # Hooks are called once, so a sweep that might have to be repeated is made with care at once.
+    careful = zeroes and bool(ATTENDING) and any(type(node.op.pull) is Attended for node in order)
+    state = _run(order, ends, seeds, wanted, create_graph, careful=careful, free=free and not zeroes)
     if zeroes:
         if inside is not None and not calm and all(_finite(ct) for _, ct in state.found):
             ask_finite([ct for _, ct in state.found])
-        if not all(_finite(ct) for _, ct in state.found):
+        if not careful and not all(_finite(ct) for _, ct in state.found):
             state = _run(order, ends, seeds, wanted, create_graph, careful=True)
         if free:
             for node in order:
                 _let_go(node)
     if inside is not None and create_graph:
         with enable_grad(), recording():
-            return _collected(state, inputs)
-    return _collected(state, inputs)
+            return _collected(state, inputs), state.kept
+    return _collected(state, inputs), state.kept
 
 
 def _steps(order: list[Node], inside: Session) -> list[Node]:
@@ -272,16 +289,21 @@ def _collected(state: _Pass, inputs: Sequence[Tensor] | None) -> list[tuple[Tens
     taken: set[int] = set()
     if inputs is not None:
         by_node = dict(state.found)
-        return [(t, as_gradient(by_node[t.node], t, taken)) for t in inputs if t.node in by_node]
+        return [(t, _hooked(t, as_gradient(by_node[t.node], t, taken))) for t in inputs if t.node in by_node]
     out: list[tuple[Tensor, Tensor]] = []
     for node, ct in state.found:
         tensor = node.saved[0]()
         if tensor is not None:
             if tensor.mem is not None or SWITCH.live:
                 current(tensor)
-            grad = as_gradient(ct, tensor, taken)
-            out.append((tensor, grad if getattr(tensor, "_extra", None) is None else hooked(tensor, grad)))
-    return out + state.kept
+            out.append((tensor, _hooked(tensor, as_gradient(ct, tensor, taken))))
+    return out
+
+
+def _hooked(t: Tensor, grad: Tensor) -> Tensor:
+    """The gradient after the hooks of a leaf; those of other Tensors were called by their steps."""
+    found = getattr(t, "_extra", None)
+    return grad if found is None or not found.hooks or t.node.op is not LEAF else hooked(found.hooks, grad)  # type: ignore[union-attr]
 
 
 # ---------------------------------------------------------------- autograd.grad
@@ -347,7 +369,9 @@ def grad(
             fix="give one for each output",
             depth=3,
         )
-    found = {id(t): g for t, g in sweep(outs, seeds, ins, retain_graph, create_graph, "autograd.grad")}
+    pairs, kept = sweep(outs, seeds, ins, retain_graph, create_graph, "autograd.grad")
+    accumulate(kept, create_graph)
+    found = {id(t): g for t, g in pairs}
     missing = [k for k, t in enumerate(ins) if id(t) not in found]
     if missing and not allow_unused:
         raise error_at(

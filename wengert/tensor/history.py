@@ -33,13 +33,19 @@ LEAF = Op(
 
 
 class Extra:
-    """What few Tensors have: hooks, a wish to keep the gradient."""
+    """What few Tensors have: hooks, a wish to keep the gradient, memory of a Tensor with a history that they have not.
 
-    __slots__ = ("hooks", "retains")
+    ``hooks``      those of a leaf, or of the step that made the Tensor last
+    ``retains``    what attends the step whose gradient is kept, or None
+    ``untracked``  "data" for what ``t.data`` gives, "no_grad" for a view made while nothing was recorded, else ""
+    """
+
+    __slots__ = ("hooks", "retains", "untracked")
 
     def __init__(self) -> None:
         self.hooks: dict[int, Callable[[Any], Any]] = {}
-        self.retains = False
+        self.retains: Any = None
+        self.untracked = ""
 
 
 class GradFn:

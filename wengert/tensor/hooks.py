@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from wengert.core.context import SWITCH
 from wengert.core.errors import WengertTypeError, WengertValueError, error_at
 from wengert.core.handle import handle, is_handle
 from wengert.core.node import Node
@@ -36,7 +37,11 @@ def as_gradient(ct: Any, t: Tensor, taken: set[int]) -> Tensor:
     ):
         taken.add(id(ct))
         return Tensor(ct)
-    shape, dtype = shape_of(t.value), dtype_of(t.value)
+    return fitted(ct, shape_of(value), dtype_of(value))
+
+
+def fitted(ct: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Tensor:
+    """A cotangent as a Tensor of this type, in memory of its own."""
     if is_handle(ct):
         if dtype_of(ct.value) != dtype:
             ct = ct.astype(dtype)
@@ -58,12 +63,9 @@ def cotangent(t: Tensor, *, lifted: bool) -> Any:
     return handle(value, t.node) if lifted and t.node is not None else value
 
 
-def hooked(t: Tensor, grad: Tensor) -> Tensor:
-    """The gradient after the hooks of ``t``."""
-    found = getattr(t, "_extra", None)
-    if found is None:
-        return grad
-    for hook in list(found.hooks.values()):
+def hooked(hooks: dict[int, Callable[[Tensor], Any]], grad: Tensor) -> Tensor:
+    """The gradient after hooks."""
+    for hook in list(hooks.values()):
         result = hook(grad)
         if result is None:
             continue
@@ -127,11 +129,14 @@ def register(t: Tensor, hook: Callable[[Tensor], Any]) -> Removable:
             fix="give a function",
             depth=3,
         )
+    hooks = extra(t).hooks if t.node.op is LEAF else _attended(t).hooks  # type: ignore[union-attr]
     number = next(_numbers)
-    extra(t).hooks[number] = hook
-    if t.node.op is not LEAF:  # type: ignore[union-attr]
-        _attend(t)
-    return Removable(extra(t).hooks, number)
+    hooks[number] = hook
+    return Removable(hooks, number)
+
+
+_retaining: list[weakref.ref[Tensor]] = []
+"""The Tensors that keep their gradients."""
 
 
 def retain(t: Tensor) -> None:
@@ -144,45 +149,82 @@ def retain(t: Tensor) -> None:
             depth=3,
         )
     if t.node.op is not LEAF:  # type: ignore[union-attr]
-        extra(t).retains = True
-        _attend(t)
+        if not is_retaining(t):
+            _retaining[:] = [*(r for r in _retaining if r() is not None), weakref.ref(t)]
+        extra(t).retains = _attended(t)
 
 
-class _Attended:
-    """The pull of a step whose result has hooks or keeps its gradient."""
+def is_retaining(t: Tensor) -> bool:
+    """Whether a Tensor keeps its gradient."""
+    found = getattr(t, "_extra", None)
+    return found is not None and found.retains is not None
 
-    __slots__ = ("op", "tensor")
 
-    def __init__(self, op: Op, tensor: weakref.ref[Tensor]) -> None:
+def follow_writes() -> None:
+    """Before a sweep: a Tensor that was written to keeps the gradient of what it is now, as in PyTorch."""
+    for reference in tuple(_retaining):
+        t = reference()
+        if t is None or not is_retaining(t):
+            continue
+        if t.mem is not None and not SWITCH.live:
+            current(t)
+        if t.node is not None and t.node.op is not LEAF and t.node.op.pull is not t._extra.retains:
+            t._extra.retains = _attended(t)
+
+
+class Attended:
+    """The pull of a step whose result has hooks or keeps its gradient. Hooks are the step's: the Tensor may be gone."""
+
+    __slots__ = ("hooks", "kind", "op", "tensor")
+
+    def __init__(self, t: Tensor, op: Op) -> None:
         self.op = op
-        self.tensor = tensor
+        self.tensor = weakref.ref(t)
+        self.hooks: dict[int, Callable[[Tensor], Any]] = {}
+        self.kind = shape_of(t.value), dtype_of(t.value)
 
     def __call__(self, node: Node, ct: Any, state: Any) -> None:
+        """Call the hooks, keep the gradient, and go on with the step's own pull."""
         t = self.tensor()
-        if t is not None:
-            grad = (
-                outward(ct) if is_handle(ct) else as_gradient(np.array(ct) if type(ct) is np.ndarray else ct, t, set())
-            )
-            found = extra(t)
-            new = hooked(t, grad)
-            if new is not grad:
-                grad = new
-                ct = cotangent(new, lifted=state.lifted)
+        keeps = t is not None and is_retaining(t) and t._extra.retains is self
+        if self.hooks or keeps:
+            grad = outward(ct) if is_handle(ct) else fitted(ct, *self.kind)
+            if self.hooks:  # what they return, or the gradient itself, which they may have written to
+                grad = hooked(self.hooks, grad)
+                ct = cotangent(grad, lifted=state.lifted)
                 state.owned.discard(node)
-            if found.retains:
-                state.kept.append((t, grad))
+            if keeps:
+                state.kept.append((t, grad.clone() if self.hooks and not state.lifted else grad))  # type: ignore[attr-defined]
         self.op.pull(node, ct, state)
 
 
-def _attend(t: Tensor) -> None:
-    """Give the node of a Tensor a pull that looks at its hooks."""
+ATTENDING: list[bool] = []
+"""Not empty as soon as there was a hook on a step: until then a sweep need not look for them."""
+
+
+def _attended(t: Tensor) -> Attended:
+    """What looks at the hooks of the step that made a Tensor; made when first asked for."""
     node = t.node
     assert node is not None
-    if isinstance(node.op.pull, _Attended) and node.op.pull.tensor() is t:
-        return
-    op: Op = copy.copy(node.op)
-    op.pull = _Attended(node.op, weakref.ref(t))
-    node.op = op
+    if not isinstance(node.op.pull, Attended):
+        if not ATTENDING:
+            ATTENDING.append(True)
+        op: Op = copy.copy(node.op)
+        op.pull = Attended(t, node.op)
+        node.op = op
+    found: Attended = node.op.pull
+    extra(t).hooks = found.hooks
+    return found
 
 
-__all__ = ["as_gradient", "cotangent", "hooked", "register", "retain"]
+__all__ = [
+    "ATTENDING",
+    "Attended",
+    "as_gradient",
+    "cotangent",
+    "follow_writes",
+    "hooked",
+    "is_retaining",
+    "register",
+    "retain",
+]

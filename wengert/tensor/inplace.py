@@ -16,28 +16,41 @@ from wengert.core.errors import CutError, WengertTypeError, WengertValueError, e
 from wengert.core.handle import is_handle
 from wengert.core.types import dtype_of, shape_of
 from wengert.ops.join import nested
-from wengert.ops.memory import make_live, read, write
+from wengert.ops.memory import make_live, write
 from wengert.ops.regions import reach, settle
 from wengert.tensor.bridge import constants, inward, outward
 from wengert.tensor.mode import MODE, is_grad_enabled, is_traced, recording
 from wengert.tensor.session import entering, joined, session, snapshot
-from wengert.tensor.tensor import LEAF, Tensor, current, memory_of, plain
+from wengert.tensor.tensor import LEAF, Tensor, current, is_untracked, memory_of, plain
+from wengert.tensor.views import view_of
 
 
 def check_writable(t: Tensor, name: str) -> None:
     """Raise where PyTorch does: a leaf that requires gradients (or a view of one) while recording."""
     if not is_grad_enabled():
         return
-    current(t)
-    if t.node is not None and t.node.op is LEAF:
+    mem = t.mem
+    if mem is None or SWITCH.live:
+        current(t)  # else not: it would count as reading the memory as a whole, which the next write then copies
+    if is_untracked(t):
+        if t._extra.untracked == "data":
+            return
+        raise error_at(
+            WengertValueError,
+            f"{name}: a view that was made under no_grad is written to while recording",
+            fix="have both inside of no_grad, or both outside; or write to t.data",
+            depth=3,
+        )
+    node = t.node if mem is None or SWITCH.live else mem.node
+    if node is not None and node.op is LEAF:
         raise error_at(
             WengertValueError,
             f"{name}: a leaf Tensor that requires gradients is written to in place",
             fix="write y = x.clone() and change y, or do it under wengert.no_grad()",
             depth=3,
         )
-    base = t.mem.base if t.mem is not None else None
-    if base is not None and base is not t.mem and base.node is not None and base.node.op is LEAF:
+    base = mem.base if mem is not None else None
+    if base is not None and base is not mem and base.node is not None and base.node.op is LEAF:
         raise error_at(
             WengertValueError,
             f"{name}: a view of a leaf Tensor that requires gradients is written to in place",
@@ -77,7 +90,8 @@ def assign(t: Tensor, result: Any, name: str) -> Tensor:
             fix="in-place operations keep the shape",
             depth=3,
         )
-    if not is_grad_enabled():
+    if not is_grad_enabled() or is_untracked(t):
+        _check_constant(new.node, name)
         if is_handle(new.value):
             value = new.value if shape_of(new.value) == shape else np.broadcast_to(new.value, shape)
             overwrite(t, value if dtype_of(value) == kind else value.astype(kind))
@@ -92,6 +106,17 @@ def assign(t: Tensor, result: Any, name: str) -> Tensor:
             write(memory_of(t), ("index", Ellipsis), inward(new))
         current(t)
     return t
+
+
+def _check_constant(node: Any, name: str) -> None:
+    """Raise where the history of what is written into ``t.data`` would be lost."""
+    if node is not None and is_grad_enabled():
+        raise error_at(
+            CutError,
+            f"{name}: a Tensor that requires gradients is written into the data of another one, which keeps no history",
+            fix="write value.detach(), or do it under wengert.no_grad()",
+            depth=4,
+        )
 
 
 def overwrite(t: Tensor, value: Any) -> None:
@@ -112,6 +137,21 @@ def overwrite(t: Tensor, value: Any) -> None:
         settle(copies)
     base.version += 1
     current(t)
+
+
+def _write_plainly(t: Tensor, place: Any, value: Any) -> None:
+    """A write into a region, without a step."""
+    if t.mem is None and t.node is not None:  # a leaf, most likely: it stays without a handle of its memory
+        new = np.array(current(t).value)
+        new[place] = value
+        overwrite(t, new)
+        return
+    mem = memory_of(t)
+    base = make_live(mem)
+    target, copies = reach(base.value, () if base is mem else mem.path)
+    target[place] = value
+    settle(copies)
+    base.version += 1
 
 
 def _write_recorded(t: Tensor, step: Any, value: Any) -> None:
@@ -139,18 +179,17 @@ def set_item(t: Tensor, index: Any, value: Any) -> None:
     if isinstance(value, (list, tuple)):
         value = nested(constants(value)) if session() is not None else np.asarray(constants(value))
     place = indices(index)
-    if not is_grad_enabled() and session() is not None:
-        _write_recorded(t, ("index", place), plain(value))
-        return
-    if not is_grad_enabled():
-        new = np.array(current(t).value)
-        new[place] = plain(value)
-        overwrite(t, new)
+    if not is_grad_enabled() or is_untracked(t):
+        if isinstance(value, Tensor):
+            _check_constant(current(value).node, "t[...] = value")
+        if session() is not None:
+            _write_recorded(t, ("index", place), plain(value))
+        else:
+            _write_plainly(t, place, plain(value))
         return
     with recording():
         memory = memory_of(t)
         write(memory, ("index", place), inward(value))
-    current(t)
 
 
 def get_item(t: Tensor, index: Any) -> Any:
@@ -158,8 +197,7 @@ def get_item(t: Tensor, index: Any) -> Any:
 
     if is_traced():
         return plain(t)[constants(index)] if not is_handle(index) else plain(t)[index]
-    with recording():
-        return outward(read(memory_of(t), ("index", indices(index))))
+    return view_of(t, ("index", indices(index)))
 
 
 def indices(index: Any) -> Any:

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from wengert.core.errors import WengertValueError, error_at
-from wengert.ops.memory import read
 from wengert.ops.paths import apply
-from wengert.tensor.bridge import outward, through
-from wengert.tensor.mode import is_traced, recording
-from wengert.tensor.tensor import Tensor, memory_of, plain
+from wengert.tensor.bridge import through
+from wengert.tensor.mode import is_traced
+from wengert.tensor.tensor import Tensor, plain
+from wengert.tensor.views import view_of
 
 Axes = int | Sequence[int] | None
 
@@ -23,8 +23,7 @@ Axes = int | Sequence[int] | None
 def _viewed(self: Tensor, step: Any) -> Any:
     if is_traced():
         return apply((step,), np.asarray(plain(self)))
-    with recording():
-        return outward(read(memory_of(self), step))
+    return view_of(self, step)
 
 
 def sizes_of(shape: Any) -> tuple[int, ...]:

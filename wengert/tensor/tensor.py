@@ -120,23 +120,16 @@ class Tensor:
 
     @property
     def data(self) -> Tensor:
-        """The same values, without history; assigning replaces the values in place."""
-        return self.detach()
+        """The same memory without history: writes go both ways and are no steps; assigning replaces the values."""
+        from wengert.tensor.views import data_of
+
+        return data_of(self)
 
     @data.setter
     def data(self, value: Any) -> None:
-        from wengert.tensor.inplace import overwrite
+        from wengert.tensor.views import set_data
 
-        new = plain(value)
-        if not is_handle(new):
-            new = np.array(new, dtype=self.dtype)
-        elif new.dtype != self.dtype:
-            new = new.astype(self.dtype)
-        if new.shape != self.shape:
-            raise error_at(
-                WengertValueError, f"data of shape {new.shape} for a Tensor of shape {self.shape}", fix="keep the shape"
-            )
-        overwrite(self, new)
+        set_data(self, value)
 
     # ------------------------------------------------------------ history
 
@@ -173,12 +166,16 @@ class Tensor:
 
     def detach_(self) -> Tensor:
         """Forget how it came about; returns itself."""
+        if is_untracked(self):
+            return self
         if self.mem is not None and self.mem.base is not None and self.mem.base is not self.mem:
             raise error_at(
                 WengertValueError, "a view cannot be detached in place: its base has a history", fix="use t.detach()"
             )
         current(self)
         self.node = self.mem = None
+        if (found := getattr(self, "_extra", None)) is not None:
+            found.hooks, found.retains = {}, None  # they belong to the steps before
         return self
 
     def backward(
@@ -346,13 +343,13 @@ def current(t: Tensor) -> Tensor:
             else:
                 sync(mem)
         t.value = mem.value
-        t.node = mem.node
+        t.node = None if mem.node is not None and is_untracked(t) else mem.node
     if SWITCH.live:
         if (inside := session()) is not None:
             inside.meet(t)
             if mem is not None:
                 t.value = mem.value if mem.node is None else handle(mem.value, mem.node)
-                t.node = inside.history_of(mem.node)
+                t.node = None if is_untracked(t) else inside.history_of(mem.node)
         elif is_handle(t.value) and not is_ours(tracing.get()):
             raise used_elsewhere()
     return t
@@ -384,6 +381,12 @@ def _node_of(t: Tensor) -> Node | None:
     return joint.node if is_handle(joint) else None
 
 
+def is_untracked(t: Tensor) -> bool:
+    """Whether it shows the memory of a Tensor whose history it does not have."""
+    found = getattr(t, "_extra", None)
+    return found is not None and bool(found.untracked)
+
+
 def extra(t: Tensor) -> Extra:
     """The hooks of a Tensor; made when first asked for."""
     found = getattr(t, "_extra", None)
@@ -392,4 +395,4 @@ def extra(t: Tensor) -> Extra:
     return found
 
 
-__all__ = ["LEAF", "Extra", "Tensor", "current", "describe_node", "extra", "memory_of", "plain"]
+__all__ = ["LEAF", "Extra", "Tensor", "current", "describe_node", "extra", "is_untracked", "memory_of", "plain"]
