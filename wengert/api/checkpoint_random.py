@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from wengert.core.node import is_library, is_user_file
+from wengert.tensor import draws
 
 _DEEPEST, _MOST, _LONGEST = 6, 2000, 256
 _PLAIN = frozenset({type(None), bool, int, float, complex, str, bytes, np.ndarray, CodeType})
@@ -27,11 +28,11 @@ def _kinds() -> tuple[Any, ...]:
 
 
 def generators(fun: Any, fixed: Sequence[Any]) -> list[Any]:
-    """The sources of random numbers the function can see: NumPy's global one, that of the module ``random`` where it is
-    named, and generators in arguments, closures, globals, objects and containers.
+    """The sources of random numbers the function can see: NumPy's global one, that of Tensors, that of the module
+    ``random`` where it is named, and generators in arguments, closures, globals, objects and containers.
     """
     glob: Any = np.random.get_state.__self__  # type: ignore[attr-defined]
-    found: dict[int, Any] = {id(glob): glob}
+    found: dict[int, Any] = {id(glob): glob, **{id(own): own for own in draws.known()}}
     *sources, module = _kinds()
     kinds = tuple(sources)
     seen: dict[int, Any] = {}  # the objects too, so that no number is given to another one meanwhile

@@ -42,6 +42,7 @@ from wengert.api.compiling_reads import (
 )
 from wengert.core.node import is_library, is_user_file
 from wengert.core.tree import STANDINS
+from wengert.tensor import draws
 
 _MOST = 20_000
 """Facts and values of one walk; a function that reads more is not compiled."""
@@ -143,6 +144,7 @@ class Walk:
         """The random generators that every program can reach."""
         if "numpy.random" in sys.modules:
             self.reads.append(Stream("the random numbers of numpy.random", np.random.mtrand._rand))
+        self.reads.extend(Stream("the random numbers of Tensors", own) for own in draws.known())
         self.reads.append(Stream("the random numbers of the module random", random._inst))
 
     def _first(self, value: Any) -> bool:

@@ -1,6 +1,7 @@
 """Making Tensors by PyTorch's names: ranges, constants, random numbers.
 
-Imports the public names of wengert. Invariant: random numbers come from one Generator, which ``manual_seed`` replaces.
+Imports the public names of wengert, ``tensor.draws``. Invariant: random numbers come from the Generator that Tensors
+draw from.
 """
 
 from __future__ import annotations
@@ -10,8 +11,7 @@ from typing import Any
 import numpy as np
 
 import wengert
-
-_source = [np.random.default_rng()]
+from wengert.tensor import draws
 
 
 def manual_seed(seed: int) -> None:
@@ -23,7 +23,7 @@ def manual_seed(seed: int) -> None:
     >>> bool((rand(3) == a).all())
     True
     """
-    _source[0] = np.random.default_rng(seed)
+    draws.seed(seed)
 
 
 def _shape(size: tuple[Any, ...]) -> tuple[int, ...]:
@@ -37,24 +37,24 @@ def _made(values: Any, dtype: Any, requires_grad: bool) -> wengert.Tensor:
 
 def randn(*size: Any, requires_grad: bool = False, dtype: Any = None) -> wengert.Tensor:
     """Normal random numbers."""
-    return _made(_source[0].standard_normal(_shape(size)), dtype, requires_grad)
+    return _made(draws.source().standard_normal(_shape(size)), dtype, requires_grad)
 
 
 def rand(*size: Any, requires_grad: bool = False, dtype: Any = None) -> wengert.Tensor:
     """Random numbers from 0 to 1."""
-    return _made(_source[0].random(_shape(size)), dtype, requires_grad)
+    return _made(draws.source().random(_shape(size)), dtype, requires_grad)
 
 
 def randint(low: int, high: Any = None, size: Any = None, dtype: Any = None) -> wengert.Tensor:
     """Random integers from ``low`` to ``high - 1`` (from 0 to ``low - 1`` where two arguments are given)."""
     if size is None:
         low, high, size = 0, low, high
-    return _made(_source[0].integers(low, high, _shape((size,))), dtype, False)
+    return _made(draws.source().integers(low, high, _shape((size,))), dtype, False)
 
 
 def randperm(n: int) -> wengert.Tensor:
     """The integers below ``n`` in random order."""
-    return wengert.tensor(_source[0].permutation(n))
+    return wengert.tensor(draws.source().permutation(n))
 
 
 def arange(*ends: Any, requires_grad: bool = False, dtype: Any = None) -> wengert.Tensor:

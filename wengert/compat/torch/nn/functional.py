@@ -12,9 +12,9 @@ import numpy as np
 import wengert
 from wengert import nn
 from wengert.core.errors import WengertValueError, error_at
+from wengert.tensor import draws
 
 gelu, layer_norm = nn.gelu, nn.layer_norm
-_random = np.random.default_rng()
 
 
 def relu(x: Any) -> Any:
@@ -44,7 +44,7 @@ def linear(x: Any, weight: Any, bias: Any = None) -> Any:
 
 def dropout(x: Any, p: float = 0.5, training: bool = True) -> Any:
     """Set a share ``p`` to zero at random, scale the others up."""
-    return nn.dropout(x, p, _random, training=training)
+    return nn.dropout(x, p, draws.source(), training=training)
 
 
 def _reduced(losses: Any, reduction: str) -> Any:
