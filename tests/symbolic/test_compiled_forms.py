@@ -28,7 +28,14 @@ def test_a_scalar_form_compiles():
         assert slope(x) == pytest.approx(12 * x**2 + 2 * x, rel=1e-14)
 
 
+def test_a_form_with_named_operators_compiles():
+    form = wg.D("sum(sort(x)**3)", "x", x="n").compile()
+    x = np.array([0.5, -1.0, 2.0, 0.25])
+    for _ in range(2):
+        np.testing.assert_allclose(form(x), 3 * x**2, rtol=1e-14)
+
+
 def test_a_form_without_source_says_so():
-    form = wg.closed_form(lambda x: np.sum(np.sort(x) ** 2), "x", shapes={"x": "n"})
-    with pytest.raises(wg.NoRuleError, match="sort is known by name only"):
+    form = wg.D("cholesky(P)", "P", 2, P=wg.var("P", ("n", "n"), positive_definite=True))
+    with pytest.raises(wg.NoRuleError, match="second derivative of cholesky is known by name only"):
         form.compile()

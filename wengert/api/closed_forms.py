@@ -117,7 +117,7 @@ def D(
     Raises FormulaError for a formula that cannot be read, WengertValueError for a variable that does not occur,
     NoRuleError where no closed form is known, CheckError where the form found differs from the numeric derivative.
     """
-    term, free = _read(expression, syntax, {**(shapes or {}), **more_shapes})
+    term, free = _read(expression, syntax, {**(shapes or {}), **more_shapes}, check)
     return _derived(term, free, wrt, order, layout, check)
 
 
@@ -288,16 +288,22 @@ def _derived(term: Term, free: dict[str, Var], wrt: Any, order: int, layout: str
     return found
 
 
-def _read(expression: Any, syntax: str, shapes: dict[str, Any]) -> tuple[Term, dict[str, Var]]:
+def _read(expression: Any, syntax: str, shapes: dict[str, Any], check: bool) -> tuple[Term, dict[str, Var]]:
+    """The term and variables of a formula; with ``check`` its value has been compared with that of its program."""
     from wengert.symbolic.expression import Expression
     from wengert.symbolic.expression import parse as read
     from wengert.symbolic.graphs import variables_of
     from wengert.symbolic.terms import Var
+    from wengert.symbolic.verify import check_read
 
     if isinstance(expression, str):
         found, scope = read(expression, syntax, shapes)
+        if check:
+            check_read(found.term, found.graph)
         return found.term, {n: v for n, v in scope.variables.items() if isinstance(v, Var)}
     if isinstance(expression, Expression):
+        if check:
+            check_read(expression.term, expression.graph)
         return expression.term, {v.name: v for v in variables_of(expression.graph)}
     if callable(expression):
         raise WengertTypeError(

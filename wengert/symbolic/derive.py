@@ -161,6 +161,8 @@ def _abstract(node: Abstract, k: int, bar: Term, at: tuple[str, ...], lead: int)
     """u(x): the derivative is the named tensor ∂u/∂x, of shape u + x."""
     slots = (*node.slots, k)
     shape = (*node.shape, *node.args[k].shape)
+    if node.program is not None and node.program.is_flat(slots):
+        return zero((*bar.shape[:lead], *node.args[k].shape))
     made = intern(
         Abstract,
         (node.name, repr(node.program), tuple(a.ident for a in node.args), slots),

@@ -87,6 +87,22 @@ def evaluate(term: Term, values: Mapping[str, Any], sizes: Mapping[str, int] | N
     return found[term.ident]
 
 
+def magnitude(term: Term, values: Mapping[str, Any], sizes: Mapping[str, int]) -> Any:
+    """The value if nothing cancelled: sums of absolute values, which bound the rounding errors of a term."""
+    found: dict[int, Any] = {}
+    large: dict[int, Any] = {}
+    for node in ordered(term):
+        found[node.ident] = _value(node, found, values, sizes)
+        if isinstance(node, Sum):
+            parts = [abs(float(c)) * large[t.ident] for c, t in node.terms]
+            large[node.ident] = sum(parts[1:], parts[0]) if parts else np.abs(found[node.ident])
+        elif isinstance(node, Prod):
+            large[node.ident] = _product(node, [large[t.ident] for t, _ in node.factors], sizes)
+        else:
+            large[node.ident] = np.abs(found[node.ident])
+    return large[term.ident]
+
+
 def _value(node: Term, found: dict[int, Any], values: Mapping[str, Any], sizes: Mapping[str, int]) -> Any:
     if isinstance(node, Var):
         return values[node.name]

@@ -23,7 +23,7 @@ from wengert.core.tree import LEAF, flatten
 from wengert.core.types import ArrayType
 from wengert.symbolic.dims import Dim, sized
 from wengert.symbolic.evaluate import evaluate
-from wengert.symbolic.terms import Abstract, Count, Term, Var
+from wengert.symbolic.terms import Abstract, Count, Term, Var, dimensions
 
 _by_seq = attrgetter("seq")
 
@@ -235,6 +235,33 @@ def bound(graph: Graph, sizes: Mapping[str, int]) -> Graph:
         signature=graph.signature,
         name=graph.name,
     )
+
+
+def sizes_of_graph(graph: Graph) -> frozenset[str]:
+    """The names of all sizes in a graph."""
+    found = graph.memory.get("names of sizes")
+    if found is None:
+        names: set[str] = set()
+        stack: list[Any] = [n.type for n in graph.inputs]
+        for node in graph.nodes:
+            stack += [node.type, node.params, *(a.value for a in node.args if type(a) is Const)]
+        stack += [o.value for o in graph.outputs if type(o) is Const]
+        while stack:
+            value = stack.pop()
+            if isinstance(value, Dim):
+                names |= value.names
+            elif isinstance(value, Held):
+                names |= dimensions(value.term)
+            elif isinstance(value, Arange):
+                stack.append(value.size)
+            elif type(value) is ArrayType:
+                stack.extend(value.shape)
+            elif type(value) is tuple:
+                stack.extend(value)
+            elif isinstance(value, slice):
+                stack += [value.start, value.stop, value.step]
+        found = graph.memory["names of sizes"] = frozenset(names)
+    return found
 
 
 def _at(value: Any, sizes: Mapping[str, int]) -> Any:

@@ -15,7 +15,7 @@ from wengert.core.errors import NoRuleError, WengertTypeError, WengertValueError
 from wengert.core.graph import Graph
 from wengert.core.handle import is_handle
 from wengert.symbolic.evaluate import sizes_among
-from wengert.symbolic.graphs import bound, variables_of
+from wengert.symbolic.graphs import bound, sizes_of_graph, variables_of
 
 Mode = Callable[..., Any]
 _modes: list[Mode] = []
@@ -89,6 +89,10 @@ def _bound(graph: Graph, given: Mapping[str, Any]) -> Graph:
     """The graph at the sizes of the values; the last few are remembered."""
     free = {v.name: v for v in variables_of(graph)}
     sizes = sizes_among(free, given)
+    for name in sizes_of_graph(graph) - set(sizes):  # a size that no variable has
+        if name not in given or np.ndim(given[name]) or int(given[name]) != given[name]:
+            raise WengertValueError(f"no variable has the dimension {name}: pass its size, {name}=...")
+        sizes[name] = int(given[name])
     known = graph.memory.setdefault("bound", {})
     key = tuple(sorted(sizes.items()))
     if key not in known:

@@ -14,10 +14,12 @@ from typing import Any
 import numpy as np
 
 from wengert.core.errors import NoRuleError
-from wengert.core.op import CONSTANT, CONTROL, Op
+from wengert.core.op import CONSTANT, CONTROL, LINEAR, Op
 from wengert.symbolic.dims import Dim, sized
 from wengert.symbolic.terms import Abstract, Term, intern
 
+PIECEWISE = {"sort", "partition", "unwrap"}
+"""Operations that take entries elsewhere: linear wherever they have a derivative."""
 Jacobian = Callable[[Callable[..., Any], tuple[int, ...], Sequence[Any]], Any]
 _jacobians: list[Jacobian] = []
 
@@ -51,9 +53,24 @@ class Named:
         return f"{self.op.name}.{self.op.outputs[self.output]}"
 
     @property
+    def inputs(self) -> tuple[str, ...]:
+        """The names of its arguments."""
+        return tuple(self.op.inputs)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Its parameters by name."""
+        return dict(zip(self.op.params, self.params, strict=True))
+
+    @property
     def is_constant(self) -> bool:
         """Whether its derivative is zero wherever there is one."""
         return self.op.kind == CONSTANT
+
+    def is_flat(self, slots: tuple[int, ...]) -> bool:
+        """Whether the derivative by these arguments is zero: the second one by one argument of what is linear in it."""
+        linear = self.op.kind == LINEAR or self.op.name in PIECEWISE
+        return linear and (len(set(slots)) < len(slots) or (self.op.name in PIECEWISE and len(slots) > 1))
 
     def value(self, values: Sequence[Any], slots: tuple[int, ...], sizes: Mapping[str, int]) -> Any:
         """The value, or with ``slots`` the derivative by those arguments, at arrays."""

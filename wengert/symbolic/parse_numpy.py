@@ -46,7 +46,7 @@ OPTIONS = {
     "axis", "keepdims", "ord", "ddof", "axes", "n", "k", "offset", "shift", "weights", "a_min", "a_max", "min", "max",
     "dim", "compute_uv", "full_matrices", "mode", "repeats", "reps", "newshape", "shape", "source", "destination",
     "axis1", "axis2", "kth", "q", "indices", "decimals", "correction", "rowvar", "bias", "prepend", "append",
-    "pad_width", "dx", "increasing", "UPLO",
+    "pad_width", "dx", "increasing", "UPLO", "upper", "rcond", "hermitian",
 }  # fmt: skip
 
 

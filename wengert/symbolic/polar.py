@@ -60,6 +60,16 @@ class Polar:
     name: str = "polar"
     is_constant: bool = False
     where: Any = None
+    inputs: tuple[str, ...] = ("x",)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """It has no parameters."""
+        return {}
+
+    def is_flat(self, slots: tuple[int, ...]) -> bool:
+        """No derivative of it is zero."""
+        return False
 
     def value(self, values: Sequence[Any], slots: tuple[int, ...], sizes: Mapping[str, int]) -> Any:
         """The factor, or its derivative of the order that ``slots`` is long, at a matrix."""

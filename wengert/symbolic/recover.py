@@ -67,7 +67,7 @@ def _form(term: Term) -> Form:
     if isinstance(term, Reduce):
         return Form("reduce", (form_of(term.arg),), (term.name, term.axes, term.arg.rank), term.rank)
     if isinstance(term, Abstract):
-        return Form("abstract", tuple(form_of(a) for a in term.args), (term.name, term.slots), term.rank)
+        return Form("abstract", tuple(form_of(a) for a in term.args), (term.name, term.slots, term), term.rank)
     raise TypeError(type(term).__name__)
 
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
 
-from wengert.symbolic.dims import Size
+from wengert.symbolic.dims import Dim, Size
 
 Number = Fraction | float
 Shape = tuple[Size, ...]
@@ -241,6 +241,17 @@ def variables(root: Term) -> dict[str, Var]:
     if found is None:
         found = {t.name: t for t in ordered(root) if isinstance(t, Var)}
         root.memory["variables"] = found
+    return found
+
+
+def dimensions(root: Term) -> set[str]:
+    """The names of sizes in a term: of its axes, of numbers that are sizes, of places in slices."""
+    found: set[str] = set()
+    for t in ordered(root):
+        start = t.start if isinstance(t, Select) else 0
+        for d in (*t.shape, *([t.dim] if isinstance(t, Count) else [start])):
+            if isinstance(d, Dim):
+                found |= d.names
     return found
 
 

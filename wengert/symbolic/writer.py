@@ -337,7 +337,7 @@ class Writer(ConstantsWriter):
         return self.call(form.value, self.separator.join(self.write(filling(a)) for a in form.args)), ATOM
 
     def _abstract(self, form: Form) -> Text:
-        name, slots = form.value
+        name, slots, _ = form.value
         inner = self.separator.join(map(self.write, form.args))
         if not slots:
             return self.call(name, inner), ATOM
