@@ -62,14 +62,14 @@ def write_raw(op: Op, operands: Sequence[Any], params: tuple[Any, ...], *, owned
 
 def _write_handle(op: Op, operands: Sequence[Any], params: tuple[Any, ...], *, owned: bool) -> Any:
     old, value, *dynamic = operands
-    if is_handle(old) and type(old) is TracedArray:
-        # A handle that is a live base of its own may be written to; a value that others may hold is
-        # copied first.
-        target = old if owned and old.base is old else plain_copy(old)
+    if is_handle(old):
+        # A handle that is a live base of its own may be written to; a value that others may hold, or
+        # a number (which becomes an array without axes), is copied first.
+        mine = owned and type(old) is TracedArray and old.base is old
+        target = old if mine else plain_copy(old)
     else:
-        raw = old.value if is_handle(old) else old
         target = buffer(
-            raw if owned and type(raw) is np.ndarray else np.array(raw, copy=True, order="K")
+            old if owned and type(old) is np.ndarray else np.array(old, copy=True, order="K")
         )
     write_path(target, params[0], *_split(dynamic), value, add=op is ADD_AT)
     return target

@@ -71,3 +71,17 @@ def test_an_equal_dtype_of_another_address_is_taken(x):
     for _ in range(3):
         np.testing.assert_allclose(compiled(mine), np.exp(x) * x, rtol=4e-15)
         np.testing.assert_allclose(plan.run([mine])[0], np.exp(x) * x, rtol=4e-15)
+
+
+@pytest.mark.parametrize("backend", ["numpy", "native"])
+@pytest.mark.parametrize("at", [np.array(1.3), np.array([1.3]), np.float64(1.3)], ids=["array", "row", "number"])
+def test_second_derivatives_where_an_array_without_axes_is_read_in_two_ways(at, backend):
+    # (x + x[...])^3 = 8 x^3, and sum(x[None]^3) + sin x
+    for function, second in (
+        (lambda x: np.sum((x + x[...]) ** 3), lambda x: 48.0 * x),
+        (lambda x: np.sum(x[None] ** 3) + np.sum(np.sin(x)), lambda x: 6.0 * x - np.sin(x)),
+    ):
+        slope = wengert.grad(lambda x, f=function: np.sum(wengert.grad(f)(x)))
+        compiled = wengert.compile(slope, backend=backend)
+        for x in (at, at * 1.5, at):
+            np.testing.assert_allclose(compiled(x), second(x), rtol=1e-13)
