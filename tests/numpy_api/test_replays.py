@@ -21,6 +21,10 @@ def draw_missing(seed):
     return found
 
 
+def draw_sometimes_missing(seed):
+    return draw_missing(seed) if seed % 2 == 0 else draw(seed)
+
+
 def written(write):
     """A function of an array from one that changes an array."""
 
@@ -78,9 +82,25 @@ MISSING = {
 }  # fmt: skip
 MISSING["nanquantile"] = lambda w: np.nanquantile(w, 0.3)
 MISSING["fmax"] = lambda w: np.fmax.reduce(w)
+SPOILT = {
+    name: getattr(np, name)
+    for name in ("median", "max", "argmin", "sort", "ptp", "var", "cumsum", "cumprod", "argsort", "unwrap", "mean")
+} | {
+    "quantile": lambda w: np.quantile(w, 0.3),
+    "percentiles by row": lambda w: np.percentile(w.reshape(2, 3), [20.0, 70.0], axis=1, keepdims=True),
+    "midpoints": lambda w: np.quantile(w.reshape(3, 2), [[0.2], [0.9]], axis=0, method="midpoint"),
+    "k-th": lambda w: np.partition(w, 2)[2],
+    "interp": lambda w: np.interp(w, KNOTS, KNOTS**2),
+    "searchsorted": lambda w: np.searchsorted(KNOTS, w) * 1.0,
+    "clip": lambda w: np.clip(w, -0.5, 0.5),
+    "running maximum": lambda w: np.maximum.accumulate(w),
+    "norm": lambda w: np.linalg.norm(w, ord=np.inf),
+    "nan_to_num": np.nan_to_num,
+}
 CASES = [
     *(pytest.param(f, draw, id=n) for n, f in BY_VALUE.items()),
     *(pytest.param(f, draw_missing, id=n) for n, f in MISSING.items()),
+    *(pytest.param(f, draw_sometimes_missing, id=f"{n} of what may be missing") for n, f in SPOILT.items()),
 ]
 
 
@@ -101,6 +121,26 @@ def test_a_graph_runs_at_other_values_rightly_or_not_at_all(function, values):
         except wg.WengertError:
             continue
         np.testing.assert_allclose(found, function(values(seed)), rtol=1e-12)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("axis", [None, 0, 1])
+@pytest.mark.parametrize("name", [n for n in MISSING if n not in ("nanquantile", "fmax")] + ["median", "max", "std"])
+def test_rows_without_numbers_keep_their_type(name, axis, dtype):
+    def function(w):
+        return getattr(np, name)(w, axis=axis)
+
+    rows = np.random.default_rng(3).normal(size=(3, 4)).astype(dtype)
+    compiled = wg.compile(function, backend="numpy")
+    for missing in ([], [(0, 1)], [0, (2, 3)], [(slice(None), 2)], [...], []):
+        w = rows.copy()
+        for place in missing:
+            w[place] = np.nan
+        expected = function(w)
+        for found in (compiled(w), compiled(w), wg.trace(function)(w)(w)):
+            assert found.dtype == expected.dtype
+            np.testing.assert_allclose(found, expected, rtol=2e-6)
 
 
 @pytest.mark.parametrize("name", ["nansum", "nanmean", "nanvar"])

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from wengert.core.types import dtype_of
 from wengert.numpy_api.exact import MISSING, axes_of, deliver, exactly, given, listed, values_of
 from wengert.numpy_api.functions_reduce import _cast
 from wengert.numpy_api.table import implements
@@ -78,6 +79,9 @@ def _register_extreme(name: str, neutral: float) -> None:
     ) -> Any:
         options = _options(keepdims=keepdims, initial=initial, where=where)
         result = plain(_filled(a, neutral), axis=axes_of(axis), **options)
+        if initial is MISSING:  # where there is no number, there is no largest one
+            kept = {k: v for k, v in options.items() if k != "initial"}
+            result = select.where(np.all(np.isnan(listed(a)), axis=axes_of(axis), **kept), np.nan, result)
         return deliver(exactly(result, original, a, axes_of(axis), **options), out)
 
     extreme.__name__ = name
@@ -101,6 +105,12 @@ def _counted(a: Any, axis: Any, keepdims: Any, where: Any) -> tuple[Any, Any, An
     return select.where(there, a, 0.0), there, there.sum(axis=axis, keepdims=keepdims)
 
 
+def _number_of(count: Any, terms: Any) -> Any:
+    """A count in the precision of what it divides."""
+    dtype = dtype_of(values_of(terms))
+    return count.astype(dtype.type(0).real.dtype) if dtype.kind in "fc" else count
+
+
 @implements(np.nanmean)
 def nanmean(
     a: Any,
@@ -113,7 +123,8 @@ def nanmean(
 ) -> Any:
     axis, keep = axes_of(axis), bool(given(keepdims, False))
     filled, _, count = _counted(a, axis, keep, where)
-    result = reduce.sum(_cast(filled, dtype), axis, keep) / count
+    filled = _cast(filled, dtype)
+    result = reduce.sum(filled, axis, keep) / _number_of(count, filled)
     return deliver(
         exactly(
             result, np.nanmean, a, axis, dtype=dtype, **_options(keepdims=keepdims, where=where)
@@ -140,10 +151,11 @@ def _spread(name: str) -> None:
         freedom = ddof if correction is MISSING else correction
         axis, keep = axes_of(axis), bool(given(keepdims, False))
         filled, there, count = _counted(_cast(listed(a), dtype), axis, True, where)
-        centre = reduce.sum(filled, axis, True) / count if mean is MISSING else mean
+        centre = reduce.sum(filled, axis, True) / _number_of(count, filled) if mean is MISSING else mean
         away = select.where(there, filled - centre, 0.0)
         square = (away * away.conj()).real if values_of(away).dtype.kind == "c" else away * away
-        result = reduce.sum(square, axis, keep) / (there.sum(axis=axis, keepdims=keep) - freedom)
+        terms = there.sum(axis=axis, keepdims=keep) - freedom
+        result = reduce.sum(square, axis, keep) / _number_of(terms, square)
         if name == "nanstd":
             still = result == 0
             result = select.where(still, 0.0, np.sqrt(select.where(still, 1.0, result)))

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from wengert.core.handle import is_handle
+from wengert.core.types import dtype_of
 from wengert.numpy_api.exact import (
     MISSING,
     array,
@@ -106,6 +107,13 @@ def searchsorted_method(t: Any, v: Any, side: Any = "left", sorter: Any = None) 
 
 @implements(np.digitize)
 def digitize(x: Any, bins: Any, right: bool = False) -> Any:
+    edges = None if is_handle(bins) else np.asarray(bins)
+    if is_handle(x) and edges is not None and edges.ndim == 1 and dtype_of(x.value).kind != "c":
+        side, up = "left" if right else "right", np.diff(edges)
+        if np.all(up >= 0):
+            return searchsorted(edges, x, side)
+        if np.all(up <= 0):
+            return len(edges) - searchsorted(edges[::-1], x, side)
     return looked(
         x if is_handle(x) else bins, "digitize", np.digitize(values_of(x), values_of(bins), right)
     )
@@ -261,7 +269,11 @@ def _quantiles(a: Any, q: Any, axis: Any, method: str, keepdims: bool) -> Any:
     rows, axes = _rows(a, axis)
     if rank(rows) == 1 and rows.shape[0] == 0:
         return np.nan
-    result = _pick(ops.sort(rows, rank(rows) - 1), q, rows.shape[-1], method)
+    ordered = ops.sort(rows, rank(rows) - 1)
+    result = _pick(ordered, q, rows.shape[-1], method)
+    if dtype_of(rows).kind == "f":  # a row with what is no number, which comes last, has no quantiles
+        spoilt = np.isnan(ordered[..., -1])
+        result = np.where(spoilt.reshape((*np.shape(spoilt), *(1,) * rank(q))), np.nan, result)
     return _finish(result, q, axes, keepdims)
 
 
@@ -279,9 +291,9 @@ def _by_row(a: Any, q: Any, axis: Any, method: str, keepdims: bool) -> Any:
     lead, n = rows.shape[:-1], rows.shape[-1]
     ordered = ops.sort(rows, rank(rows) - 1).reshape((-1, n))  # what is no number comes last
     counts = np.count_nonzero(~np.asarray(decided(np.isnan(rows))).reshape((-1, n)), axis=-1)
-    shape = np.shape(values_of(q))
+    shape, dtype = np.shape(values_of(q)), np.result_type(dtype_of(values_of(rows)), np.float16)
     parts = [
-        _pick(ordered[k], q, int(c), method) if c else np.full(shape, np.nan)
+        _pick(ordered[k], q, int(c), method) if c else np.full(shape, np.nan, dtype)
         for k, c in enumerate(counts)
     ]
     return _finish(np.stack(parts).reshape((*lead, *shape)), q, axes, keepdims)
