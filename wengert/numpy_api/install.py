@@ -23,6 +23,7 @@ _BINARY = {
     "add": arithmetic.add, "sub": arithmetic.subtract, "mul": arithmetic.multiply, "truediv": arithmetic.divide,
     "mod": arithmetic.remainder, "pow": arithmetic.power, "floordiv": compare.floor_divide, "matmul": contract.matmul,
     "and": compare.bitwise_and, "or": compare.bitwise_or, "xor": compare.bitwise_xor,
+    "lshift": compare.left_shift, "rshift": compare.right_shift,
 }
 _COMPARISONS = {
     "lt": compare.less,

@@ -18,11 +18,6 @@ from wengert.ops import arithmetic, compare, complexes, contract, piecewise, tra
 from wengert.ops.generate import evaluated_by
 
 REFUSED: dict[Any, str] = {
-    np.gcd: "it takes integers",
-    np.lcm: "it takes integers",
-    np.left_shift: "it shifts the bits of integers",
-    np.right_shift: "it shifts the bits of integers",
-    np.bitwise_count: "it counts the bits of integers",
     np.isnat: "it takes dates and times",
 }
 """Ufunc -> why it cannot take a traced number."""

@@ -259,6 +259,14 @@ def _bits(count: int) -> Samples:
     return samples
 
 
+def _wholes(count: int) -> Samples:
+    def samples(rng: np.random.Generator) -> Iterable[Any]:
+        yield tuple(rng.integers(0, 8, size=(2, 3)) for _ in range(count)), ()
+        yield tuple(rng.integers(1, 6, size=3, dtype=np.int32) for _ in range(count)), ()
+
+    return samples
+
+
 def _sorted_rows(rng: np.random.Generator) -> Iterable[Any]:
     yield (np.array([[0.0, 1.0, 1.0], [2.0, 2.0, 2.0]]),), (-1,)
     yield (np.sort(rng.normal(size=(3, 2)), axis=0),), (0,)
@@ -278,6 +286,11 @@ _OWN: dict[str, Samples] = {
     "bitwise_or": _bits(2),
     "bitwise_xor": _bits(2),
     "invert": _bits(1),
+    "left_shift": _wholes(2),
+    "right_shift": _wholes(2),
+    "gcd": _wholes(2),
+    "lcm": _wholes(2),
+    "bitwise_count": _wholes(1),
 }
 """Samples of operations that lie below the makers or whose operands are not floating point."""
 

@@ -69,7 +69,7 @@ _AS_BOOL = {
 _COMPARE = frozenset({"less", "less_equal", "greater", "greater_equal", "equal", "not_equal"})
 _LOGICAL = frozenset({"logical_and", "logical_or", "logical_xor", "logical_not"})
 _PREDICATE = frozenset({"isnan", "isinf", "isfinite", "signbit"})
-_BITS = frozenset({"bitwise_and", "bitwise_or", "bitwise_xor", "invert"})
+_BITS = frozenset({"bitwise_and", "bitwise_or", "bitwise_xor", "invert", "left_shift", "right_shift"})
 _OWN = frozenset({"erf", "erfc", "gamma", "lgamma"})
 """Functions of wengert's own with one float64 argument."""
 
@@ -95,6 +95,8 @@ _OPERATORS = frozenset(
         "and_",
         "or_",
         "xor",
+        "lshift",
+        "rshift",
         "invert",
     )
 )
