@@ -238,8 +238,8 @@ def array_of(rng: np.random.Generator, shape: tuple[int, ...], dtype: Any, speci
     kind = np.dtype(dtype).kind
     if kind == "b":
         return rng.random(shape) < 0.5
-    if kind == "i":
-        return rng.integers(-6, 7, shape).astype(dtype)
+    if kind in "iu":
+        return rng.integers(-6 if kind == "i" else 0, 7, shape).astype(dtype)
     x = rng.standard_normal(shape)
     if special:
         with np.errstate(over="ignore"):
@@ -250,7 +250,12 @@ def array_of(rng: np.random.Generator, shape: tuple[int, ...], dtype: Any, speci
 
 def random_program(seed: int, *, special: bool = False) -> Program:
     """The program of a seed; with ``special`` its arrays hold infinities, NaN, zeros of both signs, tiny numbers."""
-    from tests.backends.llvm import fuzz_words, fuzz_words_order  # noqa: F401 they fill the vocabulary
+    from tests.backends.llvm import (  # noqa: F401 they fill the vocabulary
+        fuzz_words,
+        fuzz_words_arrays,
+        fuzz_words_more,
+        fuzz_words_order,
+    )
 
     rng = np.random.default_rng(seed)
     extents = [int(e) for e in rng.choice(EXTENTS, 3)]
@@ -260,7 +265,7 @@ def random_program(seed: int, *, special: bool = False) -> Program:
         r = rng.random()
         dtype: Any = np.float32 if single and r < 0.7 else np.float64
         if inputs and r > 0.9:
-            dtype = rng.choice([np.int64, np.int32, np.bool_])
+            dtype = rng.choice([np.int64, np.int64, np.int32, np.int32, np.bool_, np.bool_, np.int16, np.uint8])
         if inputs and rng.random() < 0.3:
             shape = np.shape(inputs[-1])[int(rng.integers(0, 2)) :]
         else:
@@ -277,11 +282,11 @@ def random_program(seed: int, *, special: bool = False) -> Program:
         try:
             with np.errstate(all="ignore"):
                 made = apply(*(pool[k] for k in drawn[0]), *drawn[1])
-        except (ValueError, IndexError, ZeroDivisionError):
+        except (ValueError, IndexError, ZeroDivisionError, TypeError):
             continue
-        if np.asarray(made).dtype.kind not in "fib" or np.size(made) > LARGEST:
+        if np.asarray(made).dtype.kind not in "fiubc" or np.size(made) > LARGEST:
             continue
-        tame = np.all(np.isfinite(made)) and np.max(np.abs(np.asarray(made, float)), initial=0.0) < 1e4
+        tame = np.all(np.isfinite(made)) and np.max(np.abs(np.asarray(made) * 1.0), initial=0.0) < 1e4
         if not tame and not special and rng.random() < 0.95:
             continue
         pool.append(made)

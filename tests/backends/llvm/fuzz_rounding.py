@@ -36,6 +36,12 @@ SUMS = frozenset(
 )
 """Operations of many terms, which have a result of their own in more digits and a wider range."""
 
+MATRICES = frozenset(
+    "inv solve pinv lstsq adjugate det slogdet cholesky qr qr_complete eigh eigvalsh svd svdvals polar"
+    " matrix_norm".split()
+)
+"""Operations that are right for a matrix near the one they are given, as measured by its largest element."""
+
 LARGER = frozenset(("maximum", "minimum", "fmax", "fmin", "max", "min", "clip", "relu", "sort", "partition"))
 """Operations that choose between zeros of two signs as it comes (vectors that are sorted do not even keep them)."""
 
@@ -82,6 +88,15 @@ def rounded(
     else:
         return x
     return moved if type(x) is np.ndarray else moved[()]
+
+
+def near_matrix(x: Any, rng: np.random.Generator) -> Any:
+    """A matrix each of whose elements is moved by up to two units of the largest one."""
+    x = np.asarray(x)
+    if x.dtype.kind not in "fc" or x.size == 0:
+        return x
+    largest = np.max(np.abs(x), axis=tuple(range(x.ndim))[-2:], keepdims=True)
+    return (x + rng.uniform(-2, 2, x.shape) * np.finfo(x.dtype).eps * largest).astype(x.dtype)
 
 
 def _both_zeros(x: Any) -> bool:
@@ -150,12 +165,16 @@ def _otherwise(node: Node, operands: list[Any], rng: np.random.Generator, *, tog
         return _any_zero(y, operands, rng) if name in LARGER else y
     if node.op.kind != ELEMENTWISE or name in COMPOSED:
         operands = [rounded(x, rng, terms=node.op.kind != ELEMENTWISE, together=together) for x in operands]
+    if name in MATRICES:
+        operands = [near_matrix(x, rng) for x in operands]
     y = run_step(node.op, operands, node.params, node.evaluate)
     if wide and name in SUMS:
         more = _wide(node, operands)
         y = y if more is None else more.astype(y.dtype)[()]
     if name in SUMS and _may_overflow(operands):
         y = np.where(_overflows(node, operands), rng.choice([0.0, np.inf, -np.inf, np.nan]), y).astype(y.dtype)[()]
+    if name in SUMS and np.any(np.equal(y, 0)):  # a sum that begins with zero is no minus zero
+        y = np.where(np.equal(y, 0), np.copysign(0.0, rng.uniform(-1, 1, np.shape(y))), y).astype(y.dtype)[()]
     chain = np.sqrt(max(map(np.size, operands), default=1)) if name in CHAINS else 0.0
     return rounded(y, rng, 2.0 + chain, together=together)
 

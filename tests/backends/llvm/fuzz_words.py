@@ -96,7 +96,7 @@ OTHERWISE |= {"sigmoid": gate, "silu": lambda x: x * gate(x), "softplus": soft_m
 for _dtype in map(np.dtype, ("float64", "float32", "int64", "int32", "bool")):
     WORDS[f"to_{_dtype}"] = (
         lambda x, d=_dtype: np.asarray(x).astype(d) if type(x) is float else x.astype(d),
-        of_one(lambda x: bool(np.all(np.isfinite(x)) and np.all(np.abs(np.asarray(x, float)) < 1e9))),
+        of_one(lambda x: np.asarray(x).dtype.kind != "c" and bool(np.all(np.abs(np.asarray(x, float)) < 1e9))),
     )
 
 PAIRS: dict[str, Any] = {
@@ -118,7 +118,7 @@ PAIRS: dict[str, Any] = {
     "choose": lambda a, b: np.where(np.isfinite(a) & (a > 0), b, -b),
 }
 for _name, _word in PAIRS.items():
-    WORDS[_name] = (_word, of_two(lambda x: np.asarray(x).dtype.kind != "b", broadcasts))
+    WORDS[_name] = (_word, of_two(lambda x: np.asarray(x).dtype.kind in "fiu", broadcasts))
 for _name in ("logical_and", "logical_or", "logical_xor"):
     WORDS[_name] = (getattr(np, _name), of_two(lambda x: True, broadcasts))
 
