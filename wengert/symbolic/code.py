@@ -6,14 +6,15 @@ and SciPy's special functions where NumPy has none.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
-from wengert.symbolic import named_source
+from wengert.core.errors import NoRuleError
 from wengert.symbolic.code_patterns import PatternCode
+from wengert.symbolic.cuts import Cut, index_of
 from wengert.symbolic.dims import Dim, parts_of
 from wengert.symbolic.functions import FUNCTIONS
 from wengert.symbolic.notation import Form, filling, turned, unscaled
@@ -106,10 +107,14 @@ class Code(PatternCode):
 
     def _select(self, form: Form) -> Text:
         (count, dim), start, step = form.value
-        first = "" if start == 0 else self.dim(start)[0]
-        stop = start + step * count
-        last = "" if stop == dim or step < 0 else self.dim(stop)[0]
-        return f"np.eye({self.dim(dim)[0]})[{first}:{last}{'' if step == 1 else f':{step}'}]", ATOM
+        return f"np.eye({self.dim(dim)[0]})[{self.cuts([Cut(start, count, step, dim)])}]", ATOM
+
+    def _part(self, form: Form) -> Text:
+        return f"{self.at(form.args[0], ATOM)}[{self.cuts(form.value)}]", ATOM
+
+    def cuts(self, cuts: Sequence[Cut]) -> str:
+        """Stretches of axes as an index."""
+        return index_of(cuts, lambda value: self.dim(value)[0])
 
     def _kron(self, form: Form) -> Text:
         return f"np.kron({self.write(form.args[0])}, {self.write(form.args[1])})", ATOM
@@ -281,6 +286,9 @@ class Code(PatternCode):
         return f"np.trace({self.write(inner)})", ATOM
 
     def _sum(self, form: Form) -> Text:
+        if form.args[0].kind == "part" and form.args[0].rank == 1 and form.value == (1,):  # one entry
+            inner = form.args[0]
+            return f"{self.at(inner.args[0], ATOM)}[{self.dim(inner.value[0].start)[0]}]", ATOM
         return f"np.sum({self.write(form.args[0])})", ATOM
 
     def _rowsum(self, form: Form) -> Text:
@@ -330,7 +338,9 @@ class Code(PatternCode):
         return f"{FUNCTIONS[name].numpy}({inner})", ATOM
 
     def _abstract(self, form: Form) -> Text:
-        return named_source.call(form, self.write, lambda d: self.dim(d)[0]), ATOM
+        raise NoRuleError(
+            f"no NumPy source: {form.value[0]} is known by name only\n  fix: use evaluate, which differentiates it"
+        )
 
     def _einsum(self, form: Form) -> Text:
         places, rank, _sizes = form.value

@@ -1,184 +1,228 @@
-"""Filling a tensor that is mostly zeros.
+"""Programs of derivatives: what is written where, line by line.
 
-A delta pattern is written onto the diagonal of zeros, its core computed once. The core and pattern are what Laue,
-Mitterreiter and Giesen (2020) call the compressed form. Imports code. Invariant: the program fills exactly the
-entries that the deltas of the form select.
+Deltas and slices write onto strips of zeros, their cores computed once: the core and pattern are what Laue,
+Mitterreiter and Giesen (2020) call the compressed form. Imports assembly, code. Invariant: the lines compute the term;
+every program is compared with the plain meaning before it is returned.
 """
 
 from __future__ import annotations
 
-import itertools
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any
 
-from wengert.symbolic.code import ATOM, MUL, POWER, Code
-from wengert.symbolic.notation import Form, chain, mul, num, unscaled
+from wengert.symbolic.assembly import Place, layers, places, summed
+from wengert.symbolic.build import add
+from wengert.symbolic.code import ATOM, MUL, Code
+from wengert.symbolic.grams import Gram, is_weighted_gram, pairs, peeled, weighted_gram
+from wengert.symbolic.names import shared, worth_a_line
+from wengert.symbolic.notation import Form, filling, scaled, size, unscaled
+from wengert.symbolic.recover import form_of
+from wengert.symbolic.slices import has_selections
+from wengert.symbolic.terms import Abstract, Term, ordered
 
 LETTERS = "ijklmnabcdefghopqrstuvwxyz"
+RESERVED = ("np", "special", "filled", "rows")
 
 
-def pattern(form: Form) -> tuple[Form, str, str] | None:
-    """The core of a form, the letters of the full tensor with repeats, and those of the core.
+@dataclass(slots=True)
+class Piece:
+    """What is written at one place of the result: a weighted Gram matrix, outer products, and the rest."""
 
-    When deltas spread a core.
-    """
-    scalars, inner = peeled(form)
-    if inner.kind != "einsum" or inner.rank < 3:
-        return None
-    places, rank, sizes = inner.value
-    eyes = [idx for f, idx in zip(inner.args, places, strict=True) if f.kind == "eye"]
-    if not eyes or any(i >= rank for idx in eyes for i in idx):
-        return None
-    leader = {i: i for i in range(rank)}
-    for a, b in eyes:
-        low, high = sorted((leader[a], leader[b]))
-        leader = {i: low if v == high else v for i, v in leader.items()}
-    rest = [(f, idx) for f, idx in zip(inner.args, places, strict=True) if f.kind != "eye"]
-    moved = [(f, tuple(leader.get(i, i) for i in idx)) for f, idx in rest]
-    used = sorted({i for _, idx in moved for i in idx if i < rank})
-    full = "".join(LETTERS[leader[i]] for i in range(rank))
-    core = _core(moved, used, sizes)
-    return mul(scalars, core), full, "".join(LETTERS[i] for i in used)
+    place: Place
+    rest: list[Form]
+    gram: Form | None = None
+    outer: list[tuple[Form, Form]] = field(default_factory=list)
+    merged: bool = False
+
+    @property
+    def forms(self) -> list[Form]:
+        """All its forms."""
+        return [*([self.gram] if self.gram else []), *(f for pair in self.outer for f in pair), *self.rest]
 
 
-def _core(factors: list[Any], used: list[int], sizes: Any) -> Form:
-    if not factors:
-        return Form("num", value=Fraction(1))
-    number = {i: k for k, i in enumerate(dict.fromkeys([*used, *(i for _, idx in factors for i in idx)]))}
-    if len(factors) == 1 and factors[0][1] == tuple(used):
-        return factors[0][0]
-    places = tuple(tuple(number[i] for i in idx) for _, idx in factors)
-    kept = tuple(sizes[i] for i in sorted(number, key=lambda i: number[i]))
-    return Form("einsum", tuple(f for f, _ in factors), (places, len(used), kept), len(used))
-
-
-def peeled(form: Form) -> tuple[list[Form], Form]:
-    """The scalar factors of a form, and the rest of it."""
-    c, rest = unscaled(form)
-    scalars = [] if c == 1 else [num(c)]
-    if rest.kind == "div" and rest.args[0].rank and not rest.args[1].rank:
-        inner, tensor = peeled(rest.args[0])
-        return [*scalars, *inner, Form("div", (num(Fraction(1)), rest.args[1]))], tensor
-    if rest.kind == "mul" and rest.args[-1].rank:
-        inner, tensor = peeled(rest.args[-1])
-        return [*scalars, *rest.args[:-1], *inner], tensor
-    return scalars, rest
-
-
-def terms(form: Form) -> list[Form]:
-    """A form as a sum, with the scalar factors of the whole in every term."""
-    scalars, rest = peeled(form)
-    if rest.kind != "add":
-        return [form]
-    return [term for a in rest.args for term in terms(mul(scalars, a))]
-
-
-def times(scalars: list[Form], word: str, code: Code) -> str:
-    """A word with scalar factors before it and divisors behind."""
-    divisors = [f.args[1] for f in scalars if f.kind == "div" and f.args[0] == num(Fraction(1))]
-    before = mul([f for f in scalars if f.kind != "div" or f.args[0] != num(Fraction(1))], None)
-    c = before.value if before.kind == "num" else None
-    front = "" if c == 1 else "-" if c == -1 else f"{code.at(before, MUL)} * "
-    return f"{front}{word}" + "".join(f" / {code.at(f, POWER)}" for f in divisors)
-
-
-def lines(form: Form, shape: tuple[Any, ...], code: Code) -> list[str] | None:
-    """The body that fills such a tensor, or computes half of a symmetric one; None when an expression does as well."""
-    if form.rank == 2:
-        return weighted_gram(apart(form), code)
-    if form.rank < 3:
-        return None
-    spread, full = [], []
-    gram: Gram | None = None
-    for part in terms(form):
-        found = pattern(part)
-        if found is not None:
-            spread.append(found)
-        elif gram is None and (gram := pairs(part, code)) is not None:
+def pieces(term: Term) -> list[Piece]:
+    """A term by the places of the result that it fills."""
+    found = []
+    for place in places(term):
+        parts = place.parts
+        if len(place.axes) > 2:
+            found.append(Piece(place, [scaled(c, form_of(t)) for c, t in parts]))
             continue
-        else:
-            full.append(part)
-    if not spread and (gram is None or full):
-        return None
-    written: list[str] = []
-    if gram is not None:
-        written += gram.lines
-        written += [f"filled = filled + {code.at(part, POWER)}" for part in full]
-    elif full:
-        written.append(
-            f"filled = {code.write(full[0] if len(full) == 1 else Form('add', tuple(full), rank=form.rank))}"
+        if parts[0][1].rank < 2:
+            found.append(Piece(place, [form_of(summed(parts))]))
+            continue
+        made = layers(parts)
+        gram = next((t for t in made.rest if place.full and is_weighted_gram(peeled(form_of(t))[1])), None)
+        others = [(Fraction(1), t) for t in made.rest if t is not gram]
+        found.append(
+            Piece(
+                place,
+                [form_of(add(others, others[0][1].shape))] if others else [],
+                None if gram is None else form_of(gram),
+                [(form_of(u), form_of(v)) for u, v in made.outer],
+                made.merged,
+            )
         )
-    else:
-        written.append(f"filled = np.zeros({code.shape(shape)})")
-    alone = gram is None and not full and len(spread) == 1
-    for core, letters, short in spread:
-        view = "".join(dict.fromkeys(letters))
-        word = (gram.core(core, code) if gram is not None else None) or code.at(core, MUL)
-        if short and view != short and not view.endswith(short):
-            keys = ", ".join(":" if x in short else "None" for x in view)
-            word = f"({word})[{keys}]"
-        written.append(f"np.einsum('{letters}->{view}', filled)[...] {'=' if alone else '+='} {word}")
-    return [*written, "return filled"]
+    return found
 
 
-def apart(form: Form) -> Form:
-    """A chain through a sum of outer products and diagonals as the sum of chains: no matrix product in the middle."""
-    made = Form(form.kind, tuple(map(apart, form.args)), form.value, form.rank) if form.args else form
-    if made.kind != "mat" or made.rank != 2:
-        return made
-    for k, inner in enumerate(made.args):
-        if inner.kind == "add" and all(peeled(t)[1].kind in ("outer", "diag") for t in inner.args):
-            parts = list(zip(made.args, made.value, strict=True))
-            rows = [chain([*parts[:k], (t, made.value[k]), *parts[k + 1 :]]) for t in inner.args]
-            return Form("add", tuple(rows), rank=2)
-    return made
+STANDS = {"row": "[None, :]", "column": "[:, None]"}
 
 
-def weighted_gram(form: Form, code: Code) -> list[str] | None:
-    """X' diag(v) X with v >= 0 as (sqrt(v) X)' (sqrt(v) X): a product with its own transpose takes half the work.
-
-    Outer products beside it are added, units and diagonal matrices to the diagonal.
-    """
-    parts = terms(form)
-    grams = [p for p in parts if _is_weighted_gram(peeled(p)[1])]
-    diagonals = [p for p in parts if peeled(p)[1].kind in ("eye", "diag")]
-    outer = [p for p in parts if peeled(p)[1].kind == "outer"]
-    if len(grams) > 1 or not (grams or outer) or len(diagonals) + len(outer) + len(grams) != len(parts):
-        return None
-    if not grams and not diagonals:
-        return None
-    found: list[str] = []
-    if grams:
-        scalars, inner = peeled(grams[0])
-        (left, weights, _), (flag, _, _) = inner.args, inner.value
-        inside = [f for f in scalars if nonnegative(f)]
-        outside = [f for f in scalars if not nonnegative(f)]
-        root, matrix = code.write(mul(inside, weights.args[0])), code.at(left, ATOM)
-        word = "filled.T @ filled" if flag else "filled @ filled.T"
-        if outside:
-            word = times(outside, f"({word})", code)
-        found = [f"filled = {f'np.sqrt({root})[:, None] * {matrix}' if flag else f'{matrix} * np.sqrt({root})'}"]
-        if len(parts) == 1:
-            return [*found, f"return {word}"]
-        found.append(f"filled = {word}")
-    for k, part in enumerate(outer):
-        factors, pair = peeled(part)
-        column = f"1.0 * {code.at(mul(factors, pair.args[0]), MUL)}"  # floats, whatever comes in: others are added
-        first = not grams and k == 0
-        found.append(f"filled {'=' if first else '+='} np.outer({column}, {code.write(pair.args[1])})")
-    for part in diagonals:
-        factors, plain = peeled(part)
-        entry = mul(factors, plain.args[0]) if plain.kind == "diag" else mul(factors, None)
-        found.append(f"np.einsum('ii->i', filled)[...] += {code.write(entry)}")
-    return [*found, "return filled"]
+def body(term: Term, printed: Form, sizes: Mapping[str, str], taken: Iterable[str]) -> list[str]:
+    """The lines of a function that computes a term; ``printed`` is its form, taken where nothing is gained."""
+    planned = (term.rank > 1 or has_selections(term)) and not any(isinstance(t, Abstract) for t in ordered(term))
+    found = pieces(term) if planned else []
+    plain = not planned or (len(found) == 1 and not has_selections(term) and _no_better(found[0], printed))
+    forms = [printed] if plain else [f for piece in found for f in piece.forms]
+    code = Code(sizes)
+    written: list[str] = []
+    for word, form in shared(Form("all", tuple(forms)), [*taken, *RESERVED], worth_a_line, 12, _in_steps):
+        written.extend(softmax_lines(word, form, code) or [f"{word} = {code.write(form)}"])
+        code = Code(sizes, {**code.named, form: word})
+    if plain:
+        return [*written, f"return {code.write(printed)}"]
+    result = Filling(term, code)
+    for piece in found:
+        result.add(piece)
+    return [*written, *result.finished(STANDS.get(printed.kind, "") if printed.rank == term.rank == 1 else "")]
 
 
-def _is_weighted_gram(inner: Form) -> bool:
-    if inner.kind != "mat" or len(inner.args) != 3:
+def _no_better(piece: Piece, printed: Form) -> bool:
+    """Whether one full piece is but the printed form in other words."""
+    if not piece.place.full or piece.gram is not None or piece.merged or len(piece.outer) + bool(piece.rest) > 1:
         return False
-    (left, weights, right), (flag, _, back) = inner.args, inner.value
-    return left == right and flag != back and weights.kind == "diag" and nonnegative(weights.args[0]) and left.rank == 2
+    return printed.kind == "outer" if piece.outer else size(printed) <= sum(map(size, piece.rest)) + len(piece.rest) - 1
+
+
+def _in_steps(form: Form) -> bool:
+    return form.kind == "reduce" and form.value[0] == "softmax" and form.args[0].rank > 0
+
+
+class Filling:
+    """The lines that fill a result, piece by piece."""
+
+    def __init__(self, term: Term, code: Code) -> None:
+        self.term = term
+        self.code = code
+        self.lines: list[str] = []
+        self.started = False
+        self.joint: Gram | None = None
+
+    def write(self, word: str, target: str = "filled") -> None:
+        """Put a word into the whole, or add it to what is there."""
+        if not self.started and target == "filled":
+            self.lines.append(f"filled = {word}")
+        elif not self.started:
+            self.lines += [f"filled = np.zeros({self.code.shape(self.term.shape)})", f"{target} = {word}"]
+        elif word.startswith("-") and "+" not in word and " - " not in word:
+            self.lines.append(f"{target} -= {word[1:]}")
+        else:
+            self.lines.append(f"{target} += {word}")
+        self.started = True
+
+    def add(self, piece: Piece) -> None:
+        """One piece."""
+        code, place = self.code, piece.place
+        target = "filled" if place.full else self.target(place)
+        if piece.gram is not None:
+            lines, word = weighted_gram(piece.gram, code)
+            self.lines += lines
+            self.write(word)
+        rest = list(piece.rest)
+        if len(place.axes) > 2:
+            rest = self._joined(rest, place, target)
+        if rest:
+            whole = rest[0] if len(rest) == 1 else Form("add", tuple(rest), rank=rest[0].rank)
+            if self.started or not place.full:
+                whole = filling(whole)
+            word = _spread(code.write(whole), whole, place)
+            if not self.started and place.full and _whole(whole):
+                word = f"1.0 * ({word})"  # floats, whatever comes in: others are added
+            self.write(word, target)
+        if piece.outer:
+            self.write(self._outer(piece.outer), target)
+
+    def _outer(self, pairs: list[tuple[Form, Form]]) -> str:
+        """Outer products in one pass over the result."""
+        code = self.code
+        (u, v), *others = pairs
+        if not others and self.started and u.kind == "ones":
+            return code.write(filling(v))
+        if not others and self.started and v.kind == "ones":
+            return f"({code.write(u)})[:, None]" if filling(u).rank else code.write(filling(u))
+        whole = [_whole(u) for u, _ in pairs]
+        if not others:  # twice as fast as np.outer, which multiplies without the BLAS
+            row = f"(1.0 * {code.at(u, MUL)})" if whole[0] else code.at(u, ATOM)
+            return f"np.dot({row}[:, None], {code.at(v, ATOM)}[None, :])"
+        rows = [f"1.0 * {code.at(u, MUL)}" if w else code.write(u) for w, (u, _) in zip(whole, pairs, strict=True)]
+        columns = [code.write(v) for _, v in pairs]
+        return f"np.array(({', '.join(rows)})).T @ np.array(({', '.join(columns)}))"
+
+    def _joined(self, rest: list[Form], place: Place, target: str) -> list[Form]:
+        """The forms that are left when those that a joint Gram matrix gives are written."""
+        left = []
+        for form in rest:
+            if place.full and self.joint is None and not self.started and (joint := pairs(form, self.code)) is not None:
+                self.joint = joint
+                self.lines += joint.lines
+                self.started = True
+                continue
+            word = None if self.joint is None or place.full else self.joint.core(form, self.code)
+            if word is None:
+                left.append(form)
+            else:
+                self.write(_spread(word, form, place), target)
+        return left
+
+    def target(self, place: Place) -> str:
+        """The view of the result that a core belongs into."""
+        cut = "filled"
+        if not all(c.all for _, c in place.axes):
+            cut = f"filled[{self.code.cuts([c for _, c in place.axes])}]"
+        letters = "".join(LETTERS[k] for k, _ in place.axes)
+        view = "".join(dict.fromkeys(letters))
+        if letters == view:
+            return cut if cut != "filled" else "filled[...]"
+        return f"np.einsum('{letters}->{view}', {cut})[...]"
+
+    def finished(self, stands: str = "") -> list[str]:
+        """All lines; ``stands`` makes a row or a column of the result."""
+        if not self.lines:
+            self.write(f"np.zeros({self.code.shape(self.term.shape)})")
+        if self.lines[-1].startswith("filled = ") and not stands:
+            return [*self.lines[:-1], f"return {self.lines[-1].removeprefix('filled = ')}"]
+        return [*self.lines, f"return filled{stands}"]
+
+
+def _spread(word: str, form: Form, place: Place) -> str:
+    """A core with axes where it is the same along axes of its place."""
+    numbers = list(dict.fromkeys(k for k, _ in place.axes))
+    if not form.rank or place.used == tuple(numbers[len(numbers) - len(place.used) :]):
+        return word
+    return f"({word})[{', '.join(':' if k in place.used else 'None' for k in numbers)}]"
+
+
+def _whole(form: Form) -> bool:
+    """Whether a form may be an array of integers where the variables are: others are added to it in place."""
+    if form.kind in ("num", "scale", "pow"):
+        value = form.value
+        return isinstance(value, Fraction) and value.denominator == 1 and all(map(_whole, form.args))
+    return form.kind in (
+        "name",
+        "part",
+        "add",
+        "mul",
+        "had",
+        "mat",
+        "T",
+        "outer",
+        "norm2sq",
+        "sum",
+        "tr",
+        "rowsum",
+    ) and all(map(_whole, form.args))
 
 
 def mirrored(form: Form) -> tuple[str, float] | None:
@@ -207,110 +251,3 @@ def softmax_lines(name: str, form: Form, code: Code) -> list[str] | None:
         f"{name} = np.exp({name} - np.max({name}{keep}))",
         f"{name} = {name} / np.sum({name}{keep})",
     ]
-
-
-@dataclass(frozen=True, slots=True)
-class Gram:
-    """The Gram matrix of joined factors a and b: the lines that fill it, and its columns, a's before b's."""
-
-    lines: list[str]
-    a: Form
-    b: Form
-
-    def core(self, core: Form, code: Code) -> str | None:
-        """sum_n a_ni b_nj g_nk from the joined rows, in any order of its three axes."""
-        scalars, inner = peeled(core)
-        if inner.kind != "einsum" or inner.rank != 3 or len(inner.args) != 3:
-            return None
-        places, rank, sizes = inner.value
-        if len(sizes) != 4 or any(len(idx) != 2 or idx[0] != rank for idx in places):
-            return None
-        left = {k: f for f, (_, k) in zip(inner.args, places, strict=True)}
-        if len(left) != 3:
-            return None
-        for u, v in itertools.permutations(range(3), 2):
-            if left[u] == self.a and left[v] == self.b:
-                w = 3 - u - v
-                dims = ", ".join(code.dim(sizes[k])[0] for k in (u, v, w))
-                word = f"(rows.T @ {code.at(left[w], ATOM)}).reshape({dims})"
-                axes = tuple((u, v, w).index(k) for k in range(3))
-                word += "" if axes == (0, 1, 2) else f".transpose({axes})"
-                return times(scalars, word, code)
-        return None
-
-
-def pairs(form: Form, code: Code) -> Gram | None:
-    """A sum over one index of a product in which every factor stands twice: the Gram matrix of the joined factors."""
-    scalars, inner = peeled(form)
-    if inner.kind != "einsum":
-        return None
-    places, rank, sizes = inner.value
-    if (
-        rank != 4
-        or len(sizes) != rank + 1
-        or len(places) != 4
-        or any(len(idx) != 2 or idx[0] != rank for idx in places)
-    ):
-        return None
-    groups: dict[Form, list[int]] = {}
-    for f, idx in zip(inner.args, places, strict=True):
-        groups.setdefault(f, []).append(idx[1])
-    if len(groups) != 2 or any(len(v) != 2 for v in groups.values()):
-        return None
-    (a, first), (b, second) = groups.items()
-    order = [first[0], second[0], first[1], second[1]]
-    words = [code.at(a, ATOM), code.at(b, ATOM)]
-    dims = ", ".join(code.dim(sizes[k])[0] for k in order)
-    gram = f"(rows.T @ rows).reshape({dims})"
-    axes = tuple(order.index(k) for k in range(4))
-    found = [
-        f"rows = ({words[0]}[:, :, None] * {words[1]}[:, None, :]).reshape({code.dim(sizes[rank])[0]}, -1)",
-        f"filled = {gram}" + ("" if axes == (0, 1, 2, 3) else f".transpose({axes})"),
-    ]
-    if scalars == [num(Fraction(-1))]:
-        found.append("np.negative(filled, out=filled)")
-    elif scalars:
-        found.append(f"filled = {times(scalars, 'filled', code)}")
-    return Gram(found, a, b)
-
-
-SIGNLESS = {"sigmoid", "exp", "softplus", "cosh", "abs", "relu", "step", "half"}
-
-
-def nonnegative(form: Form) -> bool:
-    """Whether all entries are surely not negative."""
-    if form.kind == "num":
-        return bool(form.value >= 0)
-    if form.kind == "name":
-        return bool({"positive", "probability"} & set(form.value[1]))
-    if form.kind == "call":
-        return form.value in SIGNLESS
-    if form.kind == "reduce":
-        return form.value[0] == "softmax"
-    if form.kind == "pow":
-        return nonnegative(form.args[0]) or (
-            isinstance(form.value, Fraction) and form.value.denominator == 1 and form.value % 2 == 0
-        )
-    if form.kind in ("had", "mul", "div"):
-        return all(map(nonnegative, form.args))
-    if form.kind in ("norm", "norm2sq", "dim", "eye", "ones"):
-        return True
-    if form.kind == "scale":
-        return bool(form.value > 0) and nonnegative(form.args[0])
-    if form.kind == "add":
-        return all(map(nonnegative, form.args)) or _one_minus_share(form)
-    return False
-
-
-def _one_minus_share(form: Form) -> bool:
-    """1 - s for a sigmoid or softmax s, 1 - t^2 for t = tanh."""
-    if len(form.args) != 2:
-        return False
-    (c, one), (d, share) = map(unscaled, form.args)
-    if one.kind not in ("num", "ones") or c != 1 or d != -1:
-        return False
-    if share.kind == "pow" and share.value == 2:
-        return share.args[0].kind == "call" and share.args[0].value == "tanh"
-    return (share.kind == "call" and share.value == "sigmoid") or (
-        share.kind == "reduce" and share.value[0] == "softmax"
-    )

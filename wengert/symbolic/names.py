@@ -13,15 +13,21 @@ FAVOURITES = {"tanh": "hgq", "softmax": "psq", "sigmoid": "spq", "exp": "eEq", "
 ANY = ("q", "s", "t", "c", "d", "g", "v", "u", "r", "z")
 
 
-def shared(form: Form, taken: Iterable[str], wanted: Callable[[Form], bool], most: int = 8) -> list[tuple[str, Form]]:
-    """Parts to be named, in an order in which they can be defined."""
+def shared(
+    form: Form,
+    taken: Iterable[str],
+    wanted: Callable[[Form], bool],
+    most: int = 8,
+    always: Callable[[Form], bool] = lambda form: False,
+) -> list[tuple[str, Form]]:
+    """Parts to be named, in an order in which they can be defined: what occurs twice and is wanted, or always is."""
     used = set(taken)
     named: dict[Form, str] = {}
     for _ in range(most):
         counts: dict[Form, int] = {}
         for root in (form, *named):
             _count(root, root, named, counts)
-        found = [f for f, c in counts.items() if c > 1 and wanted(f)]
+        found = [f for f, c in counts.items() if (c > 1 and wanted(f)) or always(f)]
         if not found:
             break
         best = max(found, key=size)
@@ -66,4 +72,4 @@ def worth_a_line(form: Form) -> bool:
         "column",
         "constant",
         "diag",
-    ) and (size(form) >= 3 or form.kind in ("call", "inv", "matrix", "norm"))
+    ) and (size(form) >= 3 or form.kind in ("call", "inv", "matrix", "norm", "reduce"))

@@ -21,13 +21,12 @@ from wengert.symbolic.evaluate import evaluate, sizes_of
 from wengert.symbolic.indexed import legend, letters_for
 from wengert.symbolic.layouts import lay_out
 from wengert.symbolic.named import Named
-from wengert.symbolic.named_source import definitions
-from wengert.symbolic.names import shared, worth_a_line, worth_a_word
+from wengert.symbolic.names import shared, worth_a_word
 from wengert.symbolic.notation import Form
 from wengert.symbolic.notation import size as node_count
 from wengert.symbolic.recover import form_of
 from wengert.symbolic.simplify import expanded, simplified
-from wengert.symbolic.terms import Abstract, Term, Var, dimensions, ordered, variables
+from wengert.symbolic.terms import Abstract, Term, Var, ordered, variables
 from wengert.symbolic.writer import Writer
 
 if TYPE_CHECKING:
@@ -173,42 +172,22 @@ class Derivative:
         return found
 
     def _missing(self) -> list[str]:
-        return self._nowhere
-
-    @cached_property
-    def _nowhere(self) -> list[str]:
-        """The sizes in the form that no variable has."""
-        return sorted(dimensions(self.term) - set(self._sizes()))
+        names = {n for t in ordered(self.term) for d in t.shape if isinstance(d, Dim) for n in d.names}
+        return sorted(names - set(self._sizes()))
 
     def numpy_expression(self) -> str:
-        """The form as one NumPy expression of the variables.
-
-        Raises NoRuleError where it needs functions of its own, which ``numpy_source`` writes.
-        """
-        if helpers := definitions(self.form):
-            what = helpers[0].split("(")[0].removeprefix("def d_")
-            raise NoRuleError(f"the derivative of {what} is no single expression\n  fix: use numpy_source()")
+        """The form as one NumPy expression of the variables."""
         return Code(self._sizes()).write(self.form)
 
     def numpy_source(self, name: str = "derivative") -> str:
         """The form as a function in source, which needs NumPy only; parts that occur twice are computed once."""
-        lines: list[str] = []
-        done: dict[Form, str] = {}
         form = self.form
         if form.rank > 2:  # multiplied out: no large tensor in between
             form = form_of(expanded(self._laid.term))
-        for word, f in shared(form, [*self.free, "np", "special", "filled", "rows"], worth_a_line):
-            written = Code(self._sizes(), done)
-            stable = dense.softmax_lines(word, f, written)
-            lines.extend(f"    {line}" for line in stable or [f"{word} = {written.write(f)}"])
-            done[f] = word
-        code = Code(self._sizes(), done)
-        filled = dense.lines(form, self._laid.shape, code)
-        lines.extend(f"    {line}" for line in filled or [f"return {code.write(form)}"])
-        body = "\n".join(lines)
-        helpers = "".join(definitions(form))
-        head = "import numpy as np\n" + ("from scipy import special\n" if "special." in body + helpers else "")
-        return f"{head}\n\n{helpers}def {name}({', '.join([*self.free, *self._missing()])}):\n{body}\n"
+        lines = dense.body(self._laid.term, form, self._sizes(), self.free)
+        body = "\n".join(f"    {line}" for line in lines)
+        head = "import numpy as np\n" + ("from scipy import special\n" if "special." in body else "")
+        return f"{head}\n\ndef {name}({', '.join([*self.free, *self._missing()])}):\n{body}\n"
 
     @cached_property
     def named(self) -> tuple[Named, ...]:
@@ -244,16 +223,11 @@ class Derivative:
         if unknown:
             raise WengertValueError(f"the expression has no {', '.join(unknown)}; it has {', '.join(self.free)}")
         arrays = {n: _array(n, v) for n, v in {**self.bound, **values}.items()}
-        for n in self._nowhere:
-            if n not in arrays or np.ndim(arrays[n]) or arrays[n] != int(arrays[n]):
-                raise WengertValueError(f"no variable has the dimension {n}: pass its size, {n}=...")
-            arrays[n] = int(arrays[n])
-        if len(arrays) < len(self.free) + len(self._nowhere):
+        if len(arrays) < len(self.free):
             arrays = self._completed(arrays)
         self._fit(arrays)
         if self.named:
             sizes = sizes_of(self.given, {**dict.fromkeys(self.free, 0.0), **arrays})
-            sizes.update((n, arrays[n]) for n in self._nowhere)
             found: Any = np.reshape(
                 evaluate(self._laid.term, arrays, sizes), tuple(sized(d, sizes) for d in self._laid.shape)
             )[()]
@@ -329,11 +303,8 @@ class Derivative:
 
     def of_points(self, values: Mapping[str, Any], sizes: Mapping[str, int]) -> Any:
         """The printed program at checking points, in the axes of the index form."""
-        if self.named:
-            try:
-                self._function  # noqa: B018
-            except NoRuleError:  # there is no printed program
-                return evaluate(self.term, values, sizes)
+        if self.named:  # there is no printed program
+            return evaluate(self.term, values, sizes)
         arrays = {n: values[n] for n in self.free}
         found = np.asarray(self._function(**arrays, **{n: sizes[n] for n in self._missing()}))
         wanted = tuple(sized(d, sizes) for d in self._laid.shape)
