@@ -14,25 +14,21 @@ from typing import Any
 import numpy as np
 
 from wengert.api.compiling_hot import DEFAULT_FLOATS, Writer, fitted
+from wengert.api.compiling_least import least_seconds
 from wengert.api.compiling_passes import improved, native_plan
 from wengert.api.compiling_record import Recording, shares
 from wengert.api.compiling_tensors import Given, Unfit, mode, widened
 from wengert.backends.guards import GUARD, MISS
 from wengert.backends.numpy.compiled import FLOATS, PythonPlan
 from wengert.core.graph import Graph
-from wengert.core.op import ELEMENTWISE
 from wengert.core.trace import release
 from wengert.core.tree import Structure
 from wengert.core.types import dtype_of, shape_of
-from wengert.plan.liveness import nbytes
 
 _TRYING = 2e-3
 """Seconds spent on timing a plan; what takes longer is timed once."""
 LONG = 2000
 """Steps of a recording that is not kept once its loops are folded."""
-
-_FASTEST = 2e11
-"""Bytes a second that no step of NumPy on one thread computes faster."""
 
 
 def asks_for_errors() -> bool:
@@ -40,12 +36,6 @@ def asks_for_errors() -> bool:
     if FLOATS is not None and FLOATS[0].get() is DEFAULT_FLOATS:
         return False
     return any(how in ("raise", "call", "log", "print") for how in np.geterr().values())
-
-
-def _least(graph: Graph) -> float:
-    """Seconds that NumPy needs for a graph at the very least: its element-wise steps write their results one by one."""
-    written = sum(nbytes(n.type) for n in graph.nodes if n.op.kind == ELEMENTWISE)
-    return written / _FASTEST
 
 
 class Path:
@@ -146,7 +136,7 @@ class Path:
             by_native = self._timed(native, inputs)
             if by_native is None:
                 return False
-            if by_native < _least(self.graph):
+            if by_native < least_seconds(self.graph):
                 self.chosen = native
             else:
                 by_numpy = self._timed(self.numpy, inputs)

@@ -116,6 +116,8 @@ def symmetric_product(b: Builder, node: Node) -> Operand | None:
         return None
     if kind_of(left).shape != shape[::-1] or kind_of(left).dtype != kind.dtype or kind.dtype != node.type.dtype:
         return None
+    if isinstance(left, Node) and left.args[0] is right and _one_view(left) is not None:
+        return None  # it is written like that already
     mine, weights = _weighted(left, shape, turned=True)
     base, others = _weighted(right, shape, turned=False)
     weights += others

@@ -24,7 +24,7 @@ OLDEST = (0, 46)
 COLD = 20_000
 """Lines of text above which code is generated without optimisation: the register allocator is worse than linear."""
 
-_OPTIONS = f"O1 without vectorisers and unrolling, code generation 2, or 0 above {COLD} lines"
+_OPTIONS = f"functions by O1 without vectorisers and unrolling, code generation 2, or 0 above {COLD} lines"
 
 
 class NativeCodeError(WengertError, RuntimeError):
@@ -134,8 +134,16 @@ class Engine:
             options.loop_vectorization = False
             options.loop_unrolling = False
             builder = used.enter_context(llvm.create_pass_builder(machine, options))
-            passes = used.enter_context(builder.getModulePassManager())
-            passes.run(module, builder)
+            whole = used.enter_context(llvm.create_new_module_pass_manager())
+            whole.add_always_inliner_pass()
+            whole.add_global_dead_code_eliminate_pass()
+            whole.run(module, builder)
+            # Each function by itself is simplified. What LLVM's module pipeline does after that took as long again,
+            # in large loops many times as long (it compares every pair of their accesses), and made none faster.
+            passes = used.enter_context(builder.getFunctionPassManager())
+            for function in module.functions:
+                if not function.is_declaration:
+                    passes.run(function, builder)
             return make(machine, module)
 
     def missing(self, names: Iterable[str]) -> list[str]:
