@@ -26,18 +26,22 @@ from wengert.api.control_bodies import (
     with_shared,
 )
 from wengert.batch.branches import batched_cond
+from wengert.batch.while_loops import batched_while
 from wengert.core.context import Frame, tracing
 from wengert.core.errors import WengertError, WengertTypeError, error_at
 from wengert.core.graph import Graph
 from wengert.core.handle import is_handle
 from wengert.core.node import Const
-from wengert.core.tree import flatten
+from wengert.core.tree import Structure, flatten
 from wengert.core.types import ArrayType, dtype_of, shape_of
 from wengert.diff.branches import forward_branches, reverse_branches
-from wengert.ops import branches
+from wengert.ops import branches, while_loops
+from wengert.ops.branches import kind_of
 from wengert.ops.compare import not_equal
+from wengert.ops.while_loops import Layout, Pass
 
 branches.install(reverse_branches, forward_branches, batched_cond)
+while_loops.install(batched_while)
 
 
 class _Unlike(WengertTypeError):
@@ -220,21 +224,87 @@ def _unlike(what: str) -> WengertError:
 def while_loop(cond_fun: Callable[[Any], Any], body_fun: Callable[[Any], Any], init: Any) -> Any:
     """Return ``val`` after ``while cond_fun(val): val = body_fun(val)``, starting with ``init``.
 
-    Derivatives of any mode follow the steps that were made. A compiled function remembers how many there were, and is
-    recorded anew where the count differs. Raises WengertTypeError when the value changes its structure, shape or dtype.
+    ``init`` is a container of arrays and numbers, whose structure, shapes and dtypes stay. Uncompiled this is Python's
+    ``while``, and derivatives of any mode follow the steps that were made. In ``trace``, ``compile`` and ``vmap`` it is
+    one step whose functions are recorded once, right for any number of steps: its forward mode carries tangents along,
+    its reverse mode keeps what every step leaves behind in a list that grows, and goes back over it; both can be
+    differentiated again. Under ``vmap`` it goes on until no row does, and rows that have ended stay as they are. Where
+    a function asks Python about a value, writes into an array that it did not make, or raises on the initial value, the
+    loop is followed step by step, and the number of steps is guarded.
+
+    Raises WengertTypeError when the value changes its structure, shape or dtype.
 
     >>> while_loop(lambda x: x < 10.0, lambda x: 2.0 * x, 1.0)
     16.0
+    >>> graph = wengert.trace(wengert.grad(lambda a: while_loop(lambda x: x < 10.0, lambda x: a * x, 1.0)))(2.0)
+    >>> float(graph(2.0)), float(graph(3.0))
+    (32.0, 27.0)
     """
     require_function(cond_fun, "while_loop")
     require_function(body_fun, "while_loop")
     start, structure = flatten(init)
     start = [engine.settled(v) for v in start]
+    full = recording()
+    if full is not None:
+        found = _loop(cond_fun, body_fun, start, structure, full)
+        if found is not None:
+            return found[0]
     value = init
     while cond_fun(value):
         value = body_fun(value)
         same_carry(start, structure, value, name_of(body_fun))
     return value
+
+
+def _loop(
+    cond_fun: Callable[[Any], Any], body_fun: Callable[[Any], Any], start: list[Any], structure: Structure, full: Frame
+) -> tuple[Any] | None:
+    """The loop as one step, in a tuple; None where it cannot be one."""
+    moving = [k for k, v in enumerate(start) if is_number(raw(v))]
+    samples = [sample(start[k]) for k in moving]
+    marks = _marks(full)
+
+    def filled(inputs: Sequence[Any]) -> Any:
+        given = list(start)
+        for k, v in zip(moving, inputs, strict=True):
+            given[k] = v
+        return structure.unflatten(given)
+
+    def step(inputs: list[Any]) -> list[Any]:
+        leaves = same_carry(start, structure, served(body_fun, filled(inputs)), name_of(body_fun))
+        return [leaves[k] for k in moving]
+
+    def ask(inputs: list[Any]) -> Any:
+        answer = engine.settled(served(cond_fun, filled(inputs)))
+        return not_equal(answer, 0) if is_number(raw(answer)) and dtype_of(raw(answer)).kind != "b" else answer
+
+    bodies: list[Body] = []
+    for run, f in ((ask, cond_fun), (step, body_fun)):
+        try:
+            with np.errstate(all="ignore"):
+                body = record_body(run, samples, name_of(f))
+        except WengertTypeError:
+            raise
+        except Exception:  # noqa: BLE001 what it raises where it runs, it raises again
+            body = None
+        if body is None or not all(body.numbers):
+            _restore(full, marks)
+            return None
+        bodies.append(body)
+    kinds = [kind_of(o) for o in bodies[0].graph.outputs]
+    if len(kinds) != 1 or kinds[0].shape or not _depends(bodies[0]):
+        _restore(full, marks)
+        return None
+    (test, graph), free = with_shared(bodies, len(moving))
+    invariants = tuple(range(len(free)))
+    layout = Layout((Pass(len(moving), False, (), invariants),), len(moving), invariants)
+    given = [typed(start[k], n.type) for k, n in zip(moving, graph.inputs, strict=False)]
+    return (filled(while_loops.while_loop(layout, test, [graph], [*given, *free])),)
+
+
+def _depends(body: Body) -> bool:
+    """Whether what a body returns depends on anything that it was given."""
+    return not isinstance(body.graph.outputs[0], Const)
 
 
 __all__ = ["cond", "while_loop"]

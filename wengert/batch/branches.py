@@ -37,14 +37,9 @@ def batched_cond(values: Sequence[Any], mask: Sequence[bool], params: tuple[Any,
     given = [Value(v, b) for v, b in zip(operands, mask[1:], strict=True)]
     if not is_handle(pred):
         return _parted(np.asarray(pred, bool), true, false, given)
-    others = _not(pred)
-    found = [_substituted(graph, given, taken, size) for graph, taken in ((true, pred), (false, others))]
-    return tuple(select.where(_beside(pred, len(_shape(a)) - 1), a, b) for a, b in zip(*found, strict=True))
-
-
-def _not(pred: Any) -> Any:
-    """The rows that take the other branch."""
-    return compare.logical_not(pred)
+    others = compare.logical_not(pred)
+    found = [run_rows(graph, substituted(given, taken), size) for graph, taken in ((true, pred), (false, others))]
+    return tuple(select.where(beside(pred, a), a, b) for a, b in zip(*found, strict=True))
 
 
 def _shape(value: Any) -> tuple[int, ...]:
@@ -64,11 +59,11 @@ def _parted(pred: Any, true: Graph, false: Graph, given: Given) -> tuple[Any, ..
     """Each branch on the rows that take it, and the rows in their order again."""
     size = len(pred)
     if pred.all() or not pred.any():
-        return _run(true if pred.all() else false, given, size)
+        return run_rows(true if pred.all() else false, given, size)
     places = np.flatnonzero(pred), np.flatnonzero(~pred)
     back = np.argsort(np.concatenate(places), kind="stable")
     parts = [
-        _run(graph, [Value(_picked(v, rows), True) if b else Value(v, b) for v, b in given], len(rows))
+        run_rows(graph, [Value(_picked(v, rows), True) if b else Value(v, b) for v, b in given], len(rows))
         for graph, rows in zip((true, false), places, strict=True)
     ]
     return tuple(_picked(_joined(a, b), back) for a, b in zip(*parts, strict=True))
@@ -82,15 +77,11 @@ def _joined(a: Any, b: Any) -> Any:
     return join.concatenate([a, b], 0) if is_handle(a) or is_handle(b) else np.concatenate([a, b])
 
 
-def _substituted(graph: Graph, given: Given, taken: Any, size: int) -> tuple[Any, ...]:
-    """A branch on rows of which only those in ``taken`` count: the others get the operands of one that counts, so that
-    no infinity of theirs meets the zeros that go back to them."""
+def substituted(given: Given, taken: Any) -> list[Value]:
+    """Rows of which only those in ``taken`` count: the others get the operands of one that counts, so that no infinity
+    of theirs meets the zeros that go back to them."""
     place = questions.argmax(taken, None, False)
-    rows = [
-        Value(select.where(_beside(taken, len(_shape(v)) - 1), v, _of_row(v, place)), True) if b else Value(v, b)
-        for v, b in given
-    ]
-    return _run(graph, rows, size)
+    return [Value(select.where(beside(taken, v), v, _of_row(v, place)), True) if b else Value(v, b) for v, b in given]
 
 
 def _of_row(value: Any, place: Any) -> Any:
@@ -101,12 +92,17 @@ def _of_row(value: Any, place: Any) -> Any:
     return memory.read(value, ("index", place))
 
 
-def _beside(pred: Any, rank: int) -> Any:
-    return memory.read(pred, ("reshape", ((*_shape(pred), *(1,) * rank), "C"))) if rank else pred
+def beside(taken: Any, value: Any) -> Any:
+    """A truth value per row with the axes of what is chosen."""
+    rank = len(_shape(value)) - 1
+    if not rank:
+        return taken
+    shape = (*_shape(taken), *(1,) * rank)
+    return memory.read(taken, ("reshape", (shape, "C"))) if is_handle(taken) else taken.reshape(shape)
 
 
-def _run(graph: Graph, given: Given, size: int) -> tuple[Any, ...]:
-    """The outputs of a branch, each with the batch first and of the recorded type."""
+def run_rows(graph: Graph, given: Given, size: int) -> tuple[Any, ...]:
+    """The outputs of a graph, each with the batch first and of the recorded type."""
     with np.errstate(all="ignore"):
         env = run_batched(graph.nodes, graph.inputs, given, size)
     found = []
@@ -118,4 +114,4 @@ def _run(graph: Graph, given: Given, size: int) -> tuple[Any, ...]:
     return tuple(found)
 
 
-__all__ = ["batched_cond"]
+__all__ = ["batched_cond", "beside", "run_rows", "substituted"]

@@ -6,7 +6,7 @@ axis of sequences and stacked rows comes before it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -29,7 +29,7 @@ def batched_scan(values: Sequence[Any], mask: Sequence[bool], params: tuple[Any,
     """The batch rule of ``scan``: every output has the batch first."""
     body, length, carries, reverse, sequences, origin = params
     size = next(_shape(v)[0] for v, b in zip(values, mask, strict=True) if b)
-    inner, grown, rows = _made(body, carries, mask, size)
+    inner, grown, rows = batched_body(body, carries, mask, size)
     if origin is not None:
         origin = _batched_origin(origin, carries, mask, size, grown)
     operands = []
@@ -50,7 +50,7 @@ def batched_scan(values: Sequence[Any], mask: Sequence[bool], params: tuple[Any,
     return tuple(ends)
 
 
-def _made(body: Graph, carries: int, mask: Sequence[bool], size: int) -> Any:
+def batched_body(body: Graph, carries: int, mask: Sequence[bool], size: int) -> Any:
     """The batched body, which carries are batched, and which rows are; made once."""
     known = body.memory.setdefault("batched", {})
     found = known.get((size, tuple(mask)))
@@ -67,7 +67,7 @@ def _batched_origin(
     if not any(inner):
         return origin if not any(grown[k] for k in origin.operands if k < carries) else None
     count = sum(k < carries for k in origin.operands)
-    body, same, _ = _made(origin.body, count, inner, size)
+    body, same, _ = batched_body(origin.body, count, inner, size)
     if list(same) != [grown[k] for k in origin.operands[:count]]:
         return None
     return Origin(body, origin.operands, origin.outputs)
@@ -110,28 +110,38 @@ def recorded_on(
     samples = [
         np.array(np.broadcast_to(v, (size, *shape_of(v)))) if b else v for v, b in zip(body.values, mask, strict=True)
     ]
+    batched: list[bool] = []
+
+    def run(handles: list[Any]) -> list[Any]:
+        given = [Value(h, b) for h, b in zip(handles, mask, strict=True)]
+        env = run_batched(body.nodes, body.inputs, given, size)
+        ends = [Value(o.value, False) if isinstance(o, Const) else operand(o, env) for o in body.outputs]
+        outputs = []
+        for k, end in enumerate(ends):
+            value, rows = end
+            if (every or (k < carries and mask[k])) and not rows:
+                value, rows = _whole(expanded(value, size)), True
+            batched.append(rows)
+            outputs.append(value)
+        return outputs
+
+    return recorded(samples, run, f"{body.name}, {size} rows"), batched
+
+
+def recorded(samples: Sequence[Any], run: Callable[[list[Any]], list[Any]], name: str) -> Graph:
+    """A program as a graph, unseen by the traces that run."""
     outside = tracing.set(None)
     before = context.SWITCH.where
     try:
         frame, token = context.enter(FULL)
         try:
             roots = [root(v, None, rich=True) for v in samples]
-            given = [Value(handle(r.value, r.node), b) for r, b in zip(roots, mask, strict=True)]
             with np.errstate(all="ignore"):
-                env = run_batched(body.nodes, body.inputs, given, size)
-            ends = [Value(o.value, False) if isinstance(o, Const) else operand(o, env) for o in body.outputs]
-            batched = [e.batched for e in ends]
-            outputs = []
-            for k, end in enumerate(ends):
-                value = end.value
-                if (every or (k < carries and mask[k])) and not end.batched:
-                    value = _whole(expanded(value, size))
-                    batched[k] = True
+                outputs = run([handle(r.value, r.node) for r in roots])
+            for value in outputs:
                 if is_handle(value) and value.base is not None:
                     memory.sync(value)
-                outputs.append(value)
-            graph = graph_of(frame, roots, outputs, values=samples, name=f"{body.name}, {size} rows")
-            return graph, batched
+            return graph_of(frame, roots, outputs, values=samples, name=name)
         finally:
             context.leave(frame, token)
     finally:
@@ -139,4 +149,4 @@ def recorded_on(
         tracing.reset(outside)
 
 
-__all__ = ["batched_scan", "recorded_on"]
+__all__ = ["batched_body", "batched_scan", "recorded", "recorded_on"]

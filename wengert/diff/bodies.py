@@ -155,12 +155,12 @@ def reverse_body(
                 if is_handle(outputs[k]) and outputs[k].node is not None and outputs[k].node.seq >= frame.start
             ]
             order = sweep.reachable([node for node, _ in live], starts, frame.start)
-            inner, outer = sweep.dependence(order, starts, frame.start)
+            inner, outer = dependence(order, starts, frame.start)
             state = sweep.Sweep(lifted=True, careful=careful)
             for k, have in zip(summed, sums, strict=True):
                 state.cts[starts[first + k]] = have
             for node, ct in live:
-                if node in inner or node in starts:
+                if node in inner:
                     state.add(node, ct)
             with np.errstate(all="ignore"):
                 sweep.run_lifted(order, state, inner, outer, frame.start)
@@ -177,6 +177,13 @@ def reverse_body(
     ]
     graph = recorded(samples, record, f"{body.name} swept back")
     return _split(graph, body, carries, sequences, moving, summed, pulled, rows)
+
+
+def dependence(order: list[Node], starts: Sequence[Node], begin: float) -> tuple[set[Node], set[Node]]:
+    """``sweep.dependence`` of what is swept: cotangents go to floating point inputs alone, while truth values and
+    counts among the inputs are seen from outside all the same."""
+    moving = [n for n in starts if n.type.dtype.kind in "fc"]
+    return sweep.dependence(order, moving, begin)[0], sweep.dependence(order, starts, begin)[1]
 
 
 def _split(
@@ -339,5 +346,6 @@ def one_of(kind: ArrayType) -> Any:
 
 
 __all__ = [
-    "exactly", "forward_body", "influence", "kind_of", "needed", "one", "one_of", "recorded", "reverse_body", "varied",
+    "dependence", "exactly", "forward_body", "influence", "kind_of", "needed", "one", "one_of", "recorded",
+    "reverse_body", "varied",
 ]  # fmt: skip

@@ -17,7 +17,7 @@ from wengert.core.graph import Graph
 from wengert.core.handle import handle, is_handle
 from wengert.core.node import Const, Node
 from wengert.core.structure import root
-from wengert.diff.bodies import exactly, influence, kind_of, needed, one, one_of, recorded
+from wengert.diff.bodies import dependence, exactly, influence, kind_of, needed, one, one_of, recorded
 from wengert.diff.linearize import settled
 from wengert.ops.branches import Pulled, Pushed
 
@@ -67,10 +67,10 @@ def _reverse(graph: Graph, seeded: Sequence[int], places: Sequence[int], careful
                 if is_handle(outputs[k]) and outputs[k].node is not None and outputs[k].node.seq >= frame.start
             ]
             order = sweep.reachable([node for node, _ in live], starts, frame.start)
-            inner, outer = sweep.dependence(order, starts, frame.start)
+            inner, outer = dependence(order, starts, frame.start)
             state = sweep.Sweep(lifted=True, careful=careful)
             for node, ct in live:
-                if node in inner or node in starts:
+                if node in inner:
                     state.add(node, ct)
             with np.errstate(all="ignore"):
                 sweep.run_lifted(order, state, inner, outer, frame.start)

@@ -79,7 +79,7 @@ def install(reverse: Callable[..., Reversed], forward: Callable[..., Moved], bat
     _makers.update(reverse=reverse, forward=forward, batch=batch)
 
 
-def _made(kind: str, body: Graph, *key: Any) -> Any:
+def derived(kind: str, body: Graph, *key: Any) -> Any:
     """A derivative of a body, made once."""
     known = body.memory.setdefault("derivatives", {})
     found = known.get((kind, *key))
@@ -161,7 +161,7 @@ def _pull(node: Node, ct: Any, sweep: Sweep) -> None:
         _pull_by_tangents(node, ct, active, sweep)
         return
     wanted = tuple(c is not None and k.dtype.kind in "fc" for c, k in zip(ct, kinds, strict=True))
-    plan: Reversed = _made("reverse", body, carries, sequences, active, wanted, sweep.careful)
+    plan: Reversed = derived("reverse", body, carries, sequences, active, wanted, sweep.careful)
     residuals: Sequence[Any] = ()
     outputs = len(body.outputs)
     if len(plan.forward.outputs) > outputs:
@@ -248,7 +248,7 @@ def _with_tangents(
     body, length, carries, reverse, sequences, _ = params
     first = carries + sequences
     active = tuple(t is not None and is_float(v) for t, v in zip(tangents, values, strict=True))
-    plan: Moved = _made("forward", body, carries, sequences, active)
+    plan: Moved = derived("forward", body, carries, sequences, active)
 
     def tangent(k: int) -> Any:
         if tangents[k] is not None:
@@ -338,4 +338,4 @@ def scan(
     return tuple(special(op_for(body), operands, params))
 
 
-__all__ = ["Moved", "Origin", "Reversed", "install", "is_float", "is_scan", "op_for", "scan", "scan_op"]
+__all__ = ["Moved", "Origin", "Reversed", "derived", "install", "is_float", "is_scan", "op_for", "scan", "scan_op"]
