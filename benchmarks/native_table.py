@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 import wengert
-from benchmarks import measure
+from benchmarks import measure, native_first
 from benchmarks.gradients import disagreement
 
 BACKENDS = ("auto", "native", "numpy")
@@ -77,6 +77,7 @@ class Row:
     seconds: dict[str, float] = field(default_factory=dict)
     ratios: dict[str, float] = field(default_factory=dict)
     first: dict[str, float] = field(default_factory=dict)
+    stages: dict[str, float] = field(default_factory=dict)
     peak: dict[str, float] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)
     runs: dict[str, str] = field(default_factory=dict)
@@ -146,6 +147,7 @@ def measured(work: Workload, quick: bool) -> Row:
         answer = result if answer is None else answer
         _equal(row, work, f"wengert ({backend})", answer, result)
     main = BACKENDS[0]
+    row.stages = native_first.parts(calls[main].func)  # type: ignore[attr-defined]
     row.first["function"], calls["function"], value = first_call(partial(_bound, work.objective, main, given))
     _equal(row, work, "the compiled function", value, work.objective(*given))
     _elsewhere(row, work, calls, given)
@@ -324,7 +326,9 @@ def table_of(
         done = [(work, row) for work in chosen if (row := _tried(table, work, quick)) is not None]
     rows = [row for _, row in done]
     distances = [text for work, row in done if (text := distance(work, row))]
-    table.notes += ["\n".join(_details(row) for row in rows), *(["\n".join(distances)] if distances else []), READING]
+    table.notes += ["\n".join(_details(row) for row in rows)]
+    table.notes += ["\n".join(native_first.described(row.title, row.first, row.stages) for row in rows)]
+    table.notes += [*(["\n".join(distances)] if distances else []), READING]
     firsts = [row.first["auto"] / row.first["JAX"] for row in rows if "JAX" in row.first]
     if firsts:
         mean = math.exp(statistics.mean(math.log(value) for value in firsts))
@@ -367,10 +371,12 @@ def distance(work: Workload, row: Row) -> str:
 READING = (
     "wengert: `compile(...)`, backend `auto`. JAX: the fastest of the formulations listed above, arrays on its side. "
     "In brackets after other peers: their time over ours. Peaks: tracemalloc for wengert, the compiler's own account "
-    "for JAX. First calls trace, differentiate and compile with an empty cache (`auto` compiles in its second call: "
-    "the first two together); the least of JAX's counts; the engines of both tools are loaded before. Bounds are what "
-    "C takes, in this run, for what none can do without: the multiply-adds of dense contractions at the peak of one "
-    "core, the exponentials, a pass that reads and writes."
+    "for JAX. First calls trace, differentiate and compile with an empty cache, in processor time (`auto` compiles in "
+    "its second call: the first two together; their stages in wall clock); the least of JAX's counts; the engines of "
+    "both tools are loaded before. Recording runs the program and its derivative once in NumPy, for what Python's own "
+    "branches and the guards need to know: large arrays and long loops pay for it, where JAX traces without values; "
+    "the rest is LLVM. Bounds are what C takes, in this run, for what none can do without: the multiply-adds of dense "
+    "contractions at the peak of one core, the exponentials, a pass that reads and writes."
 )
 
 
