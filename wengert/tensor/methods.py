@@ -16,7 +16,7 @@ from wengert.numpy_api.table import UFUNCS
 from wengert.ops import arithmetic, compare, contract, reduce
 from wengert.ops.gates import sigmoid, softplus
 from wengert.ops.piecewise import relu
-from wengert.tensor import inplace, picked
+from wengert.tensor import everyday, inplace, picked, scattered
 from wengert.tensor.bridge import QUICK, array_function, array_ufunc, outward, through
 from wengert.tensor.composed import clamp, log_softmax, logsumexp, masked_fill, norm, repeat, softmax
 from wengert.tensor.copies import clone, to, tolist, zero_grad
@@ -259,8 +259,38 @@ def _general(function: Callable[..., Any], name: str) -> Callable[..., Any]:
     return method
 
 
+def _scaled(function: Callable[..., Any], name: str) -> Callable[..., Any]:
+    """``t.add(other, alpha=2)``: PyTorch's sums with a multiple."""
+
+    def method(self: Tensor, other: Any, *, alpha: float | None = None) -> Any:
+        return function(self, other if alpha is None else other * alpha)
+
+    method.__name__, method.__doc__ = name, f"``{name}`` of the Tensor and ``alpha`` times another one."
+    return method
+
+
+_IN_PLACE = (
+    "add sub mul div pow clamp exp log sqrt sin cos tanh sigmoid relu neg abs square masked_fill reciprocal floor ceil "
+    "clip subtract multiply divide true_divide floor_divide remainder exp2 expm1 log2 log10 log1p tan sinh cosh asin "
+    "acos atan asinh acosh atanh arcsin arccos arctan negative absolute sign round trunc fix frac erf erfc rsqrt lerp "
+    "nan_to_num clamp_min clamp_max addcmul addcdiv addmm tril triu cumsum cumprod atan2 arctan2 fmod hypot copysign "
+    "float_power logit sinc deg2rad rad2deg lgamma digamma conj sgn"
+)
+
+
 def _set(name: str, function: Any) -> None:
     setattr(Tensor, name, function)
+
+
+def _families() -> None:
+    for family in (picked, everyday, scattered):
+        for name, function in family.METHODS.items():
+            _set(name, function)
+    for family in (everyday, scattered):
+        for name, function in family.PROPERTIES.items():
+            _set(name, property(function))
+        for name, function in family.IN_PLACE.items():
+            _set(name, inplace.in_place(function, name))
 
 
 def install() -> None:
@@ -353,36 +383,14 @@ def install() -> None:
         "is_floating_point": lambda self: self.dtype.kind == "f",
     }.items():
         _set(name, function)
-    for name, function in picked.METHODS.items():
-        _set(name, function)
     for name, function in _THROUGH.items():
         _set(name, _general(function, name))
+    _families()
     _set("T", property(transposed))
     _set("mT", property(lambda self: transpose(self, -1, -2)))
-    for name in (
-        "add",
-        "sub",
-        "mul",
-        "div",
-        "pow",
-        "clamp",
-        "exp",
-        "log",
-        "sqrt",
-        "sin",
-        "cos",
-        "tanh",
-        "sigmoid",
-        "relu",
-        "neg",
-        "abs",
-        "square",
-        "masked_fill",
-        "reciprocal",
-        "floor",
-        "ceil",
-        "clip",
-    ):
+    for name in ("add", "sub", "subtract"):
+        _set(name, _scaled(getattr(Tensor, name), name))
+    for name in _IN_PLACE.split():
         _set(f"{name}_", inplace.in_place(getattr(Tensor, name), f"{name}_"))
     _set("zero_", inplace.in_place(_filled(0), "zero_"))
     _set("fill_", inplace.in_place(_filled(None), "fill_"))
