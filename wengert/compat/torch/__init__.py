@@ -52,6 +52,21 @@ def is_tensor(value: Any) -> Any:
     return isinstance(value, Tensor)
 
 
+def set_grad_enabled(mode: Any) -> Any:
+    """A scope in which operations record, or do not."""
+    return enable_grad() if mode else no_grad()
+
+
+def inference_mode(mode: Any = True) -> Any:
+    """A scope in which nothing is recorded: ``no_grad``.
+
+    >>> with inference_mode():
+    ...     (tensor(1.0, requires_grad=True) * 2).requires_grad
+    False
+    """
+    return set_grad_enabled(not mode)
+
+
 def __getattr__(name: str) -> Any:
     raise AttributeError(
         f"wengert.compat.torch has no {name!r}\n"
@@ -71,6 +86,7 @@ __all__ = [
     "from_numpy",
     "full",
     "full_like",
+    "inference_mode",
     "is_grad_enabled",
     "is_tensor",
     "linspace",
@@ -86,6 +102,7 @@ __all__ = [
     "randn",
     "randn_like",
     "randperm",
+    "set_grad_enabled",
     "tensor",
     "zeros",
     "zeros_like",

@@ -14,7 +14,19 @@ import wengert
 
 _METHODS_ALONE = {"astype", "backward", "bool", "contiguous", "copy", "cpu", "dim", "double", "expand", "float", "int"}
 _METHODS_ALONE |= {"item", "long", "new_ones", "new_zeros", "numpy", "register_hook", "repeat", "retain_grad", "size"}
-_METHODS_ALONE |= {"to", "tolist", "type", "type_as", "view", "zero_grad"}
+_METHODS_ALONE |= {
+    "to",
+    "tolist",
+    "type",
+    "type_as",
+    "view",
+    "zero_grad",
+    "where",
+    "expand_as",
+    "view_as",
+    "reshape_as",
+}
+_METHODS_ALONE |= {"element_size", "ndimension", "nelement", "new_empty", "new_full", "new_tensor", "is_contiguous"}
 NAMES = [
     name
     for name in dir(wengert.Tensor)
@@ -62,18 +74,43 @@ def einsum(subscripts: str, *tensors: Any) -> Any:
     return np.einsum(subscripts, *tensors)
 
 
-def allclose(a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8) -> bool:
-    """Whether all elements are close."""
-    return bool(np.allclose(_values(a), _values(b), rtol, atol))
+concat = concatenate = cat
 
 
-def equal(a: Any, b: Any) -> bool:
-    """Whether shapes and all elements are equal."""
-    return bool(np.array_equal(_values(a), _values(b)))
+def hstack(tensors: Sequence[Any]) -> Any:
+    """``np.hstack``."""
+    return np.hstack(list(tensors))
 
 
-def _values(t: Any) -> Any:
-    return t.detach().numpy() if isinstance(t, wengert.Tensor) else np.asarray(t)
+def vstack(tensors: Sequence[Any]) -> Any:
+    """``np.vstack``."""
+    return np.vstack(list(tensors))
 
 
-__all__ = [*NAMES, "allclose", "cat", "einsum", "equal", "stack", "where"]  # noqa: PLE0604  names, made above
+def real(t: Any) -> Any:
+    """The real part."""
+    return t.real
+
+
+def imag(t: Any) -> Any:
+    """The imaginary part."""
+    return t.imag
+
+
+def meshgrid(*tensors: Any, indexing: str = "ij") -> Any:
+    """``np.meshgrid``, by rows unless ``indexing="xy"``, as in PyTorch.
+
+    >>> [t.shape for t in meshgrid(wengert.ones(2), wengert.ones(3))]
+    [(2, 3), (2, 3)]
+    """
+    given = tensors[0] if len(tensors) == 1 and isinstance(tensors[0], (list, tuple)) else tensors
+    return tuple(np.meshgrid(*given, indexing=indexing))  # type: ignore[call-overload]
+
+
+def tensordot(a: Any, b: Any, dims: Any = 2) -> Any:
+    """``np.tensordot``."""
+    return np.tensordot(a, b, dims)
+
+
+_MORE = ["cat", "concat", "concatenate", "einsum", "hstack", "imag", "meshgrid", "real", "stack", "tensordot", "vstack"]
+__all__ = [*NAMES, *_MORE, "where"]  # noqa: PLE0604  names, made above
