@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from wengert.core.errors import NoRuleError
+from wengert.symbolic import named_source
 from wengert.symbolic.code_patterns import PatternCode
 from wengert.symbolic.cuts import Cut, index_of
 from wengert.symbolic.dims import Dim, parts_of
@@ -338,9 +338,7 @@ class Code(PatternCode):
         return f"{FUNCTIONS[name].numpy}({inner})", ATOM
 
     def _abstract(self, form: Form) -> Text:
-        raise NoRuleError(
-            f"no NumPy source: {form.value[0]} is known by name only\n  fix: use evaluate, which differentiates it"
-        )
+        return named_source.call(form, self.write, lambda d: self.dim(d)[0]), ATOM
 
     def _einsum(self, form: Form) -> Text:
         places, rank, _sizes = form.value

@@ -21,12 +21,13 @@ from wengert.symbolic.evaluate import evaluate, sizes_of
 from wengert.symbolic.indexed import legend, letters_for
 from wengert.symbolic.layouts import lay_out
 from wengert.symbolic.named import Named
+from wengert.symbolic.named_source import definitions
 from wengert.symbolic.names import shared, worth_a_word
 from wengert.symbolic.notation import Form
 from wengert.symbolic.notation import size as node_count
 from wengert.symbolic.recover import form_of
 from wengert.symbolic.simplify import expanded, simplified
-from wengert.symbolic.terms import Abstract, Term, Var, ordered, variables
+from wengert.symbolic.terms import Abstract, Term, Var, dimensions, ordered, variables
 from wengert.symbolic.writer import Writer
 
 if TYPE_CHECKING:
@@ -172,11 +173,21 @@ class Derivative:
         return found
 
     def _missing(self) -> list[str]:
-        names = {n for t in ordered(self.term) for d in t.shape if isinstance(d, Dim) for n in d.names}
-        return sorted(names - set(self._sizes()))
+        return self._nowhere
+
+    @cached_property
+    def _nowhere(self) -> list[str]:
+        """The sizes in the form that no variable has."""
+        return sorted(dimensions(self.term) - set(self._sizes()))
 
     def numpy_expression(self) -> str:
-        """The form as one NumPy expression of the variables."""
+        """The form as one NumPy expression of the variables.
+
+        Raises NoRuleError where it needs functions of its own, which ``numpy_source`` writes.
+        """
+        if helpers := definitions(self.form):
+            what = helpers[0].split("(")[0].removeprefix("def d_")
+            raise NoRuleError(f"the derivative of {what} is no single expression\n  fix: use numpy_source()")
         return Code(self._sizes()).write(self.form)
 
     def numpy_source(self, name: str = "derivative") -> str:
@@ -186,8 +197,9 @@ class Derivative:
             form = form_of(expanded(self._laid.term))
         lines = dense.body(self._laid.term, form, self._sizes(), self.free)
         body = "\n".join(f"    {line}" for line in lines)
-        head = "import numpy as np\n" + ("from scipy import special\n" if "special." in body else "")
-        return f"{head}\n\ndef {name}({', '.join([*self.free, *self._missing()])}):\n{body}\n"
+        helpers = "".join(definitions(form))
+        head = "import numpy as np\n" + ("from scipy import special\n" if "special." in body + helpers else "")
+        return f"{head}\n\n{helpers}def {name}({', '.join([*self.free, *self._missing()])}):\n{body}\n"
 
     @cached_property
     def named(self) -> tuple[Named, ...]:
@@ -223,11 +235,16 @@ class Derivative:
         if unknown:
             raise WengertValueError(f"the expression has no {', '.join(unknown)}; it has {', '.join(self.free)}")
         arrays = {n: _array(n, v) for n, v in {**self.bound, **values}.items()}
-        if len(arrays) < len(self.free):
+        for n in self._nowhere:
+            if n not in arrays or np.ndim(arrays[n]) or arrays[n] != int(arrays[n]):
+                raise WengertValueError(f"no variable has the dimension {n}: pass its size, {n}=...")
+            arrays[n] = int(arrays[n])
+        if len(arrays) < len(self.free) + len(self._nowhere):
             arrays = self._completed(arrays)
         self._fit(arrays)
         if self.named:
             sizes = sizes_of(self.given, {**dict.fromkeys(self.free, 0.0), **arrays})
+            sizes.update((n, arrays[n]) for n in self._nowhere)
             found: Any = np.reshape(
                 evaluate(self._laid.term, arrays, sizes), tuple(sized(d, sizes) for d in self._laid.shape)
             )[()]
@@ -303,8 +320,11 @@ class Derivative:
 
     def of_points(self, values: Mapping[str, Any], sizes: Mapping[str, int]) -> Any:
         """The printed program at checking points, in the axes of the index form."""
-        if self.named:  # there is no printed program
-            return evaluate(self.term, values, sizes)
+        if self.named:
+            try:
+                self._function  # noqa: B018
+            except NoRuleError:  # there is no printed program
+                return evaluate(self.term, values, sizes)
         arrays = {n: values[n] for n in self.free}
         found = np.asarray(self._function(**arrays, **{n: sizes[n] for n in self._missing()}))
         wanted = tuple(sized(d, sizes) for d in self._laid.shape)
