@@ -327,7 +327,7 @@ def table_of(
     rows = [row for _, row in done]
     distances = [text for work, row in done if (text := distance(work, row))]
     table.notes += ["\n".join(_details(row) for row in rows)]
-    table.notes += ["\n".join(native_first.described(row.title, row.first, row.stages) for row in rows)]
+    table.notes += ["\n".join(native_first.described(row.title, row.first, row.stages) for row in rows if row.stages)]
     table.notes += [*(["\n".join(distances)] if distances else []), READING]
     firsts = [row.first["auto"] / row.first["JAX"] for row in rows if "JAX" in row.first]
     if firsts:
