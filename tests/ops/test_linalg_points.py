@@ -84,12 +84,20 @@ def test_functions_of_matrices_with_distinct_eigenvalues() -> None:
     np.testing.assert_allclose(wengert.jvp(function_of_matrix, (x,), (s,))[1], wanted, rtol=1e-11)
 
 
-def test_functions_of_equal_eigenvalues_and_vectors_are_refused() -> None:
-    with pytest.raises(WengertValueError, match="equal values"):
-        wengert.grad(lambda a: np.sum(T * function_of_matrix(a)))(TWICE)
-    assert np.isnan(wengert.jvp(function_of_matrix, (TWICE,), (T,))[1]).any()
-    with pytest.raises(WengertValueError, match="equal values"):
+def test_functions_of_matrices_with_equal_eigenvalues() -> None:
+    s = 0.5 * (T + T.T)
+    wanted = scipy.linalg.expm_frechet(TWICE, s, compute_expm=False)
+    np.testing.assert_allclose(wengert.jvp(function_of_matrix, (TWICE,), (T,))[1], wanted, rtol=1e-12, atol=1e-12)
+    gradient = wengert.grad(lambda a: np.sum(T * function_of_matrix(a)))
+    np.testing.assert_allclose(gradient(TWICE), wanted, rtol=1e-12, atol=1e-12)  # the derivative is self-adjoint
+
+
+def test_single_vectors_of_equal_eigenvalues_are_refused() -> None:
+    with pytest.raises(WengertValueError, match="equal eigenvalues") as caught:
         wengert.grad(lambda a: np.linalg.eigh(a)[1][0, 0])(TWICE)
+    assert __file__ in str(caught.value)
+    with pytest.raises(WengertValueError, match="equal values"):
+        wengert.vjp(lambda a: np.linalg.eigh(a)[1][0, 0], TWICE)[1](1.0)
 
 
 def test_a_projector_of_equal_eigenvalues_has_a_derivative() -> None:
@@ -117,14 +125,18 @@ def test_the_nuclear_norm_at_equal_singular_values() -> None:
         np.testing.assert_allclose(second.ravel(), wanted, atol=1e-9)
 
 
-def test_singular_vectors_of_equal_values_are_refused() -> None:
+def test_odd_functions_of_equal_singular_values() -> None:
     def rebuilt(a: Any) -> Any:
         u, s, vh = np.linalg.svd(a)
         return np.sum(T * ((u * np.tanh(s)) @ vh))
 
+    # At 2 Q the symmetric part of Q^T dA has the slope tanh'(2), the skew part tanh(2) / 2, and Q is orthogonal.
+    inside = Q.T @ T
+    slopes = (1.0 - np.tanh(2.0) ** 2) * 0.5 * (inside + inside.T) + np.tanh(2.0) / 2.0 * 0.5 * (inside - inside.T)
+    np.testing.assert_allclose(wengert.grad(rebuilt)(2 * Q), Q @ slopes, rtol=1e-12)
+    np.testing.assert_allclose(wengert.jvp(rebuilt, (2 * Q,), (T,))[1], np.sum(T * (Q @ slopes)), rtol=1e-12)
     with pytest.raises(WengertValueError, match="equal values"):
-        wengert.grad(rebuilt)(2 * Q)
-    assert np.isnan(wengert.jvp(rebuilt, (2 * Q,), (T,))[1])
+        wengert.vjp(rebuilt, 2 * Q)[1](1.0)
 
 
 def test_columns_that_are_any_basis_are_refused() -> None:
@@ -215,31 +227,50 @@ def test_vectors_in_lapacks_normalisation(dtype: Any) -> None:
         np.testing.assert_allclose(got, number, rtol=1e-6, atol=1e-6)
 
 
+# Functions of the values, and the derivative of their gradient along t: exact also where values are equal.
 OF_VALUES = {
-    "eigvalsh": lambda x: np.sum(np.exp(np.linalg.eigvalsh(x))),
-    "logdet by eigenvalues": lambda x: np.sum(np.log(np.linalg.eigvalsh(x))),
-    "eigvals": lambda x: np.sum(np.linalg.eigvals(x).real ** 3),
-    "svdvals": lambda x: np.sum(np.linalg.svdvals(x) ** 3),
-    "svd without vectors": lambda x: np.sum(np.linalg.svd(x, compute_uv=False) ** 4),
+    "eigvalsh": (
+        lambda x: np.sum(np.exp(np.linalg.eigvalsh(x))),
+        lambda x, t: scipy.linalg.expm_frechet(x, t, compute_expm=False),
+    ),
+    "logdet by eigenvalues": (
+        lambda x: np.sum(np.log(np.linalg.eigvalsh(x))),
+        lambda x, t: -np.linalg.inv(x) @ t @ np.linalg.inv(x),
+    ),
+    "eigvals": (lambda x: np.sum(np.linalg.eigvals(x).real ** 3), None),
+    "svdvals": (lambda x: np.sum(np.linalg.svdvals(x) ** 4), lambda x, t: quartic(x, t)),
+    "svd without vectors": (
+        lambda x: np.sum(np.linalg.svd(x, compute_uv=False) ** 4),
+        lambda x, t: quartic(x, t),
+    ),
 }
 
 
-@pytest.mark.parametrize("f", OF_VALUES.values(), ids=OF_VALUES)
+def quartic(x: Any, t: Any) -> Any:
+    """The derivative of 4 x x^T x, the gradient of the sum of fourth powers of singular values."""
+    return 4.0 * (t @ x.T @ x + x @ t.T @ x + x @ x.T @ t)
+
+
+@pytest.mark.parametrize(("f", "second"), OF_VALUES.values(), ids=OF_VALUES)
 @pytest.mark.parametrize("x", [2.0 * np.eye(3), TWICE, np.diag([1.0, 1.0, 3.0])], ids=["multiple", "twice", "diagonal"])
-def test_second_derivatives_of_equal_values_are_never_wrong(f: Any, x: Any) -> None:
+def test_second_derivatives_of_equal_values(f: Any, second: Any, x: Any) -> None:
     t = T + T.T
 
     def along(h: Any) -> Any:
         return f(x + h * t)
 
     np.testing.assert_allclose(np.sum(wengert.grad(f)(x) * t), slope(along), rtol=1e-8)
-    with pytest.raises(WengertValueError, match="second derivative") as caught:
-        wengert.hvp(f, (x,), (t,))
-    assert __file__ in str(caught.value)
-    assert np.isnan(wengert.jvp(wengert.grad(f), (x,), (t,))[1]).any()
+    roads = (lambda: wengert.hvp(f, (x,), (t,))[1], lambda: wengert.jvp(wengert.grad(f), (x,), (t,))[1])
+    for road in roads:
+        if second is not None:
+            np.testing.assert_allclose(road(), second(x, t), rtol=1e-11, atol=1e-11)
+            continue
+        with pytest.raises(WengertValueError, match="second derivative") as caught:
+            road()
+        assert __file__ in str(caught.value)
 
 
-@pytest.mark.parametrize("f", OF_VALUES.values(), ids=OF_VALUES)
+@pytest.mark.parametrize("f", [f for f, _ in OF_VALUES.values()], ids=OF_VALUES)
 def test_and_right_where_the_values_differ(f: Any) -> None:
     x, t = Q @ np.diag([1.0, 2.0, 4.0]) @ Q.T, T + T.T
     x = 0.5 * (x + x.T)

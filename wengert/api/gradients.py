@@ -21,12 +21,13 @@ from wengert.api.kinks import look, publish, watcher
 from wengert.api.verify import verified, verified_call
 from wengert.core import context
 from wengert.core.context import SWITCH, tracing
-from wengert.core.errors import NoDependenceWarning, WengertTypeError, WengertValueError, error_at
+from wengert.core.errors import NoDependenceWarning, TieError, WengertTypeError, WengertValueError, error_at
 from wengert.core.handle import is_handle
 from wengert.core.node import describe, line_of, user_frame
 from wengert.core.structure import root
 from wengert.core.tree import Structure, arrays, flatten
 from wengert.core.types import dtype_of, shape_of
+from wengert.ops.linalg_ties import Ties
 from wengert.tensor.bridge import is_watched, through
 
 
@@ -68,7 +69,8 @@ def value_and_grad(
     df/dx + i df/dy; ``holomorphic`` gives f'(z). ``nonsmooth`` says what happens where an operation is evaluated at a
     kink (docs/kinks.md): "ignore", "warn", "raise" (KinkError), or "record" (``wengert.kinks()`` then lists the
     places). With ``verify`` the function runs once more, untraced, on copies of its arguments, and VerificationError is
-    raised unless it returns the same values bit for bit.
+    raised unless it returns the same values bit for bit. Where equal eigenvalues or singular values leave open what a
+    sweep has to know, the gradient is computed by forward mode, which costs a tangent per element of the arguments.
 
     Raises WengertTypeError for arguments or outputs that have no derivative, CutError where a derivative would be lost.
 
@@ -104,13 +106,18 @@ def value_and_grad(
             if holomorphic:
                 _complex_only(leaves, fun)
             seed = _one(out) if not holomorphic else np.complex128(1.0)
+            open_ends: Any = None
             if is_handle(out) and out.node is not None and out.node.seq >= frame.start:
                 ends = [out]
-                if tracing.get() is None and not has_aux:
-                    out = out.value
-                    found = engine.sweep_scalar(frame, ends, seed, roots)
-                else:
-                    found = engine.sweep_back(frame, ends, [seed], roots)
+                try:
+                    if tracing.get() is None and not has_aux:
+                        out = out.value
+                        found = engine.sweep_scalar(frame, ends, seed, roots)
+                    else:
+                        found = engine.sweep_back(frame, ends, [seed], roots)
+                except TieError as error:
+                    open_ends = error
+                    found = [0.0] * len(roots)
             else:
                 found = [None] * len(roots)
             if found[0] is None and all(ct is None for ct in found):
@@ -125,6 +132,12 @@ def value_and_grad(
         finally:
             context.retire(frame)
             publish(watching)
+        if open_ends is not None:
+            if holomorphic:
+                raise open_ends
+            from wengert.api.jacobian_blocks import gradient_by_directions
+
+            grads = gradient_by_directions(fun, args, kwargs, argnums, argnames, has_aux)
         gradient = picked.arrange(grads)
         return ((value, aux), gradient) if has_aux else (value, gradient)
 
@@ -336,6 +349,7 @@ def jvp(
     flat = match(flatten(list(leaves))[1], leaves, parts, "tangent")
     where = here()
     frame, token = context.enter(context.FORWARD)
+    frame.ties = Ties()
     try:
         roots = [root(leaf, where, frame=frame, tangent=t) for leaf, t in zip(leaves, flat, strict=True)]
         args, kwargs = picked.rebuild(roots)
@@ -346,6 +360,7 @@ def jvp(
         outputs, shape = engine.flat_output(out)
     finally:
         context.leave(frame, token)
+    frame.ties.check(outputs, frame)
     moved = [_tangent_of(o, frame) for o in outputs]
     value = shape.unflatten([engine.outward(o) for o in outputs])
     derivative = shape.unflatten(moved)

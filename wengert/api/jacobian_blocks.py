@@ -21,6 +21,9 @@ from wengert.core.tree import Structure, flatten
 from wengert.core.types import dtype_of, shape_of
 from wengert.ops import join
 
+DIRECTIONS = 256
+"""How many tangents go in one batch where a gradient is computed by forward mode."""
+
 
 def raw(value: Any) -> Any:
     """The raw value of a handle; everything else as it is."""
@@ -183,6 +186,40 @@ def forward(flat: Flat, chunk_size: int | None) -> Any:
             row.append(_finish(part.reshape((*out_shape, *shape))))
         blocks.append(row)
     return flat.arrange(blocks, structure, _outward_tree(aux))
+
+
+def gradient_by_directions(
+    fun: Callable[..., Any], args: Any, kwargs: Any, argnums: Any, argnames: Any, has_aux: bool
+) -> list[Any]:
+    """The gradient of a function with one real output by forward mode, per leaf: df/dx + i df/dy for complex ones."""
+    flat = Flat(fun, args, kwargs, argnums, argnames, has_aux)
+    parts: list[list[Any]] = []
+    units = [1.0, 1j] if any(dtype_of(raw(leaf)).kind == "c" for leaf in flat.leaves) else [1.0]
+    for unit in units:
+        slopes: list[Any] = []
+        for start, stop in chunks_of(flat.total, DIRECTIONS):
+            basis = [
+                b * unit if dtype_of(raw(leaf)).kind == "c" else b * float(unit == 1.0)
+                for b, leaf in zip(_basis(flat.leaves, start, stop), flat.leaves, strict=True)
+            ]
+
+            def tangents_of(tangents: list[Any]) -> Any:
+                return jvp(flat, tuple(flat.leaves), tuple(tangents), has_aux=has_aux)[1]
+
+            values, _ = batched_call(fun, tangents_of, basis, stop - start)
+            slopes.append(_rows(values[0].value, values[0].batched, stop - start))
+        whole = _joined(slopes)
+        offset = 0
+        parts.append([])
+        for leaf in flat.leaves:
+            size, shape = size_of(leaf), shape_of(raw(leaf))
+            parts[-1].append(whole[offset : offset + size].reshape(shape))
+            offset += size
+    grads = []
+    for k, leaf in enumerate(flat.leaves):
+        is_complex = dtype_of(raw(leaf)).kind == "c"
+        grads.append(engine.as_gradient(parts[0][k] + 1j * parts[1][k] if is_complex else parts[0][k], leaf, set()))
+    return grads
 
 
 def reverse(flat: Flat, chunk_size: int | None) -> Any:

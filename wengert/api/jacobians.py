@@ -19,7 +19,7 @@ from wengert.api.gradients import grad, jvp, match, vjp
 from wengert.api.jacobian_blocks import Flat, chunks_of, forward, pull_all, raw, reverse, size_of
 from wengert.api.kinks import look, looking, watcher
 from wengert.api.verify import verified, verified_call
-from wengert.core.errors import WengertTypeError, WengertValueError, error_at
+from wengert.core.errors import TieError, WengertTypeError, WengertValueError, error_at
 from wengert.core.tree import flatten
 from wengert.core.types import dtype_of, shape_of
 
@@ -84,7 +84,10 @@ def jacobian(
         outputs = flatten(result[0])[0]
         flat.check(outputs, flatten(result[0])[1])
         if sum(map(size_of, outputs)) <= flat.total and not any(dtype_of(raw(o)).kind == "c" for o in outputs):
-            return pull_all(flat, result[0], result[1], result[2] if has_aux else None, chunk_size)
+            try:
+                return pull_all(flat, result[0], result[1], result[2] if has_aux else None, chunk_size)
+            except TieError:  # what equal eigenvalues leave open for a cotangent, a direction may decide
+                pass
         return forward(flat, chunk_size)
 
     if mode == "closed" and has_aux:
@@ -197,7 +200,8 @@ def hvp(
     nonsmooth: str = "ignore",
     verify: bool = False,
 ) -> tuple[Any, Any]:
-    """The gradient at ``primals`` and the product of the Hessian with ``tangents``, by reverse over reverse.
+    """The gradient at ``primals`` and the product of the Hessian with ``tangents``, by reverse over reverse (at equal
+    eigenvalues, where that leaves the derivative open, by forward over reverse: the function then runs once more).
 
     For one primal both come back as it is; for several as tuples. The Hessian is symmetric, so its product is the
     pullback of the gradient; where memory matters more than time, ``jvp(grad(fun), primals, tangents)`` gives the same
@@ -225,8 +229,11 @@ def hvp(
     leaves, structure = flatten(tuple(primals))
     match(structure, leaves, tuple(tangents), "tangent")
     slope = grad(fun, argnums)
-    gradient, pullback = vjp(slope, *primals)
-    found = pullback(tangents[0] if len(primals) == 1 else tuple(tangents))
+    try:
+        gradient, pullback = vjp(slope, *primals)
+        found = pullback(tangents[0] if len(primals) == 1 else tuple(tangents))
+    except TieError:
+        return jvp(slope, primals, tangents)  # type: ignore[no-any-return]
     return gradient, found[0] if len(primals) == 1 else found
 
 

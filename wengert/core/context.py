@@ -21,6 +21,9 @@ next_seq = itertools.count(1).__next__
 
 REVERSE, FORWARD, FULL, ABSTRACT, LINEARIZE = "reverse", "forward", "full", "abstract", "linearize"
 
+TIES = "ties"
+"""The mode of a watcher of kinks that wants to see every step (``ops/linalg_ties``)."""
+
 BODY = "a body"
 """The note of a full recording of a body (of a loop, a branch), which will run elsewhere, and other times."""
 

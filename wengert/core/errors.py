@@ -36,6 +36,10 @@ class WengertValueError(WengertError, ValueError):
     """A value, shape or option that does not fit."""
 
 
+class TieError(WengertValueError):
+    """A derivative that equal eigenvalues or singular values leave open, or that the mode asked for cannot find."""
+
+
 class WengertIndexError(WengertError, IndexError):
     """An argument number that the function does not have."""
 

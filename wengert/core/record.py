@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from wengert.core.constants import keep_constant, watch_constant
-from wengert.core.context import LINEARIZE, SWITCH, Frame, next_seq, tracing
+from wengert.core.context import LINEARIZE, SWITCH, TIES, Frame, next_seq, tracing
 from wengert.core.errors import LeakWarning
 from wengert.core.handle import buffer, handle, is_handle
 from wengert.core.node import Const, Node, RichNode, describe, here
@@ -102,7 +102,7 @@ def make_node(
         node.type = _type(op, y, type_of_y)
         if full is frame and full.steps is not None:
             full.steps.append(node)
-    if frame is not None and frame.kinks is not None and op.kink is not None:
+    if frame is not None and frame.kinks is not None and (op.kink is not None or frame.kinks.mode == TIES):
         frame.kinks.look(op, values, params, y, node)
     if frame is not None and frame.forwards and op.kind != CONSTANT and not node.abstract:
         push(node, op, values, nodes, params, y, frame, hands_on=hands_on)
@@ -153,11 +153,11 @@ def push(
             continue
         outer = forward.parent
         if outer is not None:
-            operands = [_seen_from(outer, v, n) for v, n in zip(values, nodes, strict=True)]
+            operands = [seen_from(outer, v, n) for v, n in zip(values, nodes, strict=True)]
             if op.outputs:
-                result = tuple(_seen_from(outer, part, item_of(node, k)) for k, part in enumerate(y))
+                result = tuple(seen_from(outer, part, item_of(node, k)) for k, part in enumerate(y))
             else:
-                result = _seen_from(outer, y, node)
+                result = seen_from(outer, y, node)
         else:
             operands, result = list(values), y
         mask: tuple[int, ...] = tuple(t is not None for t in tangents)
@@ -174,7 +174,7 @@ def push(
             node.tangents[forward] = tangent
 
 
-def _seen_from(outer: Frame, value: Any, node: Node | None) -> Any:
+def seen_from(outer: Frame, value: Any, node: Node | None) -> Any:
     """A residual as a handle when a trace at or outside ``outer`` may be watching it."""
     if node is None:
         return value
@@ -189,4 +189,5 @@ def _seen_from(outer: Frame, value: Any, node: Node | None) -> Any:
 
 __all__ = [
     "item_of", "keep_constant", "leaked", "live_node", "make_node", "plain", "push", "record", "residual",
+    "seen_from",
 ]  # fmt: skip

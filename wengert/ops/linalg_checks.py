@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from wengert.core.context import tracing
+from wengert.core.errors import TieError
 from wengert.ops.contract import rank
 from wengert.ops.join import concatenate
 from wengert.ops.linalg_common import (
@@ -59,33 +60,63 @@ def phase(v: Any, dv: Any, row: int) -> Any:
     return (1j * theta)[..., None, :]
 
 
-def check_pairs(name: str, parts: Any, near: Any, tolerance: float, node: Any, *, with_values: bool) -> None:
-    """Raise when a result depends on what equal values leave open.
+def seen(value: Any) -> Any:
+    """A value as a check may look at it: plain, unless what it finds has to hold wherever a recording runs again."""
+    return value if recorded_again() else raw(value)
 
-    ``parts``: the matrices C = U^H ct_U of the factors that turn together. Turning two columns of
-    equal value must not matter (the skew part of the sum of the C's); and where the values were
-    used too, a function of both cannot be told from its cotangents (the Hermitian parts). The values
-    count as used where the vectors come from their own derivative.
-    """
+
+def check_pairs(name: str, parts: Any, near: Any, tolerance: Any, node: Any) -> None:
+    """Raise when turning two columns of equal value matters: the skew part of the sum of ``parts``, the matrices
+    C = U^H ct_U of the factors that turn together."""
     parts = [p for p in parts if p is not None]
-    n = near.shape[-1]
-    pairs = near & ~np.eye(n, dtype=bool)
+    pairs = near & ~np.eye(near.shape[-1], dtype=bool)
     if not parts or not pairs.any():
         return
-    total = np.sum(parts, axis=0)
-    found = [0.5 * (total - adjoint(total))]
-    if with_values:
-        found += parts
-    if any(np.any(np.abs(f[np.broadcast_to(pairs, f.shape)]) > tolerance) for f in found):
-        refuse(
-            f"{name}: vectors that belong to equal values were used; they have no derivative "
-            "there, nor can that of a function of values and "
-            "vectors (or a second derivative of the values) be found from them",
-            "use what depends on the values alone "
-            f"(np.linalg.{'eigvalsh' if name == 'eigh' else 'svdvals'}) and take first derivatives, "
-            "a function of the matrix itself (solve, slogdet, matrix_power), or keep the values apart",
-            node,
-        )
+    total = parts[0] if len(parts) == 1 else parts[0] + parts[1]
+    if bool(np.any(np.abs(0.5 * (total - adjoint(total))) * pairs > tolerance)):
+        refuse_pairs(name, node)
+
+
+def check_position(name: str, cts: Any, bases: Any, tied: Any, tolerance: Any, node: Any) -> None:
+    """Raise when vectors of equal values (the columns ``tied``) were used and have zeros, as the axes have: then the
+    cotangents may vanish by the place of these vectors alone, such as that of v[0, 0] at its largest value 1."""
+    if not tied.any() or not is_sparse(bases, tied):
+        return
+    if any(c is not None and bool(np.any(np.abs(c) * tied[..., None, :] > tolerance)) for c in cts):
+        refuse_pairs(name, node)
+
+
+def is_sparse(bases: Any, tied: Any) -> bool:
+    """Whether columns of equal values have exact zeros, so that they are in no general position."""
+    return any(bool(np.any((b == 0) & tied[..., None, :])) for b in bases)
+
+
+def check_both(name: str, ct: Any, bases: Any, tied: Any, node: Any, *, inner: bool) -> None:
+    """Raise when vectors of equal values (the columns ``tied``) were used together with the values: a function of both,
+    such as V f(w) V^H, has between them slopes f'(w) that its cotangents do not show.
+
+    Only a cotangent ``ct`` of the values that is exactly 0 there says that no such function is behind it: it has the
+    slopes on its diagonal, and vectors in general position leave none of these out. ``inner``: the vectors serve the
+    derivative of the values.
+    """
+    if not tied.any() or (ct is None and not inner):
+        return
+    if inner or is_sparse(bases, tied) or bool(np.any(np.abs(seen(ct)) * tied > 0)):
+        refuse_pairs(name, node)
+
+
+def refuse_pairs(name: str, node: Any) -> None:
+    """Raise: equal values leave open what reverse mode would have to know."""
+    refuse(
+        f"{name}: vectors that belong to equal values were used; they have no derivative "
+        "there, nor can that of a function of values and "
+        "vectors (or a second derivative of the values) be found from them in reverse mode",
+        "forward mode can: jvp or jacfwd for functions of the matrix such as V f(w) V^H, hessian or "
+        "jvp(grad(f), ...) for second derivatives of functions of the values; or use a function of the matrix "
+        "itself (solve, slogdet, matrix_power), or keep the values apart",
+        node,
+        TieError,
+    )
 
 
 def check_basis(name: str, part: Any, tolerance: float, node: Any) -> None:

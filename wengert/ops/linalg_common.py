@@ -109,6 +109,42 @@ def leading(record: Any) -> Any:
     return record
 
 
+def wrapped(record: Any, inner: Any) -> Any:
+    """State that ``record``, which calls the recording function ``inner``, is the one that users and rules reach; it
+    takes a batch axis in front as it is."""
+    record.op = inner.op
+    inner.op.record = record
+    return leading(record)
+
+
+def paired(record: Any) -> Any:
+    """State how an operation on a matrix and a direction takes a batch: the axes in front of either are lined up."""
+
+    def batch(values: Any, batched: Any, params: Any) -> Any:
+        ranks = [rank(v) - b for v, b in zip(values, batched, strict=True)]
+        lined = []
+        for value, is_batched, own in zip(values, batched, ranks, strict=True):
+            if is_batched and own < max(ranks):
+                size, *rest = shape_of(raw(value))
+                value = value.reshape((size, *(1,) * (max(ranks) - own), *rest))
+            lined.append(value)
+        return record(*lined, *params)
+
+    record.op.batch = batch
+    return record
+
+
+def along_types(infer: Callable[..., Any]) -> Callable[..., Any]:
+    """The type rule of an operation that has a direction as its second operand, from that without it."""
+
+    def infer_both(types: Any, params: Any) -> Any:
+        x, along = types
+        lead = np.broadcast_shapes(x.shape[:-2], along.shape[:-2])
+        return infer([ArrayType((*lead, *x.shape[-2:]), x.dtype)], params)
+
+    return infer_both
+
+
 def inexact(dtype: np.dtype[Any]) -> np.dtype[Any]:
     """The dtype LAPACK computes in for this input."""
     return dtype if dtype.kind in "fc" else np.dtype(np.float64)
@@ -130,9 +166,7 @@ def outputs(*shapes_of: Callable[..., tuple[Any, ...]], kinds: str) -> Callable[
 
 def real_output(shape_rule: Callable[..., tuple[Any, ...]]) -> Callable[..., ArrayType]:
     """A type rule for one operand and one real output."""
-    return lambda types, params: ArrayType(
-        shape_rule(types[0].shape, *params), real_type(inexact(types[0].dtype))
-    )
+    return lambda types, params: ArrayType(shape_rule(types[0].shape, *params), real_type(inexact(types[0].dtype)))
 
 
 def same(shape: tuple[Any, ...], *_: Any) -> tuple[Any, ...]:
@@ -150,9 +184,9 @@ def without_matrix(shape: tuple[Any, ...], *_: Any) -> tuple[Any, ...]:
     return shape[:-2]
 
 
-def refuse(what: str, fix: str, node: Any = None) -> Any:
+def refuse(what: str, fix: str, node: Any = None, kind: type[WengertValueError] = WengertValueError) -> Any:
     """Raise: at this point the derivative that was asked for does not exist."""
-    raise error_at(WengertValueError, what, fix=fix, where=node.where if node is not None else None)
+    raise error_at(kind, what, fix=fix, where=node.where if node is not None else None)
 
 
 # ---------------------------------------------------------------- samples
@@ -167,9 +201,7 @@ def well(rng: Any, *shape: int, dtype: Any = float) -> Any:
 def definite(rng: Any, *shape: int, dtype: Any = float) -> Any:
     """Hermitian positive definite matrices with distinct eigenvalues."""
     x = normal(rng, *shape, dtype=dtype)
-    return (
-        x @ np.conj(np.swapaxes(x, -1, -2)) / shape[-1] + np.diag(1.0 + np.arange(shape[-1]))
-    ).astype(dtype)
+    return (x @ np.conj(np.swapaxes(x, -1, -2)) / shape[-1] + np.diag(1.0 + np.arange(shape[-1]))).astype(dtype)
 
 
 def hermitian(rng: Any, *shape: int, dtype: Any = float) -> Any:

@@ -1,10 +1,8 @@
 """Eigenvalues and eigenvectors: eigh, eigvalsh, eig, eigvals.
 
-Source: M. Giles (2008), section 3.1. Vectors are differentiated in the normalisation LAPACK gives
-them. Imports core, the makers, ``linalg``,
-``linalg_common``. Invariant: sums over equal eigenvalues are right; where single vectors of equal
-eigenvalues are used, reverse
-mode raises and forward mode gives NaN.
+Source: M. Giles (2008), section 3.1. Vectors are differentiated in the normalisation LAPACK gives them. Imports core,
+the makers, ``solve``, the other files ``linalg_*``. Invariant: what depends on vectors of equal eigenvalues is exact
+along one direction (``linalg_ties``), or raises.
 """
 
 from __future__ import annotations
@@ -13,13 +11,34 @@ from typing import Any
 
 import numpy as np
 
+from wengert.core.node import here
 from wengert.core.types import ArrayType
 from wengert.ops import reduce
 from wengert.ops.contract import conj
 from wengert.ops.kinds import general
-from wengert.ops.linalg_checks import check_pairs, equal_pairs, guarded, near_pairs, phase, recorded_again
+from wengert.ops.linalg_adapted import (
+    adapted_eigh,
+    fixed_row,
+    same_space,
+    shaken,
+    skew,
+    symmetric,
+    unsure,
+)
+from wengert.ops.linalg_checks import (
+    check_both,
+    check_pairs,
+    check_position,
+    equal_pairs,
+    guarded,
+    near_pairs,
+    phase,
+    recorded_again,
+    seen,
+)
 from wengert.ops.linalg_common import (
     adjoint,
+    along_types,
     diagonal,
     eps_of,
     hermitian,
@@ -29,6 +48,7 @@ from wengert.ops.linalg_common import (
     mask,
     matrices,
     outputs,
+    paired,
     raw,
     real,
     real_output,
@@ -38,6 +58,18 @@ from wengert.ops.linalg_common import (
     symmetric_part,
     well,
     without_rows,
+    wrapped,
+)
+from wengert.ops.linalg_ties import (
+    along_one,
+    concrete,
+    direction,
+    lose,
+    mark,
+    parallel,
+    refuse_direction,
+    undetermined,
+    without_turn,
 )
 from wengert.ops.select import where
 from wengert.ops.solve import inv
@@ -59,36 +91,25 @@ def _eigh_tangent(y: Any, dx: Any) -> tuple[Any, Any]:
     s = adjoint(v) @ symmetric_part(dx) @ v
     over, _ = _gaps(w)
     dv = v @ (over * s)
-    if is_complex(v) and (row := _fixed_row(raw(v))) is not None:
+    if is_complex(v) and (row := fixed_row(raw(v))) is not None:
         dv = dv + v * phase(v, dv, row)
     return real(diagonal(s)), dv
 
 
-def _fixed_row(v: Any) -> int | None:
-    """The row of complex vectors that is real: the first (lower triangle read) or the last
-    (upper)."""
-    for row in (0, -1):
-        if v.shape[-1] and not np.any(v[..., row, :].imag):
-            return row
-    return None
-
-
 def _check_eigh(node: Any, ct: Any) -> None:
-    w, v = (raw(part) for part in node.saved[0])
     if ct[1] is None:
         return
-    c = raw(ct[1])
-    tolerance = 100.0 * w.shape[-1] * eps_of(w) * float(np.max(np.abs(c), initial=0.0))
+    w, v = node.saved[0]
+    near = equal_pairs(w, raw(w).shape[-1])
+    c, v = seen(ct[1]), seen(v)
+    tolerance = 100.0 * raw(v).shape[-1] * eps_of(w) * np.max(np.abs(c), initial=0.0)
     inner = adjoint(v) @ c
-    check_pairs(
-        "eigh",
-        [inner],
-        near_pairs(w, w.shape[-1], eps_of(w)),
-        tolerance,
-        node,
-        with_values=ct[0] is not None or node.params[1],
-    )
-    if is_complex(v) and _fixed_row(v) is None and np.any(np.abs(np.imag(diagonal(inner))) > tolerance):
+    check_pairs("eigh", [inner], near, tolerance, node)
+    shared = (near & ~np.eye(near.shape[-1], dtype=bool)).any(-1)
+    check_position("eigh", [c], [v], shared, tolerance, node)
+    check_both("eigh", ct[0], [v], shared, node, inner=node.params[1])
+    v, inner, tolerance = raw(v), raw(inner), raw(tolerance)
+    if is_complex(v) and fixed_row(v) is None and np.any(np.abs(np.imag(diagonal(inner))) > tolerance):
         refuse(
             "eigh: a result depends on the phase of complex eigenvectors, which is arbitrary",
             "use |v|, or v v^H",
@@ -105,7 +126,9 @@ def poisoned(record: Any, inner: Any) -> Any:
         dw, dv = push(values, y, params, tangents, moving)
         w, v, dx = raw(y[0]), raw(y[1]), raw(tangents[0])
         pairs = near_pairs(w, w.shape[-1], eps_of(w)) & ~np.eye(w.shape[-1], dtype=bool)
-        if pairs.any() and recorded_again():  # what the tangent couples differs from run to run
+        if pairs.any() and not concrete(tangents[0]):
+            dv = undetermined(dv, here(3))
+        elif pairs.any() and recorded_again():  # what the tangent couples differs from run to run
             dv = where(np.broadcast_to(pairs.any(-2, keepdims=True), v.shape), mask(w, np.nan), dv)
         elif pairs.any():
             coupling = np.abs(inner(v, dx)) * pairs
@@ -118,21 +141,19 @@ def poisoned(record: Any, inner: Any) -> Any:
     return record
 
 
-eigh = poisoned(
+_eigh = poisoned(
     guarded(
-        leading(
-            general(
-                "eigh",
-                lambda x, uplo, inner: tuple(np.linalg.eigh(x, uplo)),
-                [_eigh_tangent],
-                # inner: the vectors serve the derivative of values, which therefore count as used too
-                params={"uplo": "L", "inner": False},
-                outputs=("eigenvalues", "eigenvectors"),
-                infer=outputs(without_rows, same, kinds="rx"),
-                domain=("symmetric",),
-                doc="`x = V diag(w) V^H`. Derivative along symmetric (Hermitian) directions (Giles 2008, 3.1).",
-                samples=matrices(hermitian, (3, 3), (2, 2, 2), params=(("L", False), ("U", False))),
-            )
+        general(
+            "eigh",
+            lambda x, uplo, inner: tuple(np.linalg.eigh(x, uplo)),
+            [_eigh_tangent],
+            # inner: the vectors serve the derivative of values, which therefore count as used too
+            params={"uplo": "L", "inner": False},
+            outputs=("eigenvalues", "eigenvectors"),
+            infer=outputs(without_rows, same, kinds="rx"),
+            domain=("symmetric",),
+            doc="`x = V diag(w) V^H`. Derivative along symmetric (Hermitian) directions (Giles 2008, 3.1).",
+            samples=matrices(hermitian, (3, 3), (2, 2, 2), params=(("L", False), ("U", False))),
         ),
         _check_eigh,
     ),
@@ -140,23 +161,118 @@ eigh = poisoned(
 )
 
 
+def _direction_moves(y: Any, dalong: Any) -> tuple[Any, Any]:
+    w, v = y
+    if tied(w):
+        refuse_direction("eigh")
+    return real(diagonal(dalong)) * np.zeros_like(raw(w)), dalong * np.zeros_like(raw(v))
+
+
+_eigh_along = guarded(
+    along_one(
+        general(
+            "eigh_along",
+            adapted_eigh,
+            [_eigh_tangent, _direction_moves],
+            inputs="x along",
+            params={"uplo": "L", "inner": False},
+            outputs=("eigenvalues", "eigenvectors"),
+            infer=along_types(outputs(without_rows, same, kinds="rx")),
+            domain=("symmetric",),
+            doc="`eigh` in the basis that a step along a direction continues (Kato, Perturbation Theory, II.6).",
+            samples=lambda rng: [((hermitian(rng, *s), hermitian(rng, *s)), ("L", False)) for s in ((3, 3), (2, 2, 2))],
+        ),
+        lambda x, w, v: tied(w),
+    ),
+    _check_eigh,
+)
+
+
+def eigh_along(x: Any, along: Any, uplo: str = "L", inner: bool = False) -> Any:
+    """Eigenvalues and vectors, those of equal values in the basis that a step along a direction continues; where a
+    forward trace moves ``x`` in that direction, with tangents that tell whether a result depends on the basis."""
+    y = _eigh_along(x, along, uplo, inner)
+    found = direction(x)
+    if found is not None and tied(y[0]):
+        if found[1] is not None and parallel(found[1], along):
+            mark(y, found[0], _turn_of_vectors, _doubt_of_vectors)
+        else:
+            lose(found[0])
+    return y
+
+
+paired(wrapped(eigh_along, _eigh_along))
+
+
+def eigh(x: Any, uplo: str = "L", inner: bool = False) -> Any:
+    """Eigenvalues and vectors; at equal values, where a forward trace is running, the vectors that its direction asks
+    for, with tangents that tell whether a result depends on that."""
+    y = _eigh(x, uplo, inner)
+    found = direction(x)
+    if found is None or not tied(y[0]):
+        return y
+    forward, along = found
+    if along is None:
+        lose(forward)
+        return y
+    with without_turn(x, forward):
+        return eigh_along(x, along, uplo, inner)
+
+
+wrapped(eigh, _eigh)
+
+
+def tied(w: Any) -> bool:
+    """Whether values are equal up to rounding; a recording asks for the same pattern."""
+    n = raw(w).shape[-1]
+    return bool((equal_pairs(w, n) & ~np.eye(n, dtype=bool)).any())
+
+
+def _turn_of_vectors(w: Any, v: Any) -> tuple[Any, Any]:
+    n = raw(w).shape[-1]
+    turn = same_space(raw(w), n) * skew(n, 1, is_complex=is_complex(v))
+    return None, v @ turn.astype(raw(v).dtype)
+
+
+def _doubt_of_vectors(w: Any, v: Any) -> tuple[Any, Any]:
+    n = raw(w).shape[-1]
+    return shaken(w), v @ mask(v, unsure(w) * same_space(raw(w), n) * symmetric(n, 3))
+
+
 def _eigvalsh_tangent(x: Any, dx: Any, uplo: Any) -> Any:
-    _, v = eigh(x, uplo, True)
+    w, v = eigh(x, uplo, True)
+    if concrete(dx) and tied(w):
+        found = direction(x)
+        if found is None:
+            _, v = eigh_along(x, dx, uplo, True)
+        elif found[1] is None or not parallel(found[1], dx):
+            lose(found[0])
+            v = v * np.nan
     return real(diagonal(adjoint(v) @ symmetric_part(dx) @ v))
 
 
-eigvalsh = leading(
-    general(
-        "eigvalsh",
-        np.linalg.eigvalsh,
-        [_eigvalsh_tangent],
-        params={"uplo": "L"},
-        infer=real_output(without_rows),
-        domain=("symmetric",),
-        doc="The eigenvalues of a symmetric (Hermitian) matrix: `dw = Re diag(V^H dX V)`.",
-        samples=matrices(hermitian, (3, 3), (2, 2, 2), params=(("L",), ("U",))),
-    )
+_eigvalsh = general(
+    "eigvalsh",
+    np.linalg.eigvalsh,
+    [_eigvalsh_tangent],
+    params={"uplo": "L"},
+    infer=real_output(without_rows),
+    domain=("symmetric",),
+    doc="The eigenvalues of a symmetric (Hermitian) matrix: `dw = Re diag(V^H dX V)`.",
+    samples=matrices(hermitian, (3, 3), (2, 2, 2), params=(("L",), ("U",))),
 )
+
+
+def eigvalsh(x: Any, uplo: str = "L") -> Any:
+    """Eigenvalues; equal ones, where a forward trace is running, with a tangent that tells what rounding does."""
+    w = _eigvalsh(x, uplo)
+    found = direction(x)
+    if found is not None and found[1] is not None and tied(w):
+        mark(w, found[0], lambda w: (None,), lambda w: (shaken(w),))
+    return w
+
+
+wrapped(eigvalsh, _eigvalsh)
 
 # ---------------------------------------------------------------- general matrices
 
@@ -196,7 +312,7 @@ def _complex_type(dtype: Any) -> Any:
     return np.result_type(dtype if dtype.kind in "fc" else np.float64, np.complex64)
 
 
-eig = general(
+_eig = general(
     "eig",
     lambda x, inner: tuple(np.linalg.eig(x)),
     [_eig_tangent],
@@ -228,7 +344,19 @@ def _check_eig(node: Any, ct: Any) -> None:
             )
 
 
-poisoned(guarded(leading(eig), _check_eig), lambda v, dx: inv(v) @ dx @ v)
+poisoned(guarded(_eig, _check_eig), lambda v, dx: inv(v) @ dx @ v)
+
+
+def eig(x: Any, inner: bool = False) -> Any:
+    """Eigenvalues and vectors of a general matrix; a forward trace is told of equal values."""
+    y = _eig(x, inner)
+    found = direction(x)
+    if found is not None and tied(y[0]):
+        lose(found[0])
+    return y
+
+
+wrapped(eig, _eig)
 
 
 def _eigvals_tangent(x: Any, y: Any, dx: Any) -> Any:

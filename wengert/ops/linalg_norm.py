@@ -12,13 +12,16 @@ from typing import Any
 
 import numpy as np
 
+from wengert.core.node import here
 from wengert.core.types import ArrayType, shape_of
 from wengert.ops import reduce
 from wengert.ops.contract import conj, normal, rank
 from wengert.ops.kinds import general
-from wengert.ops.linalg_checks import near_pairs
+from wengert.ops.linalg_checks import near_pairs, recorded_again
 from wengert.ops.linalg_common import eps_of, inexact, is_complex, mask, raw, real, real_type, tall
-from wengert.ops.linalg_svd import polar, svd
+from wengert.ops.linalg_polar import polar
+from wengert.ops.linalg_svd import svd, svdvals
+from wengert.ops.linalg_ties import final
 from wengert.ops.reduce import kept, reduced_shape, shifted
 from wengert.ops.select import where
 
@@ -54,9 +57,7 @@ def _vector_weights(x: Any, y: Any, order: Any, axis: Any) -> Any:
         return mask(x, np.zeros(shape_of(raw(x))))
     size = np.abs(raw(x))
     if order in (np.inf, -np.inf):
-        return _direction(x) * _share(
-            size, (np.max if order > 0 else np.min)(size, axis=axis, keepdims=True), axis
-        )
+        return _direction(x) * _share(size, (np.max if order > 0 else np.min)(size, axis=axis, keepdims=True), axis)
     # y = (sum |x|^p)^(1/p): dy/d|x| = (|x| / y)^(p - 1); 0 at x = 0.
     zero = size == 0
     ratio = np.abs(where(zero, mask(x, 1.0), x)) / where(raw(y) == 0, mask(x, 1.0), y)
@@ -70,17 +71,13 @@ def _vector_tangent(x: Any, y: Any, dx: Any, order: Any, axis: Any, keepdims: An
 
 def _type(types: Any, params: Any) -> ArrayType:
     _, axis, keepdims = params
-    return ArrayType(
-        reduced_shape(types[0].shape, axis, keepdims), real_type(inexact(types[0].dtype))
-    )
+    return ArrayType(reduced_shape(types[0].shape, axis, keepdims), real_type(inexact(types[0].dtype)))
 
 
 def _vector_batch(values: Any, batched: Any, params: Any) -> Any:
     order, axis, keepdims = params
     axes = shifted(axis, rank(values[0]) - 1)
-    return vector_norm(
-        values[0], 2 if axis is None else order, axes if len(axes) != 1 else axes[0], keepdims
-    )
+    return vector_norm(values[0], 2 if axis is None else order, axes if len(axes) != 1 else axes[0], keepdims)
 
 
 _ORDERS = (2, 1, 3, 0.5, -1, -2.5, np.inf, -np.inf)
@@ -126,15 +123,22 @@ def _matrix_weights(x: Any, order: Any, axis: tuple[int, int]) -> Any:
     order_of_axes = (*others, row, column)
     back = tuple(int(k) for k in np.argsort(order_of_axes))
     moved = x.transpose(order_of_axes)
-    if order == "nuc" and _full_rank(raw(moved)):
+    if order == "nuc" and _full_rank(moved):
         return polar(moved).transpose(back)
     u, s, vh = svd(moved)
-    w = (u * mask(s, _singular_weights(raw(s), order))[..., None, :]) @ vh
+    weights = _singular_weights(raw(s), order)
+    if s is not raw(s) and recorded_again():
+        bool((_singular_weights(s, order) == weights).all())  # a guard: other values, other weights
+    w = (u * mask(s, weights)[..., None, :]) @ vh
+    if np.any((weights == 0) if order == "nuc" else (weights > 0) & (weights < 1)):
+        # An element of the generalised gradient; what is no gradient has no derivative.
+        what = "sum of singular values of which some are 0" if order == "nuc" else "extreme of equal singular values"
+        w = final(w, here(3), what)
     return w.transpose(back)
 
 
 def _full_rank(x: Any) -> bool:
-    s = np.linalg.svd(x, compute_uv=False)
+    s = svdvals(x)
     return bool(np.all(_singular_weights(s, "nuc")))
 
 
