@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from wengert.backends.guards import GUARD, GuardFailed
@@ -20,15 +20,13 @@ from wengert.backends.llvm.indexed import Program
 from wengert.backends.llvm.lower import Refused, can_ask, can_lower, lower
 from wengert.backends.llvm.native_kernel import NativeKernel
 from wengert.backends.llvm.segments import LONGEST, Cut, Segment, cut, left_to_libraries, whole
+from wengert.backends.llvm.subplans import STRICT, Inside, inside
 from wengert.backends.llvm.threads_pool import pool, why_no_pool
 from wengert.backends.numpy.compiled import PythonPlan
 from wengert.core.graph import Graph, Guard, Operand, copy_step, step
 from wengert.core.node import Const, Node, line_of
 from wengert.core.op import CONTROL, Op
 from wengert.core.structure import ITEM
-
-STRICT = "WENGERT_NATIVE_STRICT"
-"""The environment variable that turns a fault of the native stages into an error, where else NumPy takes over."""
 
 
 class NativePlan:
@@ -49,12 +47,14 @@ class NativePlan:
         self.entry: Any = None
         self._whole: NativeKernel | None = None
         self._python: PythonPlan | None = None
+        self._insides: dict[Node, Inside] = {}
         self._original: PythonPlan | None = None
         if self.cut.whole:
             self._whole = self.kernels[self.cut.segments[0]]
             self.entry = self._whole.entry
         else:
-            self._mixed, self._numbers = driver(self.cut, self.kernels)
+            self._insides = self._native_insides()
+            self._mixed, self._numbers = driver(self.cut, self.kernels, self._insides)
             self._python = PythonPlan(self._mixed)
 
     def _compiled(self, graph: Graph) -> Cut:
@@ -87,6 +87,15 @@ class NativePlan:
                 break
             else:
                 return found
+
+    def _native_insides(self) -> dict[Node, Inside]:
+        """The steps of NumPy that lead to native code themselves."""
+        found = {}
+        for node in self.reasons:
+            how = inside(node, lambda graph: NativePlan(graph, threads=self.threads))
+            if how is not None:
+                found[node] = how
+        return found
 
     def run(self, values: Sequence[Any]) -> list[Any]:
         """The outputs. Raises GuardFailed with the number of a guard that does not hold; what a step of NumPy
@@ -142,6 +151,8 @@ class NativePlan:
                 out.extend(self._explain_kernel(part))
             elif part.op is not ITEM:
                 out.append(f"  NumPy: {part.op.name} (line {line_of(part.where)[1]}): {self.reasons[part]}")
+                if part in self._insides:
+                    out.extend(f"    {line}" for line in self._insides[part].lines)
         if self.threads > 1 and pool() is None:
             out.append(f"  threads: one ({why_no_pool()})")
         asked = sum(len(s.guards) for s in pieces)
@@ -190,9 +201,11 @@ def _at_once(graph: Graph) -> Program | None:
         return None
 
 
-def driver(found: Cut, kernels: dict[Segment, NativeKernel]) -> tuple[Graph, tuple[int, ...]]:
-    """The graph whose steps are whole segments and the steps of NumPy; and for each of its guards, the number that it
-    has in the original."""
+def driver(
+    found: Cut, kernels: dict[Segment, NativeKernel], insides: Mapping[Node, Inside]
+) -> tuple[Graph, tuple[int, ...]]:
+    """The graph whose steps are whole segments and the steps of NumPy (``insides``: what runs in the place of some);
+    and for each of its guards, the number that it has in the original."""
     graph = found.graph
     known: dict[Node, Node] = {n: n for n in graph.inputs}
     nodes: list[Node] = []
@@ -204,8 +217,11 @@ def driver(found: Cut, kernels: dict[Segment, NativeKernel]) -> tuple[Graph, tup
         if isinstance(part, Segment):
             nodes.extend(_as_steps(part, kernels[part], known))
         else:
-            known[part] = copy_step(part, [now(a) for a in part.args])
-            nodes.append(known[part])
+            made = copy_step(part, [now(a) for a in part.args])
+            if part in insides:
+                made.evaluate = insides[part].evaluate
+            known[part] = made
+            nodes.append(made)
     taken = {k for part in found.segments for k in part.guards}
     numbers = tuple(k for k in range(len(graph.guards)) if k not in taken)
     guards: list[Guard] = [graph.guards[k].of(known[graph.guards[k].node]) for k in numbers]

@@ -12,12 +12,15 @@ from itertools import accumulate, pairwise
 from math import prod
 from typing import Any
 
+from wengert.backends.llvm.lower_branches import is_cheap
 from wengert.core.graph import Graph, Guard, Operand, copy_step, input_node
 from wengert.core.node import Const, Node
 from wengert.core.structure import ITEM
 from wengert.core.types import ArrayType, shape_of
+from wengert.ops.branches import is_cond
 from wengert.ops.contract import dot_axes, inner_axes
 from wengert.ops.einsum import parse
+from wengert.ops.while_loops import is_while
 from wengert.plan.liveness import looks_into, nbytes
 
 LARGE = 64
@@ -149,13 +152,22 @@ def for_a_library(node: Node) -> str | None:
 
 
 def left_to_libraries(graph: Graph) -> dict[Node, str]:
-    """The steps that a library does better, and why: large products, and sorts that nothing else asks the order of."""
+    """The steps that NumPy or a library does better, and why: large products, sorts that nothing else asks the order
+    of, ways that values decide."""
     found = {node: why for node in graph.nodes if (why := for_a_library(node)) is not None}
+    found.update((node, why) for node in graph.nodes if (why := _followed(node)) is not None)
     ordered = {(a, node.params[0]) for node in graph.nodes if node.op.name == "argsort" for a in node.args[:1]}
     for node in graph.nodes:
         if node.op.name == "sort" and (node.args[0], node.params[0]) not in ordered and _is_much_to_sort(node):
             found[node] = "a long sort, which NumPy does with vectors"
     return found
+
+
+def _followed(node: Node) -> str | None:
+    """Why a step is one whose way is decided by NumPy, with native code on the way."""
+    if is_while(node):
+        return "a loop that ends by what it computes"
+    return None if not is_cond(node) or is_cheap(node) else "a choice of which only one branch is to run"
 
 
 def _is_much_to_sort(node: Node) -> bool:
