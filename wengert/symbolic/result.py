@@ -6,6 +6,7 @@ program.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,7 @@ from wengert.symbolic.names import shared, worth_a_word
 from wengert.symbolic.notation import Form
 from wengert.symbolic.notation import size as node_count
 from wengert.symbolic.recover import form_of
+from wengert.symbolic.runner import Runner, kinds_of, plain
 from wengert.symbolic.simplify import expanded, simplified
 from wengert.symbolic.terms import Abstract, Term, Var, dimensions, ordered, variables
 from wengert.symbolic.writer import Writer
@@ -72,6 +74,7 @@ class Derivative:
         """Values of variables that were read from outside the differentiated function."""
         self._seen: set[Any] = set()
         self._large = 0
+        self._runners: dict[Any, Runner] = {}
         self._laid = lay_out(self.term, given.rank, x.rank, layout, order)
 
     @property
@@ -219,6 +222,8 @@ class Derivative:
     def compile(self, **options: Any) -> Callable[..., Any]:
         """That function, compiled (``wengert.compile`` with its options): native code where llvmlite is installed.
 
+        Large sums A + A' are computed by a kernel of their own.
+
         >>> import numpy as np
         >>> import wengert as wg
         >>> gradient = wg.D("sum((X @ w - y)**2)", "w", X=("m", "n"), w="n", y="m").compile()
@@ -227,14 +232,35 @@ class Derivative:
         """
         if not _compilers:
             raise NoRuleError("nothing is installed that compiles\n  fix: import wengert")
-        return _compilers[0](self._function, **options)
+        compiled = _compilers[0](self._function, **options)
+        if self._symmetric is None or not _symmetric_sums or options.get("backend") == "numpy":
+            return compiled
+        name, factor = self._symmetric
+        place = list(self.free).index(name)
+
+        @functools.wraps(compiled)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            matrix = args[place] if place < len(args) else kwargs.get(name)
+            large = type(matrix) is np.ndarray and matrix.ndim == 2 and len(matrix) >= WORTH
+            found = _symmetric_sums[0](matrix, factor) if large else None
+            return compiled(*args, **kwargs) if found is None else found
+
+        return call
 
     def evaluate(self, **values: Any) -> Any:
-        """The value for given variables; raises WengertValueError for missing values and shapes that do not fit."""
+        """The value for given variables; raises WengertValueError for missing values and shapes that do not fit.
+
+        What is evaluated again and again is compiled where llvmlite is installed, and evaluated so where that is
+        faster.
+        """
+        kinds = kinds_of(values)
+        if (runner := self._runners.get(kinds)) is not None:
+            return runner.call(*[values[n] if n in values else self.bound[n] for n in runner.names])
         unknown = [n for n in values if n not in self.free and n not in self._missing()]
         if unknown:
             raise WengertValueError(f"the expression has no {', '.join(unknown)}; it has {', '.join(self.free)}")
-        arrays = {n: _array(n, v) for n, v in {**self.bound, **values}.items()}
+        given = {**self.bound, **values}
+        arrays = {n: _array(n, v) for n, v in given.items()}
         for n in self._nowhere:
             if n not in arrays or np.ndim(arrays[n]) or arrays[n] != int(arrays[n]):
                 raise WengertValueError(f"no variable has the dimension {n}: pass its size, {n}=...")
@@ -250,10 +276,23 @@ class Derivative:
             )[()]
         else:
             found = self._mirrored(arrays) if self._symmetric is not None else None
-            found = self._function(**arrays) if found is None else found
+            if found is None:
+                found = self._function(**arrays)
+                if plain(kinds_of(given)) and list(arrays) == list(given) and type(found) is np.ndarray:
+                    self._remember(kinds, found)
         if type(found) is np.ndarray and found.nbytes > 1 << 20 and not freed.asked:
             freed.keep()  # a Newton iteration fills such an array at every step
         return np.asarray(found, dtype=float) if self._laid.shape else found
+
+    def _remember(self, kinds: Any, found: Any) -> None:
+        """What was evaluated once is evaluated without checks again, and compiled once that pays."""
+        large = self._symmetric is not None and len(found) >= WORTH
+        if found.dtype == float and found.ndim and not self._nowhere and not large:
+            self._runners[kinds] = Runner(self._function, list(self.free), lambda: self._native)
+
+    @cached_property
+    def _native(self) -> Callable[..., Any] | None:
+        return _compilers[0](self._function) if _compilers else None
 
     @cached_property
     def _symmetric(self) -> tuple[str, float] | None:
