@@ -18,10 +18,12 @@ from wengert.core.structure import item
 from wengert.core.sweep import Sweep
 from wengert.core.types import dtype_of, shape_of
 from wengert.tensor.bridge import outward
+from wengert.tensor.function_traced import apply_traced
 from wengert.tensor.hooks import cotangent
+from wengert.tensor.inplace import assign
 from wengert.tensor.mode import enable_grad, is_grad_enabled, is_traced, no_grad
 from wengert.tensor.session import in_operation, session
-from wengert.tensor.tensor import Tensor, current
+from wengert.tensor.tensor import LEAF, Tensor, current
 
 
 class Context:
@@ -30,12 +32,27 @@ class Context:
     def __init__(self) -> None:
         self.saved_tensors: tuple[Any, ...] = ()
         self.needs_input_grad: tuple[bool, ...] = ()
+        self.constants: tuple[Any, ...] = ()
+        self.written: tuple[Any, ...] = ()
+        self.materializes = True
 
     def save_for_backward(self, *tensors: Any) -> None:
         """Keep Tensors for ``backward``, which finds them in ``saved_tensors``."""
         self.saved_tensors = tensors
 
     save_for_forward = save_for_backward
+
+    def mark_non_differentiable(self, *outputs: Any) -> None:
+        """Say which outputs have no gradient: indices, masks, counts."""
+        self.constants = outputs
+
+    def mark_dirty(self, *inputs: Any) -> None:
+        """Say which arguments ``forward`` has written to; it returns them."""
+        self.written = inputs
+
+    def set_materialize_grads(self, value: bool) -> None:
+        """With False ``backward`` gets None for an output without gradient, else zeros."""
+        self.materializes = value
 
 
 class Function:
@@ -76,13 +93,8 @@ class Function:
                 fix="define them as static methods",
                 depth=3,
             )
-        if is_traced() or (any(map(is_handle, args)) and session() is None):
-            raise error_at(
-                WengertTypeError,
-                f"{cls.__name__}.apply inside a function that is being traced: a Function is an operation on Tensors",
-                fix="give the function a rule with wengert.custom_vjp or wengert.custom_jvp",
-                depth=3,
-            )
+        if any(map(is_handle, args)) and session() is None:
+            return apply_traced(cls, args, Context)
         frame = tracing.get()
         if frame is not None and any(f.keeper is not None for f in frame.chain()):
             raise error_at(
@@ -93,7 +105,8 @@ class Function:
                 depth=3,
             )
         ctx = Context()
-        active = [isinstance(a, Tensor) and current(a).node is not None for a in args]
+        traced = is_traced()  # then Tensors are constants
+        active = [not traced and isinstance(a, Tensor) and current(a).node is not None for a in args]
         ctx.needs_input_grad = tuple(active)
         with no_grad():
             if cls.setup_context is not None:
@@ -113,14 +126,33 @@ class Function:
                     fix="return Tensors",
                     depth=3,
                 )
+        _check_written(cls, ctx)
         values = [current(o).value for o in outs]
         inputs = tuple(a.node if on else None for a, on in zip(args, active, strict=True))
         node = Node(next_seq(), _operation(cls, ctx, args, outs), inputs, (), (), here(2))
-        made = tuple(Tensor(v, item(node, k)) for k, v in enumerate(values))
+        made = tuple(
+            Tensor(v, None if any(o is c for c in ctx.constants) else item(node, k))
+            for k, (o, v) in enumerate(zip(outs, values, strict=True))
+        )
         # What backward saved of the outputs is the recorded Tensor, so that it can be differentiated again.
         same = {id(o): m for o, m in zip(outs, made, strict=True)}
         ctx.saved_tensors = tuple(same.get(id(t), t) for t in ctx.saved_tensors)
+        made = tuple(
+            assign(o, m, f"{cls.__name__}.apply") if any(o is w for w in ctx.written) else m
+            for o, m in zip(outs, made, strict=True)
+        )
         return made if many else made[0]
+
+
+def _check_written(cls: type[Function], ctx: Context) -> None:
+    for t in ctx.written:
+        if current(t).node is not None and t.node.op is LEAF:
+            raise error_at(
+                WengertValueError,
+                f"{cls.__name__}.forward writes to a leaf Tensor that requires gradients",
+                fix="give it t.clone()",
+                depth=4,
+            )
 
 
 def _operation(cls: type[Function], ctx: Context, args: tuple[Any, ...], outs: tuple[Tensor, ...]) -> Op:
@@ -129,7 +161,11 @@ def _operation(cls: type[Function], ctx: Context, args: tuple[Any, ...], outs: t
 
     def pull(node: Node, ct: Any, sweep: Sweep) -> None:
         grads = [
-            Tensor(np.zeros(shape, dtype)[()]) if c is None else outward(c) if is_handle(c) else Tensor(c)
+            (Tensor(np.zeros(shape, dtype)[()]) if ctx.materializes else None)
+            if c is None
+            else outward(c)
+            if is_handle(c)
+            else Tensor(c)
             for c, (shape, dtype) in zip(ct, kinds, strict=True)
         ]
         again = sweep.lifted and (session() is None or in_operation())
