@@ -296,3 +296,45 @@ def test_complex_and_single_precision() -> None:
         found = g(v)
         assert found.dtype == np.float32
         np.testing.assert_array_equal(found, wanted)
+
+
+def test_choices_in_a_python_loop_fold() -> None:
+    """Each iteration may choose otherwise: still one path, and one loop."""
+
+    def f(x: Any) -> Any:
+        c = x
+        for _ in range(200):
+            c = wg.cond(c > 2.0, lambda c: c * 0.5, lambda c: c * 1.1 + 0.01 * x, c)
+        return c
+
+    def plain(x: Any) -> Any:
+        c = x
+        for _ in range(200):
+            c = c * 0.5 if c > 2.0 else c * 1.1 + 0.01 * x
+        return c
+
+    slope = wg.compile(wg.grad(f), backend="numpy")
+    for x in (1.0, 0.3, 2.2, 1.7):
+        assert float(slope(x)) == pytest.approx(float(wg.grad(plain)(x)), rel=1e-13)
+    said = slope.explain()
+    assert "scan 2" in said and "path 1" not in said
+
+
+def test_printed_with_its_branches() -> None:
+    text = str(wg.trace(lambda x: wg.cond(x > 0, lambda: x * 2.0, lambda: np.sin(x)))(1.0))
+    assert [" ".join(line.split()) for line in text.splitlines()] == [
+        "<lambda>: 1 input, 3 steps, 1 output",
+        "x float64[] = 1",
+        "v1 = x > 0 bool[] = True",
+        "v2 = cond(v1, x) (float64[]) = (2)",
+        "true: <lambda>: 1 input, 1 step, 1 output",
+        "x0 float64[]",
+        "v1 = x0 * 2 float64[]",
+        "return v1",
+        "false: <lambda>: 1 input, 1 step, 1 output",
+        "x0 float64[]",
+        "v1 = sin(x0) float64[]",
+        "return v1",
+        "v3 = v2[0] float64[] = 2",
+        "return v3",
+    ]

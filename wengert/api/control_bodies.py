@@ -6,6 +6,8 @@ array from outside, raises) is not recorded, and what happens then is what plain
 
 from __future__ import annotations
 
+import threading
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -169,8 +171,54 @@ def with_shared(bodies: Sequence[Body], own: int) -> tuple[list[Graph], list[Any
         mine = dict(zip((id(h.node) for h in body.free), body.graph.inputs[own:], strict=True))
         more = [mine.get(key) or input_node(ArrayType.of(h.value)) for key, h in every.items()]
         values = (*body.graph.values[:own], *(h.value for h in every.values()))
-        graphs.append(replace(body.graph, inputs=(*body.graph.inputs[:own], *more), values=values))
+        made = replace(body.graph, inputs=(*body.graph.inputs[:own], *more), values=values, memory={"watched": None})
+        graphs.append(shared_graph(made))
     return graphs, list(every.values())
+
+
+_SAME = 256
+"""Graphs of bodies that are remembered, so that bodies of a loop's iterations are the same."""
+_known: OrderedDict[Any, Graph] = OrderedDict()
+_lock = threading.Lock()
+
+
+def shared_graph(graph: Graph) -> Graph:
+    """A graph that does the same, met before: loops that call for it are found, its derivatives are made once. (Only
+    for graphs without arrays of their own, which somebody might write to.)"""
+    key = _key(graph)
+    if key is None:
+        return graph
+    with _lock:
+        found = _known.setdefault(key, graph)
+        _known.move_to_end(key)
+        while len(_known) > _SAME:
+            _known.popitem(last=False)
+    return found
+
+
+def _key(graph: Graph) -> Any:
+    """What two graphs must share to be the same; None where that cannot be told."""
+    if len(graph.nodes) > _SAME or any(getattr(v, "size", 1) > _SAME for v in graph.values):
+        return None
+    numbers: dict[Any, int] = {n: k for k, n in enumerate((*graph.inputs, *graph.nodes))}
+
+    def of(a: Any) -> Any:
+        if not isinstance(a, Const):
+            return numbers[a]
+        if type(a.value) is np.ndarray or is_handle(a.value):
+            raise TypeError
+        return type(a.value), repr(a.value)
+
+    try:
+        steps = tuple(
+            (n.op, n.evaluate, tuple(map(of, n.args)), n.params, tuple(map(type, n.params)), n.type)
+            for n in graph.nodes
+        )
+        key = graph.name, tuple(n.type for n in graph.inputs), steps, tuple(map(of, graph.outputs))
+        hash(key)
+    except TypeError:
+        return None
+    return key
 
 
 def same_carry(start: Sequence[Any], structure: Structure, carry: Any, name: str) -> list[Any]:
@@ -199,5 +247,5 @@ def same_carry(start: Sequence[Any], structure: Structure, carry: Any, name: str
 
 __all__ = [
     "Body", "cast", "closed", "is_number", "kind_of", "raw", "record_body", "recording", "same_carry", "sample",
-    "served", "typed", "with_shared",
+    "served", "shared_graph", "typed", "with_shared",
 ]  # fmt: skip
