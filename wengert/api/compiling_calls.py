@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from wengert.api.arguments import name_of
-from wengert.api.compiling_passes import has_llvmlite, native_plan
+from wengert.api.compiling_passes import has_llvmlite, native_plan, why_no_native
 from wengert.api.compiling_path import LONG, Path, asks_for_errors
 from wengert.api.compiling_reads import content
 from wengert.api.compiling_record import Raised, Refused, record, why_untraceable
@@ -28,6 +28,7 @@ from wengert.core import freed
 from wengert.core.context import collector_at_rest, tracing
 from wengert.core.errors import CompileWarning, WengertError
 from wengert.core.handle import HANDLES
+from wengert.core.locks import ForkLock
 from wengert.core.node import describe, user_frame
 from wengert.core.tree import STANDINS, Structure, flatten
 
@@ -117,7 +118,7 @@ class Calls:
         self.reason = ""
         self.notes: list[str] = []
         self._in_vain = 0
-        self._lock = threading.RLock()
+        self._lock = ForkLock()
 
     def clear(self) -> None:
         """Forget all paths and reasons."""
@@ -203,6 +204,7 @@ class Calls:
                 kind.paths.remove(path)
                 kind.paths.insert(0, path)
             self.hot = path.hot() or no_path
+        self._say_if_not_native(path)
 
     def _after_failure(self, kind: Kind, path: Path, problem: Exception, args: Any, kwargs: Any) -> Any:
         """A replay raised: the function itself raises the same where the user wrote it; if it does not, say so."""
@@ -296,6 +298,7 @@ class Calls:
         if self.wait:
             if self.backend == "native":
                 path.make_native()
+                self._say_if_not_native(path)
             else:
                 path.wanted = True  # many paths are never met again
             return
@@ -304,14 +307,28 @@ class Calls:
             if not threading.main_thread().is_alive():
                 return
             path.make_native()
-            if path.native_problem:
-                self.note(f"native code could not be made ({path.native_problem})")
+            self._say_if_not_native(path)
             with self._lock:
                 path.choose_again()
                 self.hot = no_path
 
+        native_plan()  # imported by this thread: a child of ``fork`` could not go on with half an import
         # Not a daemon: the interpreter waits for the compiler, which could not be stopped half-way.
         threading.Thread(target=make, name=f"wengert compiles {self.name}").start()
+
+    def _say_if_not_native(self, path: Path) -> None:
+        """Say once that native code was asked for and is not there: of a function that nothing but native code was to
+        run, and of the process where it has no native code for any function."""
+        if not path.native_problem:
+            return
+        if self.backend != "native" and self.wait:
+            if why_no_native() is not None:
+                say_how_to_get_native()
+            return
+        text = f"native code could not be made ({path.native_problem})"
+        if text not in self.notes:
+            self.notes.append(text)
+            warn(f"compile({self.name}): {text}; generated NumPy code runs instead")
 
     def note(self, reason: str) -> None:
         """Say once why calls run uncompiled."""
@@ -360,10 +377,7 @@ def say_how_to_get_native() -> None:
     """Say once that there is no native code here, and how to get it."""
     if not _said:
         _said.append(True)
-        warn(
-            "wengert.compile uses NumPy only: native code needs llvmlite (pip install wengert[native]), or say "
-            'backend="numpy"'
-        )
+        warn(f'wengert.compile uses NumPy only: {why_no_native()}, or say backend="numpy"')
 
 
 __all__ = ["KINDS", "PATHS", "Calls", "no_path"]

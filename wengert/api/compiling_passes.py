@@ -36,13 +36,27 @@ def has_llvmlite() -> bool:
     return importlib.util.find_spec("llvmlite") is not None
 
 
+def why_no_native() -> str | None:
+    """Why there is no native code for anything here; None where there is."""
+    if not has_llvmlite():
+        return "native code needs llvmlite (pip install wengert[native])"
+    from wengert.backends.llvm.engine import why_not
+
+    return why_not()
+
+
 def native_plan() -> Any:
-    """The class of native plans, or None without llvmlite."""
+    """What makes native plans, or None without llvmlite."""
     if not has_llvmlite():
         return None
+    from wengert.backends.llvm.engine import making
     from wengert.backends.llvm.program import NativePlan
 
-    return NativePlan
+    def plan(graph: Graph, *, threads: int = 1) -> NativePlan:
+        with making:  # a process does not fork meanwhile
+            return NativePlan(graph, threads=threads)
+
+    return plan
 
 
-__all__ = ["has_llvmlite", "improved", "native_plan"]
+__all__ = ["has_llvmlite", "improved", "native_plan", "why_no_native"]

@@ -5,7 +5,6 @@ function itself would return, in fresh memory."""
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -21,6 +20,7 @@ from wengert.api.compiling_tensors import Given, Unfit, mode, widened
 from wengert.backends.guards import GUARD, MISS
 from wengert.backends.numpy.compiled import FLOATS, PythonPlan
 from wengert.core.graph import Graph
+from wengert.core.locks import ForkLock
 from wengert.core.trace import release
 from wengert.core.tree import Structure
 from wengert.core.types import dtype_of, shape_of
@@ -72,7 +72,7 @@ class Path:
         self._graph: Graph | None = None
         self._numpy: PythonPlan | None = None
         self._hot: Callable[[tuple[Any, ...]], Any] | None = None
-        self._making = threading.RLock()
+        self._making = ForkLock()
 
     # ------------------------------------------------------------ plans
 

@@ -5,6 +5,7 @@ back on every way out, and neither the caller's arguments nor anything outside h
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -22,7 +23,7 @@ from wengert.api.tracing import is_input
 from wengert.core import context
 from wengert.core.context import FULL
 from wengert.core.graph import Graph
-from wengert.core.handle import TracedArray, handle, is_handle
+from wengert.core.handle import HANDLES, TracedArray, handle, is_handle
 from wengert.core.node import Const, describe, here
 from wengert.core.structure import root
 from wengert.core.trace import graph_of
@@ -31,6 +32,8 @@ from wengert.core.types import dtype_of, shape_of
 from wengert.rewrite.recompute import recompute
 from wengert.tensor.session import Session
 from wengert.tensor.tensor import Tensor
+
+_SUSPENDED = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
 
 
 class Refused(Exception):
@@ -42,7 +45,8 @@ class Refused(Exception):
 
 
 class Raised(Exception):
-    """The recorded run raised, and what it did to Tensors until then is not done yet: the function is to run again."""
+    """The recorded run raised, and what it did to Tensors and arguments until then is not done yet: the function is to
+    run again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +85,9 @@ def record(
 
     Raises Refused where the run cannot be replayed, and whatever the function raises."""
     fixed = [v for v, t in zip(leaves, taken, strict=True) if not t and type(v) is not np.ndarray]
+    code = getattr(getattr(fun, "__func__", fun), "__code__", None)
+    if code is not None and code.co_flags & _SUSPENDED:
+        raise Refused("it is a generator or a coroutine, whose steps run later")
     outside = Outside(fun, fixed, check)
     if outside.obstacle:
         raise Refused(outside.obstacle)
@@ -151,11 +158,19 @@ def _run(
         roots = [root(v, where, rich=True) for v, t in zip(private, taken, strict=True) if t]
         made = iter([handle(r.value, r.node) for r in roots])
         filled = [next(made) if t else v for v, t in zip(private, taken, strict=True)]
+        origin = {
+            id(h): r.node for h, r in zip((f for f, t in zip(filled, taken, strict=True) if t), roots, strict=True)
+        }
         entered = None if given is None else Entered(given, units, first, filled, inside)
         tensors = [] if entered is None else entered.tensors
         call = filled if given is None else given.fill(filled, tensors)
         args, kwargs = structure.unflatten(call)
-        out = engine.call(fun, args, kwargs)
+        try:
+            out = engine.call(fun, args, kwargs)
+        except Exception as problem:
+            if _written(filled, taken, origin):
+                raise Raised(problem) from problem
+            raise
         outputs, result = engine.flat_output(out)
         take = Taking(inside, given, tensors, filled)
         tensors_out: Taken | None = take.take(outputs)
@@ -165,16 +180,13 @@ def _run(
             outputs = [engine.settled(o) for o in take.parts]
         del out
         refusal = _refusal(args, kwargs, call, structure, leaves, private, taken, outputs) or take.refusal
-        origin = {
-            id(h): r.node for h, r in zip((f for f, t in zip(filled, taken, strict=True) if t), roots, strict=True)
-        }
-        written = [
-            k
-            for k, (h, t) in enumerate(zip(filled, taken, strict=True))
-            if t and type(h) is TracedArray and engine.settled(h).node is not origin[id(h)]
-        ]
-        if written and not refusal and shares(leaves, outside, written):
-            refusal = "it writes into an argument that shares memory with something else that it reads"
+        written = _written(filled, taken, origin)
+        if written and not refusal:
+            try:
+                if shares(leaves, outside, written):
+                    refusal = "it writes into an argument that shares memory with something else that it reads"
+            except ValueError as problem:
+                raise Raised(problem) from None
         moving = [is_handle(o) and o.node is not None and o.node.seq >= frame.start for o in outputs]
         ends = [o for o, m in zip(outputs, moving, strict=True) if m]
         ends = [*ends, *(filled[k] for k in written)]
@@ -217,11 +229,36 @@ def _run(
     return recording, finished, refusal
 
 
+def _written(filled: Sequence[Any], taken: Sequence[bool], origin: dict[int, Any]) -> list[int]:
+    """The numbers of the inputs that were written to; ``origin`` has their nodes."""
+    return [
+        k
+        for k, (h, t) in enumerate(zip(filled, taken, strict=True))
+        if t and type(h) is TracedArray and engine.settled(h).node is not origin[id(h)]
+    ]
+
+
 def shares(leaves: Sequence[Any], outside: Outside, written: Sequence[int]) -> bool:
-    """Whether an argument that is written to shares memory with another one or with an array outside."""
+    """Whether an argument that is written to shares memory with another one, with itself, or with an array outside.
+
+    Raises ValueError for one that may not be written to: the function itself says where."""
+    if not all(leaves[k].flags.writeable for k in written):
+        raise ValueError("it writes into an argument that is read-only")
+    if any(overlaps(leaves[w]) for w in written):
+        return True
     arrays = [(k, v) for k, v in enumerate(leaves) if type(v) is np.ndarray]
     others = [read.array for read in outside.reads if isinstance(read, Content)]
     return any(np.may_share_memory(leaves[w], v) for w in written for v in (*(v for k, v in arrays if k != w), *others))
+
+
+def overlaps(array: np.ndarray[Any, Any]) -> bool:
+    """Whether two elements of an array may be the same memory, as those of ``as_strided`` can."""
+    reach = array.itemsize
+    for step, count in sorted((abs(s), n) for s, n in zip(array.strides, array.shape, strict=True) if n > 1):
+        if step < reach:
+            return array.size > 0
+        reach += step * (count - 1)
+    return False
 
 
 _PLAIN = (bool, int, float, complex, str, bytes, np.generic, Enum, type, np.dtype, BuiltinFunctionType, np.ufunc, slice)
@@ -245,6 +282,8 @@ def _refusal(
         if not t and type(v) is np.ndarray and v.dtype != object and v.tobytes() != p.tobytes():
             return "it writes into an integer array among its arguments"
     for o in outputs:
+        if isinstance(o, type) and o in HANDLES:
+            return "it returns the type of a traced value"
         if is_handle(o) or isinstance(o, _PLAIN) or (type(o) is np.ndarray and o.dtype != object):
             continue
         if type(o) is FunctionType and not o.__closure__:

@@ -8,10 +8,10 @@ Imports the other files of this room. Invariant: entering and leaving are paired
 from __future__ import annotations
 
 import sys
-import threading
 from collections.abc import Callable
 from typing import Any
 
+from wengert.core.locks import ForkLock
 from wengert.numpy_api.bindings import Bindings, Token, make_twin
 from wengert.numpy_api.table import TWINS, Standin
 from wengert.numpy_api.twins_lists import list_twins
@@ -19,7 +19,7 @@ from wengert.numpy_api.twins_lists import list_twins
 Pairs = list[tuple[Any, Any]]
 _NAMESPACES = ("numpy", "numpy.linalg", "math", "cmath")
 _bindings: Bindings | None = None
-_making = threading.Lock()
+_making = ForkLock()
 
 
 def _random() -> Pairs:
@@ -50,6 +50,8 @@ _PROVIDERS: dict[str, Callable[[], Pairs]] = {
 def bindings() -> Bindings:
     """The process's bindings."""
     global _bindings  # noqa: PLW0603
+    if _bindings is not None:
+        return _bindings
     with _making:
         if _bindings is None:
             twins = {

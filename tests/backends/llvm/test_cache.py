@@ -42,6 +42,27 @@ def test_a_damaged_file_is_ignored_and_replaced(tmp_path, damage):
     assert kept.put(b"machine code", "key") and kept.get("key") == b"machine code"
 
 
+def test_a_file_under_the_name_of_another_is_ignored(tmp_path):
+    kept = Cache(tmp_path, MOST)
+    kept.put(b"one", "key")
+    (one,) = tmp_path.iterdir()
+    kept.put(b"two", "other")
+    (two,) = {*tmp_path.iterdir()} - {one}
+    two.write_bytes(one.read_bytes())
+    assert kept.get("key") == b"one" and kept.get("other") is None
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+def test_a_pipe_in_the_way_is_not_waited_for(tmp_path):
+    kept = Cache(tmp_path, MOST)
+    kept.put(b"code", "key")
+    (path,) = tmp_path.iterdir()
+    path.unlink()
+    os.mkfifo(path)
+    assert kept.get("key") is None
+    assert kept.put(b"code", "key") and kept.get("key") == b"code"
+
+
 def test_a_folder_in_the_way_is_no_error(tmp_path):
     kept = Cache(tmp_path, MOST)
     kept.put(b"code", "key")

@@ -1,6 +1,6 @@
 """Object code on disk, so that a second process need not compile.
 
-A file's name is the hash of all that the code depends on, and it carries the hash of its content. Imports the
+A file's name is the hash of all that the code depends on, and it carries the hash of its content and name. Imports the
 standard library and core's errors only. Invariants: what does not check out is never used; a file appears whole or
 not at all; no trouble with the disk is an error."""
 
@@ -17,7 +17,7 @@ from pathlib import Path
 
 from wengert.core.errors import WengertValueError, error_at
 
-_MAGIC = b"wengert object 1\n"
+_MAGIC = b"wengert object 2\n"
 _SUFFIX = ".wo"
 _SWEEP_EVERY = 64
 _DAY = 86400.0
@@ -72,7 +72,8 @@ class Cache:
         path = self._path(parts)
         found = None
         with contextlib.suppress(OSError):
-            found = _unpacked(path.read_bytes())
+            if stat.S_ISREG(path.stat().st_mode):  # a pipe would be waited for
+                found = _unpacked(path.read_bytes(), path.name)
             if found is not None:
                 with contextlib.suppress(OSError):
                     if time.time() - path.stat().st_mtime > _DAY:
@@ -92,7 +93,7 @@ class Cache:
             if not _ours(self.place):
                 return False
             try:
-                temporary.write_bytes(_MAGIC + hashlib.sha256(code).digest() + code)
+                temporary.write_bytes(_MAGIC + _seal(code, path.name) + code)
                 temporary.replace(path)
             except BaseException:
                 with contextlib.suppress(OSError):
@@ -137,10 +138,15 @@ class Cache:
         return self.place / (digest.hexdigest()[:40] + _SUFFIX)
 
 
-def _unpacked(content: bytes) -> bytes | None:
+def _seal(code: bytes, name: str) -> bytes:
+    """The hash of a content and of the name it is kept under: a copy under another name is damaged too."""
+    return hashlib.sha256(name.encode() + b"\n" + code).digest()
+
+
+def _unpacked(content: bytes, name: str) -> bytes | None:
     head = len(_MAGIC) + 32
     code = content[head:]
-    if not content.startswith(_MAGIC) or hashlib.sha256(code).digest() != content[len(_MAGIC) : head]:
+    if not content.startswith(_MAGIC) or _seal(code, name) != content[len(_MAGIC) : head]:
         return None
     return code
 

@@ -213,7 +213,10 @@ class Engine:
 
 
 _state: dict[str, Any] = {}
-_making = threading.Lock()
+
+making = threading.RLock()
+"""Held by whoever makes a native plan, from its first import to the last link: ``fork`` waits for it, because a child
+that inherits half an import or a lock inside LLVM waits for a thread that it does not have."""
 
 
 def engine() -> Engine:
@@ -226,16 +229,35 @@ def engine() -> Engine:
         reason = why_not()
         if reason is not None:
             raise error_at(NativeCodeError, reason, fix="or compile with backend='numpy'")
-        with _making:
+        with making:
             found = _state.get("engine")
             if found is None:
-                found = Engine(_state["llvm"])
+                try:
+                    found = Engine(_state["llvm"])
+                except (AttributeError, TypeError, RuntimeError, OSError) as error:  # another version than any known
+                    if isinstance(error, WengertError):
+                        raise
+                    _state["reason"] = f"the llvmlite installed does not serve ({type(error).__name__}: {error})"
+                    raise error_at(NativeCodeError, _state["reason"], fix="or compile with backend='numpy'") from error
                 atexit.register(found.close)
-                if hasattr(os, "register_at_fork"):
-                    # A child must not inherit a lock that a thread of the parent holds.
-                    os.register_at_fork(before=found.hold, after_in_parent=found.let_go, after_in_child=found.let_go)
                 _state["engine"] = found
     return found
+
+
+def _before_fork() -> None:
+    making.acquire()
+    if "engine" in _state:
+        _state["engine"].hold()
+
+
+def _after_fork() -> None:
+    if "engine" in _state:
+        _state["engine"].let_go()
+    making.release()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)
 
 
 def available() -> bool:
@@ -246,7 +268,7 @@ def available() -> bool:
 def why_not() -> str | None:
     """Why there is no native code, in one sentence; None where there is."""
     if "reason" not in _state:
-        with _making:
+        with making:
             if "reason" not in _state:
                 _state["reason"] = _look()
     return _state["reason"]  # type: ignore[no-any-return]
@@ -260,8 +282,8 @@ def _look() -> str | None:
         import llvmlite.binding as llvm
     except ImportError:
         return f"native code needs {wanted}, which is not installed: {get}"
-    except (OSError, RuntimeError) as error:
-        return f"native code needs {wanted}; the one installed does not load ({error}): {get}"
+    except Exception as error:  # noqa: BLE001 whatever is wrong with it, it is not the user's program
+        return f"native code needs {wanted}; the one installed does not load ({type(error).__name__}: {error}): {get}"
     version = str(getattr(llvmlite, "__version__", "0"))
     numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
     if numbers < OLDEST or not hasattr(llvm, "create_lljit_compiler") or not hasattr(llvm, "create_pass_builder"):
@@ -270,4 +292,4 @@ def _look() -> str | None:
     return None
 
 
-__all__ = ["COLD", "OLDEST", "Engine", "Library", "NativeCodeError", "available", "engine", "why_not"]
+__all__ = ["COLD", "OLDEST", "Engine", "Library", "NativeCodeError", "available", "engine", "making", "why_not"]

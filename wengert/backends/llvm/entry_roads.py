@@ -9,14 +9,13 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
-import threading
 from typing import Any
 
 import numpy as np
 
 from wengert.backends.llvm import entry_layout
 from wengert.backends.llvm.cache import cache
-from wengert.backends.llvm.engine import Library, NativeCodeError, engine
+from wengert.backends.llvm.engine import Library, NativeCodeError, engine, making
 from wengert.backends.llvm.entry_buffers_text import buffers_text
 from wengert.backends.llvm.entry_fields_text import fields_text
 from wengert.backends.llvm.entry_layout import Unfit
@@ -91,13 +90,12 @@ class CEntry:
 
 
 _state: dict[str, CEntry | str] = {}
-_making = threading.Lock()
 
 
 def entry_by(road: str) -> CEntry | str:
     """The C entry of this process by a road, made and tested when first asked for; or why there is none."""
     if road not in _state:
-        with _making:
+        with making:
             if road not in _state:
                 try:
                     _state[road] = _make(road)
