@@ -266,6 +266,7 @@ def _derived(term: Term, free: dict[str, Var], wrt: Any, order: int, layout: str
     from wengert.symbolic.derive import jacobian
     from wengert.symbolic.layouts import LAYOUTS
     from wengert.symbolic.result import Derivative, install_compiler, install_symmetric_sum
+    from wengert.symbolic.simplify import oriented
     from wengert.symbolic.verify import check_derivative
 
     install_compiler(compiled)
@@ -282,7 +283,7 @@ def _derived(term: Term, free: dict[str, Var], wrt: Any, order: int, layout: str
         if check:
             check_derivative(before, after, x, None, free)
         before = after
-    found = Derivative(term, x, jacobian(before, x), order, layout, free)
+    found = Derivative(term, x, oriented(jacobian(before, x), x), order, layout, free)
     if check:
         check_derivative(before, found.term, x, found.of_points, found.free)
     return found

@@ -10,7 +10,7 @@ from fractions import Fraction
 
 from wengert.symbolic.functions import FUNCTIONS, is_positive
 from wengert.symbolic.recover import form_of
-from wengert.symbolic.terms import Fn, Matrix, Reduce, Term, ordered
+from wengert.symbolic.terms import Fn, Matrix, Reduce, Term, ordered, variables
 from wengert.symbolic.text import write
 
 
@@ -19,7 +19,7 @@ def conditions(given: Term, derived: Term) -> list[str]:
     found: dict[str, None] = {}
     for term in (given, derived):
         for t in ordered(term):
-            text = condition(t)
+            text = condition(t) if variables(t) else ""
             if text:
                 found[text] = None
     return [t for t in found if not (t.endswith(" ≠ 0") and t.replace("≠", ">") in found)]
@@ -27,6 +27,8 @@ def conditions(given: Term, derived: Term) -> list[str]:
 
 def condition(term: Term) -> str:
     """The condition of one node, or an empty text."""
+    if isinstance(term, Fn) and term.name == "power" and not variables(term.args[0]):
+        return ""  # a number to a variable power
     if isinstance(term, Fn):
         inner = write(form_of(term.args[0]))
         if term.name == "pow":

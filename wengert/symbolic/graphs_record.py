@@ -7,6 +7,7 @@ made; a call that asks for one is refused.
 
 from __future__ import annotations
 
+import math
 import operator
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -130,6 +131,7 @@ def _frozen(value: Any) -> Any:
 
 def _recorded(function: Callable[..., Any], kinds: Sequence[Any], args: Any, kwargs: Any, name: str) -> Template:
     sizes = _sizes(kinds, args, kwargs)
+    _bounded(name, kinds, (args, kwargs), sizes[0])
     graphs: list[Graph] = []
     structure: Any = None
     for k, row in enumerate(sizes):
@@ -165,6 +167,28 @@ def _recorded(function: Callable[..., Any], kinds: Sequence[Any], args: Any, kwa
     inputs = tuple(recordings.known[n] for n in graphs[0].inputs)
     needed = steps_of([r for r in results if not isinstance(r, (int, Dim))])
     return Template(inputs, tuple(n for n in needed if n not in inputs), tuple(results), structure)
+
+
+LARGE, MOST_ENTRIES = 64, 30_000_000
+"""From which whole numbers among the arguments may be counts of rows, and how large an array a call may make."""
+
+
+def _bounded(name: str, kinds: Sequence[Any], given: Any, row: Mapping[str, int]) -> None:
+    """Raise WengertValueError where the numbers of a call may ask for an array that fills the memory."""
+    total = max((math.prod(sized(d, row) for d in shape) for shape, _ in kinds), default=1)
+    stack: list[Any] = [given]
+    while stack:
+        value = stack.pop()
+        if isinstance(value, (tuple, list)):
+            stack.extend(value)
+        elif isinstance(value, dict):
+            stack.extend(value.values())
+        elif isinstance(value, int) and abs(value) > LARGE:
+            total *= abs(value)
+    if total > MOST_ENTRIES:
+        raise WengertValueError(
+            f"{name} with numbers this large would make an array of more than {MOST_ENTRIES} entries"
+        )
 
 
 def _once(

@@ -57,7 +57,10 @@ def entry(writer: Any, form: Form, letters: str) -> tuple[str, int]:
         return writer.number(0)[0], ATOM
     if kind == "eye":
         return writer.index(writer.name("delta"), letters), ATOM
-    if form.rank > 2 or kind in ("had", "outer", "diag"):
+    base = form.args[0] if kind == "pow" else form.args[-1] if kind == "div" and form.args[0].kind == "num" else None
+    base = base.args[0] if base is not None and base.kind == "pow" else base
+    plain = base is not None and (base.kind == "name" or base in writer.named)  # h² at k is h_k²
+    if form.rank > 2 or kind in ("had", "outer", "diag") or plain:
         return _entrywise(writer, form, letters)
     return writer.index(writer.at(form, ATOM), letters), ATOM
 

@@ -19,7 +19,7 @@ from wengert.symbolic.evaluate import text_shape
 from wengert.symbolic.expression import Expression
 from wengert.symbolic.hand_reader import HandReader, Value, plain_number
 from wengert.symbolic.hand_words import DIGITS, ELEMENTWISE, EXTRA, ORDERS, letters
-from wengert.symbolic.vocabulary import DEEPEST, LONGEST, REFUSED, Scope, refuse
+from wengert.symbolic.vocabulary import DEEPEST, LONGEST, REFUSED, Scope, refuse, refused_at_once
 from wengert.symbolic.words import ARRAYS, FUNCTIONS
 
 
@@ -27,6 +27,8 @@ def parse_hand(text: str, scope: Scope) -> Expression:
     """The expression of a formula in hand notation; raises FormulaError with the column of what cannot be read."""
     if len(text) > LONGEST:
         raise refuse(text[:60], 0, f"a formula of {len(text)} characters; the limit is {LONGEST}")
+    if (refusal := refused_at_once(text)) is not None:
+        raise refusal
     reader = _Formula(text, scope)
     try:
         found = reader.sum()

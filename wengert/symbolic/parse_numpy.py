@@ -18,7 +18,7 @@ from wengert.core.errors import WengertError
 from wengert.symbolic.build import size_of, value_of
 from wengert.symbolic.dims import Dim
 from wengert.symbolic.expression import Expression, operand_of
-from wengert.symbolic.vocabulary import DEEPEST, LONGEST, REFUSED, FormulaError, Scope, refuse
+from wengert.symbolic.vocabulary import DEEPEST, LONGEST, REFUSED, FormulaError, Scope, refuse, refused_at_once
 from wengert.symbolic.words import ARRAYS, FUNCTIONS, METHODS, SEQUENCES, method_of, reduced_by
 
 MODULES = {"np", "numpy", "linalg", "special", "scipy", "math"}
@@ -60,6 +60,8 @@ def parse_numpy(text: str, scope: Scope) -> Expression:
         deepest = max(deepest, depth)
     if deepest > DEEPEST:
         raise refuse(text, 0, f"{deepest} nested brackets; the limit is {DEEPEST}")
+    if (refusal := refused_at_once(text)) is not None:
+        raise refusal
     try:
         tree = ast.parse(text.strip(), mode="eval")
     except SyntaxError as error:
@@ -117,9 +119,9 @@ class _Reader:
             if isinstance(node.value, int) and abs(node.value) > 10**30:
                 raise self.error(node, "a number of more than 30 digits")
             return node.value
-        if isinstance(node.value, float):
+        if isinstance(node.value, float) and math.isfinite(node.value):
             return node.value
-        raise self.error(node, f"{node.value!r} is no real number")
+        raise self.error(node, f"{node.value!r} is no finite real number")
 
     def _Name(self, node: ast.Name) -> Any:
         if node.id == "inf" and "inf" not in self.scope.variables:

@@ -11,7 +11,10 @@ from typing import Any
 from wengert.core.errors import WengertValueError
 from wengert.symbolic.build import Fraction, add, contract, exact, is_zero, negative, ones, scale, split, uniform
 from wengert.symbolic.functions import apply, constant_axes, dropped, is_positive, one_plus_exp, shifted
-from wengert.symbolic.terms import Fn, Prod, Term, intern
+from wengert.symbolic.terms import Fn, Pattern, Prod, Term, intern
+
+MARKS = {"step", "greater", "greater_equal", "equal", "not_equal", "and", "or", "not"}
+"""Functions of the values 0 and 1, which are their own powers."""
 
 
 def power_sum(base: Term, exponents: list[Any]) -> Term:
@@ -47,6 +50,9 @@ def power(base: Term, exponent: Any) -> Term:
     if p == 0:
         return ones(base.shape)
     if p == 1:
+        return base
+    marks = (isinstance(base, Fn) and base.name in MARKS) or (isinstance(base, Pattern) and base.name == "tri")
+    if marks and p > 0:
         return base
     axes = constant_axes((base,))
     if axes and not (isinstance(base, Prod) and not base.factors and not base.rank):

@@ -23,16 +23,16 @@ from wengert.symbolic.build import (
 )
 from wengert.symbolic.dims import Size
 from wengert.symbolic.labels import is_symmetric
-from wengert.symbolic.terms import Delta, Fn, Join, Matrix, Prod, Select, Sum, Term
+from wengert.symbolic.terms import Delta, Fn, Join, Matrix, Prod, Reduce, Select, Sum, Term
 
 Factors = list[tuple[Term, tuple[Hashable, ...]]]
 
 
 def combined(flat: Factors, out: tuple[Hashable, ...], sizes: dict[Any, Size]) -> Factors | None:
     """The factors after the first rule that applies, or None."""
-    if not flat or (len(flat) == 1 and not isinstance(flat[0][0], Sum)):
+    if not flat or (len(flat) == 1 and not isinstance(flat[0][0], (Sum, Reduce))):
         return None
-    for rule in (_content, _powers, _exponentials, _inverses, _selections, _joins, _components):
+    for rule in (_content, _powers, _signs, _exponentials, _shares, _inverses, _selections, _joins, _components):
         found = rule(flat, out, sizes)
         if found is not None:
             return found
@@ -78,6 +78,45 @@ def _powers(flat: Factors, out: tuple[Hashable, ...], sizes: dict[Any, Size]) ->
         rest = [f for k, f in enumerate(flat) if k not in places]
         rest.insert(places[0], (merged, flat[places[0]][1]))
         return rest
+    return None
+
+
+def _signs(flat: Factors, out: tuple[Hashable, ...], sizes: dict[Any, Size]) -> Factors | None:
+    """sign(u) u = |u|, sign(u) |u|^p = u^p for odd p, sign(u)^2 = 1 beside a power that needs u not to be zero."""
+    for k, (term, idx) in enumerate(flat):
+        base, count = base_of(term)
+        if not (isinstance(base, Fn) and base.name == "sign") or not isinstance(count, Fraction):
+            continue
+        u = base.args[0]
+        size = functions.apply("abs", u)
+        for j, (other, at) in enumerate(flat):
+            inner, p = base_of(other)
+            if j == k or at != idx or (inner is not u and inner is not size) or not isinstance(p, Fraction):
+                continue
+            made: list[Term] = []
+            if count == 2 and p < 0:
+                made = [other]
+            elif count == 1 and inner is u and p == 1:
+                made = [size]
+            elif count == 1 and inner is size and p.denominator == 1 and p % 2:
+                made = [functions.power(u, p)]
+            if made:
+                return [f for i, f in enumerate(flat) if i not in (j, k)] + [(made[0], idx)]
+    return None
+
+
+def _shares(flat: Factors, out: tuple[Hashable, ...], sizes: dict[Any, Size]) -> Factors | None:
+    """The entries of a softmax sum to one."""
+    for k, (term, idx) in enumerate(flat):
+        if isinstance(term, Reduce) and term.name == "softmax":
+            uses = _uses(flat)
+            summed = [idx[a] for a in term.axes]
+            if all(uses[i] == 1 and i not in out for i in summed):
+                for i in summed:
+                    sizes.pop(i, None)
+                kept = [a for a in range(term.rank) if a not in term.axes]
+                one = (ones(tuple(term.shape[a] for a in kept)), tuple(idx[a] for a in kept))
+                return [*flat[:k], one, *flat[k + 1 :]]
     return None
 
 

@@ -181,7 +181,7 @@ class Recordings:
 
     def scalar(self, values: Sequence[Any], given: Any = None) -> Any:
         """A number (``given``, where it is the same at all sizes), or a simple function of the sizes."""
-        if all(v == values[0] for v in values):
+        if all(v == values[0] for v in values) or all(map(np.isnan, values)):
             return values[0] if given is None else given
         for power in (Fraction(1), Fraction(-1), Fraction(1, 2), Fraction(-1, 2)):
             raised = [float(v) ** float(1 / power) for v in values]
@@ -226,6 +226,11 @@ class Recordings:
                     (d,) = rest
                     if abs(d) <= 8:
                         return c * dim + d
+        for dim, row in [*basis, *pairs]:  # any whole multiple, such as that of repeated rows
+            c, left = divmod(values[1] - values[0], row[1] - row[0]) if row[1] != row[0] else (0, 1)
+            rest = {v - c * r for v, r in zip(values, row, strict=True)}
+            if not left and c > 0 and len(rest) == 1 and abs(min(rest)) <= 8:
+                return c * dim + min(rest)
         for (a, r), (b, s) in itertools.combinations(basis, 2):
             rest = {v - x - y for v, x, y in zip(values, r, s, strict=True)}
             if len(rest) == 1:

@@ -15,11 +15,11 @@ import numpy as np
 
 from wengert.core.errors import NoRuleError
 from wengert.symbolic import arrays, functions, norms
-from wengert.symbolic.build import contract, is_zero, join, number, scale, value_of
+from wengert.symbolic.build import contract, is_zero, join, number, scale, uniform, value_of
 from wengert.symbolic.graphs import Arange
 from wengert.symbolic.matrices import matrix
 from wengert.symbolic.patterns import chosen, cumulated, diagonal, diagonal_of, gathered
-from wengert.symbolic.terms import Term
+from wengert.symbolic.terms import Abstract, Term
 
 Rule = Callable[..., Any]
 
@@ -172,6 +172,9 @@ def _clip(x: Term, low: Term, high: Term) -> Term:
 
 
 def _where(condition: Term, yes: Term, no: Term) -> Term:
+    fixed = uniform(yes)
+    if isinstance(fixed, float) and math.isnan(fixed) and isinstance(condition, Abstract) and condition.name == "isnan":
+        return no if no.shape == condition.shape else arrays.together(condition, no)[1]  # formulas are of real numbers
     found = chosen(condition, yes, no)
     return arrays.apply("where", condition, yes, no) if found is None else found
 

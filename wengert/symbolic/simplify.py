@@ -10,10 +10,11 @@ from fractions import Fraction
 from typing import Any
 
 from wengert.symbolic import functions
-from wengert.symbolic.build import add, contract
+from wengert.symbolic.build import add, contract, eye
+from wengert.symbolic.matrices import matrix
 from wengert.symbolic.notation import size
 from wengert.symbolic.recover import form_of
-from wengert.symbolic.terms import Fn, Prod, Sum, Term
+from wengert.symbolic.terms import Fn, Matrix, Prod, Sum, Term, Var, variables
 
 MOST = 40
 
@@ -77,6 +78,34 @@ def chosen(term: Term) -> Term:
         a, b = add(first, term.shape), add(second, term.shape)
         rest.append((Fraction(1), a if a is b else functions.apply("where", condition, a, b)))
     return add(rest, term.shape)
+
+
+def oriented(term: Term, x: Term) -> Term:
+    """V'V = I for orthogonal matrices V, except for ``x``, by which is still differentiated."""
+    if not any("orthogonal" in v.facts and v is not x for v in variables(term).values()):
+        return term
+    if isinstance(term, Sum):
+        return add([(c, oriented(t, x)) for c, t in term.terms], term.shape)
+    if isinstance(term, Fn):
+        return functions.apply(term.name, *(oriented(a, x) for a in term.args), params=term.params)
+    if isinstance(term, Matrix):
+        return matrix(term.name, oriented(term.arg, x))
+    if not isinstance(term, Prod):
+        return term
+    factors = [(oriented(t, x), idx) for t, idx in term.factors]
+    sizes = dict(enumerate(term.sizes))
+    for k, (t, idx) in enumerate(factors):
+        if not isinstance(t, Var) or "orthogonal" not in t.facts or t is x:
+            continue
+        for mine in (0, 1):
+            others = [(j, f, at) for j, (f, at) in enumerate(factors) if j != k and idx[mine] in at]
+            if idx[mine] >= term.rank and len(others) == 1 and others[0][1] is t and others[0][2][mine] == idx[mine]:
+                j, _, at = others[0]
+                rest = [f for i, f in enumerate(factors) if i not in (j, k)]
+                sizes.pop(idx[mine])
+                unit = (eye(t.shape[0]), (idx[1 - mine], at[1 - mine]))
+                return oriented(contract([*rest, unit], tuple(range(term.rank)), sizes), x)
+    return contract(factors, tuple(range(term.rank)), sizes)
 
 
 def rebuilt(term: Term) -> Term:

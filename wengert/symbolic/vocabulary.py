@@ -5,6 +5,7 @@ Imports terms, dims. Invariant: a name means what was declared, and nothing else
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,10 @@ REFUSED = {
     "solve_equation": "solving an equation",
     "fsolve": "solving an equation",
     "dsolve": "solving an equation",
+    "Integral": "an integral",
+    "nsolve": "solving an equation",
+    "solveset": "solving an equation",
+    "roots": "solving an equation",
     "limit": "a limit",
 }
 
@@ -35,6 +40,16 @@ class FormulaError(WengertValueError):
     """A formula that cannot be read; ``column`` (from 1) says where, and the message shows the place."""
 
     column: int = 0
+
+
+def refused_at_once(text: str) -> FormulaError | None:
+    """The error for signs that say what this tool does not do: ∫ and =."""
+    for sign, what in (("∫", "an integral"), ("=", "solving an equation")):
+        at = re.search(r"∫" if sign == "∫" else r"(?<![<>=!])=(?!=)", text)
+        inside = at is not None and text.count("(", 0, at.start()) > text.count(")", 0, at.start())
+        if at is not None and not (sign == "=" and inside):  # inside a call it names an option
+            return refuse(text, at.start(), f"{what} is not what this tool does: it differentiates")
+    return None
 
 
 def refuse(text: str, column: int, what: str, fix: str = "") -> FormulaError:

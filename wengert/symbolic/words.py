@@ -6,6 +6,7 @@ what it does to arrays in a traced program.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -58,6 +59,11 @@ def _reduction(name: str) -> Word:
 
 def _average(x: Any, axis: Any = None, weights: Any = None, **options: Any) -> Any:
     return call(np.average, (x,), {"axis": axis_of(axis), "weights": weights, **options}, "average")
+
+
+def _log_beta(a: Any, b: Any) -> Any:
+    log_gamma = FUNCTIONS["lgamma"]
+    return log_gamma(a) + log_gamma(b) - log_gamma(a + b)
 
 
 def _logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
@@ -121,20 +127,35 @@ def _dot(a: Any, b: Any) -> Any:
     return np.dot(a, b)
 
 
+MOST_NUMBERS = 4_000_000
+
+
+def _bounded(*sizes: Any) -> None:
+    """Raise WengertValueError for a constant array that would fill the memory."""
+    if math.prod(d for d in sizes if isinstance(d, int)) > MOST_NUMBERS:
+        raise WengertValueError(f"a constant array of more than {MOST_NUMBERS} entries")
+
+
 def _same(make: Callable[[Any], Any]) -> Word:
-    return lambda *sizes: Expression(make(*sizes))
+    def made(size: Any) -> Any:
+        _bounded(*(size if isinstance(size, tuple) else (size, size)))
+        return Expression(make(size))
+
+    return made
 
 
 def _full(shape: Any, value: Any) -> Any:
-    return Expression(ones(shape if isinstance(shape, tuple) else (shape,))) * value
+    return FUNCTIONS["ones"](shape if isinstance(shape, tuple) else (shape,)) * value
 
 
 def _tri(rows: Any, columns: Any = None, k: int = 0) -> Any:
+    _bounded(rows, rows if columns is None else columns)
     return Expression(pattern("tri", (rows, rows if columns is None else columns), k))
 
 
 def _arange(first: Any, last: Any = None) -> Any:
     start, count = (0, first) if last is None else (first, last - first)
+    _bounded(count)
     return Expression(pattern("arange", (count,))) + start
 
 
@@ -192,6 +213,18 @@ FUNCTIONS: dict[str, Word] = {
     "expit": _operation("sigmoid"),
     "gammaln": _operation("lgamma"),
     "lgamma": _operation("lgamma"),
+    "loggamma": _operation("lgamma"),
+    "gamma": _operation("gamma"),
+    "factorial": lambda x: operate(OPS["gamma"].record, x + 1),
+    "betaln": _log_beta,
+    "beta": lambda a, b: np.exp(_log_beta(a, b)),
+    "xlogy": lambda x, y: x * np.log(y),
+    "entr": lambda x: -x * np.log(x),
+    "logit": lambda p: np.log(p / (1 - p)),
+    "ndtr": lambda x: (1 + operate(OPS["erf"].record, x / 2**0.5)) / 2,
+    "sec": lambda x: 1 / np.cos(x),
+    "csc": lambda x: 1 / np.sin(x),
+    "cot": lambda x: 1 / np.tan(x),
     "digamma": _elementwise(digamma),
     "psi": _elementwise(digamma),
     "ln": _elementwise(np.log),

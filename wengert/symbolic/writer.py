@@ -11,7 +11,7 @@ from fractions import Fraction
 from typing import Any
 
 from wengert.symbolic.dims import Dim
-from wengert.symbolic.notation import Form, filling, turned, unscaled
+from wengert.symbolic.notation import Form, filling, scaled, turned, unscaled
 from wengert.symbolic.writer_constants import ADD, ATOM, MUL, POWER, ConstantsWriter, Text
 
 
@@ -113,7 +113,7 @@ class Writer(ConstantsWriter):
     def _scale(self, form: Form) -> Text:
         c, inner = form.value, form.args[0]
         if c < 0:
-            text, level = self.text(Form("scale", (inner,), -c, form.rank) if c != -1 else inner)
+            text, level = self.text(scaled(-c, inner))
             return self.negative + (text if level >= MUL else self.paren(text)), ADD
         if isinstance(c, Fraction) and c.denominator != 1 and inner.kind != "num":
             top = self.text(inner if c.numerator == 1 else Form("scale", (inner,), Fraction(c.numerator), form.rank))
@@ -131,9 +131,9 @@ class Writer(ConstantsWriter):
             c, _ = unscaled(arg)
             negative = c < 0
             shown = (
-                Form("scale", arg.args, -c, arg.rank)
-                if negative and arg.kind == "scale" and c != -1
-                else (arg.args[0] if negative and arg.kind == "scale" else Form("num", value=-c) if negative else arg)
+                scaled(-c, arg.args[0])
+                if negative and arg.kind == "scale"
+                else (Form("num", value=-c) if negative else arg)
             )
             text, level = self.text(shown)
             text = text if level >= MUL else self.paren(text)
@@ -235,6 +235,8 @@ class Writer(ConstantsWriter):
             ), MUL
         if inner.kind == "rowsum":
             return self.text(Form("row", (self.summed(inner),), rank=1))
+        if inner.kind == "add" and all(map(turns_well, inner.args)) and any(map(begins_turned, inner.args)):
+            return self._add(Form("add", tuple(row_of(a) for a in inner.args), rank=1))
         if inner.kind == "div" and not inner.args[1].rank:
             return self.fraction(self.text(Form("row", inner.args[:1], rank=1)), self.text(inner.args[1]))
         return self.join(self.pieces(inner, True)), MUL
@@ -359,6 +361,31 @@ class Writer(ConstantsWriter):
         from wengert.symbolic.indexed import entry
 
         return entry(self, form, letters)[0]
+
+
+def row_of(form: Form) -> Form:
+    """A term of a sum as a row, its number in front."""
+    c, rest = unscaled(form)
+    return scaled(c, Form("row", (rest,), rank=1))
+
+
+def core_of(form: Form) -> Form:
+    """A term of a sum without its numbers and divisors."""
+    _, rest = unscaled(form)
+    if rest.kind == "mul":
+        return core_of(rest.args[-1])
+    return core_of(rest.args[0]) if rest.kind == "div" and not rest.args[1].rank else rest
+
+
+def begins_turned(form: Form) -> bool:
+    """Whether a term is a chain whose row begins with fewer transposes: A'b as b'A."""
+    core = core_of(form)
+    return core.kind == "mat" and bool(core.value[0])
+
+
+def turns_well(form: Form) -> bool:
+    """Whether a term of a sum has a row that is written without brackets."""
+    return core_of(form).kind in ("mat", "name", "ones", "call", "constant")
 
 
 COMPARE = {"greater": ">", "greater_equal": "≥", "equal": "=", "not_equal": "≠"}
