@@ -25,6 +25,7 @@ from wengert.core.errors import (
     WengertWarning,
     error_at,
 )
+from wengert.core.tree import arrays
 from wengert.core.types import dtype_of
 from wengert.ops.kinks import KinkReport, Watcher
 
@@ -98,7 +99,7 @@ def check_grads(
             f"rtol={rtol!r}",
             fix="give a positive number, or None for the default",
         )
-    program = Program(fun, tuple(args))
+    program = Program(fun, arrays(tuple(args)))
     _Check(program, program, wanted, rtol, 1).run()
     if order == 2:
         _Check(program, _gradient(program), wanted, rtol, 2).run()

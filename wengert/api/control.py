@@ -21,6 +21,7 @@ from wengert.core.tree import Structure, flatten
 from wengert.core.types import shape_of
 from wengert.diff.bodies import forward_body, reverse_body
 from wengert.ops import join, loops
+from wengert.tensor.tensor import Tensor
 
 loops.install(reverse_body, forward_body, batched_scan)
 
@@ -54,7 +55,7 @@ def scan(
     start, of_carry = flatten(init)
     start = [engine.settled(v) for v in start]
     found: tuple[Any, Any] | None = None
-    if count:
+    if count and not any(type(v) is Tensor for v in (*rows, *start)):  # Tensors record step by step
         found = _recorded(f, start, of_carry, rows, of_rows, count, reverse=bool(reverse))
     if found is not None:
         return found
@@ -85,6 +86,8 @@ def _as_rows(value: Any, f: Any) -> Any:
     plain = value.value if is_handle(value) else value
     if plain is None:
         return None
+    if type(plain) is Tensor and plain.ndim:
+        return plain
     if not isinstance(plain, np.ndarray) or plain.ndim == 0:
         raise error_at(
             WengertTypeError,

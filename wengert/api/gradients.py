@@ -28,7 +28,7 @@ from wengert.core.structure import root
 from wengert.core.tree import Structure, arrays, flatten
 from wengert.core.types import dtype_of, shape_of
 from wengert.ops.linalg_ties import Ties
-from wengert.tensor.bridge import is_watched, through
+from wengert.tensor.bridge import is_watched, joined, through
 
 
 def here() -> Any:
@@ -85,7 +85,8 @@ def value_and_grad(
         return verified(
             lambda f: value_and_grad(
                 f, argnums, argnames=argnames, has_aux=has_aux, holomorphic=holomorphic, nonsmooth=nonsmooth
-            ), fun,
+            ),
+            fun,
         )
 
     @functools.wraps(fun)
@@ -224,6 +225,9 @@ def vjp(
     look(fun, primals, {}, tuple(range(len(primals))), None, nonsmooth)
     if verify:
         return verified_call(lambda f: vjp(f, *primals, has_aux=has_aux), fun)
+    if is_watched(primals):
+        value, pull, *aux = through(lambda *p: vjp(fun, *p, has_aux=has_aux), primals)
+        return (value, lambda cotangent: joined(pull, cotangent), *aux)
     picked = Selection(fun, primals, {}, tuple(range(len(primals))), None)
     leaves = [engine.settled(_own(leaf)) for leaf in picked.leaves]
     frame, roots, out = engine.reverse_trace(fun, leaves, picked.rebuild, here())

@@ -22,6 +22,7 @@ from wengert.api.verify import verified, verified_call
 from wengert.core.errors import TieError, WengertTypeError, WengertValueError, error_at
 from wengert.core.tree import flatten
 from wengert.core.types import dtype_of, shape_of
+from wengert.tensor.bridge import is_watched, through
 
 Argnums = int | Sequence[int]
 Argnames = str | Sequence[str] | None
@@ -110,6 +111,8 @@ def _with_forms(
     @functools.wraps(fun)
     def jacobian_at(*args: Any, **kwargs: Any) -> Any:
         nonlocal spent
+        if is_watched((args, kwargs)):
+            return through(jacobian_at, args, kwargs)
         if spent > WORTHWHILE:
             if not forms:
                 forms.append(Forms(fun, order))
@@ -219,6 +222,8 @@ def hvp(
     look(fun, primals, {}, tuple(range(len(primals))), None, nonsmooth)
     if verify:
         return verified_call(lambda f: hvp(f, primals, tangents), fun)  # type: ignore[no-any-return]
+    if is_watched((primals, tangents)):
+        return through(lambda p, t: hvp(fun, p, t), (tuple(primals), tuple(tangents)))  # type: ignore[no-any-return]
     argnums: Argnums = 0 if len(primals) == 1 else tuple(range(len(primals)))
     if len(primals) != len(tangents):
         raise error_at(
@@ -253,6 +258,8 @@ def derivative(
 
     @functools.wraps(fun)
     def derivative_at(*args: Any, **kwargs: Any) -> Any:
+        if is_watched((args, kwargs)):
+            return through(derivative_at, args, kwargs)
         picked = Selection(fun, args, kwargs, argnum, None)
         if len(picked.leaves) != 1 or shape_of(raw(picked.leaves[0])) != ():
             raise error_at(

@@ -90,6 +90,12 @@ def through(function: Callable[..., Any], args: Any, kwargs: Any = None) -> Any:
         return outward(function(*inward(tuple(args)), **inward(dict(kwargs))))
 
 
+def joined(function: Callable[..., Any], *args: Any) -> Any:
+    """Call a function that has a history of its own, whatever the arguments are: recorded in the graph of Tensors."""
+    with recording():
+        return outward(function(*inward(args)))
+
+
 def _flows(value: Any) -> bool:
     """Whether there is a Tensor with a history, or one whose memory has to be looked at first, or a traced value."""
     if isinstance(value, Tensor):
@@ -128,7 +134,7 @@ def value_alone(t: Tensor) -> Any:
             CutError,
             "a Tensor that requires gradients was given to a transformation that returns arrays, which would cut the "
             "gradient",
-            fix="pass t.detach() (or do it under wengert.no_grad()); wengert.grad, jvp and vmap keep it",
+            fix="pass t.detach() (or do it under wengert.no_grad()); wengert.grad, jacobian, jvp, vjp and vmap keep it",
             depth=4,
         )
     return t.value
@@ -161,6 +167,7 @@ __all__ = [
     "constants",
     "inward",
     "is_watched",
+    "joined",
     "outward",
     "through",
     "value_alone",
