@@ -39,7 +39,7 @@ def test_results_are_arrays_of_their_own(monkeypatch):
 def test_what_computes_something_else_is_not_taken(monkeypatch):
     monkeypatch.setattr(runner, "COST", 0.0)
     for wrong in (lambda x: 2 * x, lambda x: x[:1], lambda x: (x + 1).astype(np.float32), lambda x: 1 / 0):
-        run = Runner(lambda x: x + 1, ["x"], lambda wrong=wrong: wrong)
+        run = Runner(lambda x: x + 1, ["x"], [lambda wrong=wrong: wrong])
         for _ in range(3):
             np.testing.assert_array_equal(run.call(np.ones(2)), np.full(2, 2.0))
         assert run.call is run.function
@@ -54,18 +54,59 @@ def test_the_faster_one_is_taken(monkeypatch):
     def fast(x):
         return x + 1
 
-    run = Runner(slow, ["x"], lambda: fast)
+    run = Runner(slow, ["x"], [lambda: fast])
     run.call(np.ones(2))
     assert run.call is fast
-    run = Runner(fast, ["x"], lambda: slow)
+    run = Runner(fast, ["x"], [lambda: slow])
     run.call(np.ones(2))
     assert run.call is fast
+
+
+def test_rivals_come_in_turn_and_later_ones_later(monkeypatch):
+    monkeypatch.setattr(runner, "COST", 0.0)
+    made = []
+
+    def rival(which, found):
+        return lambda: made.append(which) or found
+
+    def broken(x):
+        raise ValueError("cannot")
+
+    run = Runner(lambda x: x + 1, ["x"], [rival("first", broken), rival("second", lambda x: x + 2)])
+    run.call(np.ones(2))
+    assert made == ["first"]
+    run.call(np.ones(2))
+    assert made == ["first", "second"]
+    np.testing.assert_array_equal(run.call(np.ones(2)), np.full(2, 2.0))
+    assert run.call is run.function
+
+
+@pytest.mark.parametrize("order", [1, 2])
+def test_derivatives_of_named_functions_are_accumulated(monkeypatch, order):
+    monkeypatch.setattr(runner, "COST", 0.0)
+    form = wg.D("a @ sort(x)**2", "x", order, x="n", a="n")
+    x, a = rng.normal(size=6), rng.normal(size=6)
+    place = np.argsort(np.argsort(x))
+    wanted = 2 * a[place] * x if order == 1 else np.diag(2 * a[place])
+    for _ in range(6):
+        np.testing.assert_allclose(form.evaluate(x=x, a=a), wanted, rtol=1e-12, atol=1e-14)
+    (run,) = form._runners.values()
+    assert run.call is not form._program  # the slow program of operators was replaced
+
+
+def test_the_accumulated_hessian_by_a_matrix(monkeypatch):
+    monkeypatch.setattr(runner, "COST", 0.0)
+    form = wg.D("sum((X @ W)**3)", "W", 2, X=("m", "n"), W=("n", "k"))
+    X, W = rng.normal(size=(5, 3)), rng.normal(size=(3, 2))
+    wanted = 6 * np.einsum("qi,qj,qk,jl->ijkl", X, X @ W, X, np.eye(2))
+    for _ in range(8):
+        np.testing.assert_allclose(form.evaluate(X=X, W=W), wanted, rtol=1e-10, atol=1e-12)
 
 
 def test_a_large_product_is_left_to_numpy(monkeypatch):
     monkeypatch.setattr(runner, "COST", 0.0)
     monkeypatch.setattr(runner, "LONG", 0.0)
-    run = Runner(lambda x: x + 1, ["x"], lambda: pytest.fail("compiled"))
+    run = Runner(lambda x: x + 1, ["x"], [lambda: pytest.fail("compiled")])
     run.call(np.ones(2))
     assert run.call is run.function
 

@@ -211,6 +211,16 @@ def _serve() -> None:
     install_modes(vjp, jvp)
 
 
+def _accumulated(function: Callable[..., Any], argument: int, order: int) -> Callable[..., Any]:
+    """The derivative of a NumPy function by accumulation, compiled."""
+    from wengert.api.compiling import compile as compiled
+    from wengert.api.jacobians import hessian, jacobian
+
+    derivative = hessian if order == 2 else jacobian
+    made: Callable[..., Any] = compiled(derivative(function, argnums=argument))
+    return made
+
+
 def _symmetric_sum(matrix: Any, factor: float) -> Any:
     """``factor * (matrix + matrix.T)`` by native code; None where there is none."""
     from wengert.backends.llvm.symmetric_sum import symmetric_sum
@@ -265,11 +275,13 @@ def _derived(term: Term, free: dict[str, Var], wrt: Any, order: int, layout: str
     from wengert.api.compiling import compile as compiled
     from wengert.symbolic.derive import jacobian
     from wengert.symbolic.layouts import LAYOUTS
-    from wengert.symbolic.result import Derivative, install_compiler, install_symmetric_sum
+    from wengert.symbolic.programs import install_accumulator, install_compiler, install_symmetric_sum
+    from wengert.symbolic.result import Derivative
     from wengert.symbolic.simplify import oriented
     from wengert.symbolic.verify import check_derivative
 
     install_compiler(compiled)
+    install_accumulator(_accumulated)
     install_symmetric_sum(_symmetric_sum)
     differentiate_named_functions()
     if isinstance(order, bool) or not isinstance(order, int) or not 1 <= order <= 6:

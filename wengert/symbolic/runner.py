@@ -1,7 +1,8 @@
-"""Evaluating one form again and again: by its NumPy program, then by whichever of that and native code is faster.
+"""Evaluating one form again and again: by its NumPy program, then by what is fastest of it and its rivals.
 
-Imports NumPy only. Invariant: compiling starts when NumPy has taken as long as it may cost, so that it at most doubles
-the time spent; native code is taken only where its value is that of the NumPy program.
+Rivals are the same program as native code, and the accumulated derivative of the formula's own value, compiled. Imports
+NumPy only. Invariant: making a rival starts when evaluation has taken as long as that may cost, so that it at most
+doubles the time spent; a rival is taken only where its value is that of the program.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import numpy as np
 
 FLOAT = np.dtype(float)
 COST = 0.2
-"""Seconds of evaluation after which compiling is tried: about what it costs."""
+"""Seconds of evaluation after which a rival is made: about what it costs. The next one comes after five times that."""
 LONG = 0.02
 """Seconds of one evaluation that is left to NumPy: what takes that long is one large product."""
 ROUNDS = 7
@@ -35,48 +36,61 @@ def plain(kinds: Kinds) -> bool:
 
 
 class Runner:
-    """A function for arrays of certain shapes; ``call`` is what evaluates it now."""
+    """A function for arrays of certain shapes; ``call`` is what evaluates it now, ``rivals`` make others in turn."""
 
-    __slots__ = ("call", "calls", "compiler", "function", "names", "spent")
+    __slots__ = ("call", "calls", "due", "function", "names", "rivals", "spent")
 
     def __init__(
-        self, function: Callable[..., Any], names: Sequence[str], compiler: Callable[[], Callable[..., Any] | None]
+        self, function: Callable[..., Any], names: Sequence[str], rivals: Sequence[Callable[[], Callable[..., Any]]]
     ) -> None:
         self.function = function
         self.names = tuple(names)
-        self.compiler = compiler
+        self.rivals = list(rivals)
         self.spent = 0.0
+        self.due = COST
         self.calls = 0
-        self.call: Callable[..., Any] = self._counted
+        self.call: Callable[..., Any] = self._counted if rivals else function
 
     def _counted(self, *arrays: Any) -> Any:
         begin = time.perf_counter()
         found = self.function(*arrays)
         self.spent += time.perf_counter() - begin
         self.calls += 1
-        if self.spent > COST:
-            self.call = self.function if self.spent > LONG * self.calls else self._chosen(arrays, found)
+        if self.spent > self.due:
+            self._compare(arrays, found)
         return found
 
-    def _chosen(self, arrays: Sequence[Any], wanted: Any) -> Callable[..., Any]:
-        """The faster of NumPy and native code at these arrays."""
+    def _compare(self, arrays: Sequence[Any], wanted: Any) -> None:
+        """Take the faster of the function and its next rival at these arrays."""
         self.call = self.function  # whatever happens below, and in other threads
-        try:
-            compiled = self.compiler()
-            if compiled is None:
-                return self.function
-            for _ in range(3):
-                found = compiled(*arrays)
-        except Exception:  # noqa: BLE001  what cannot be compiled stays NumPy
-            return self.function
-        if not same(found, wanted):
-            return self.function
-        times: list[list[float]] = [[], []]
-        repeats = max(1, round(5e-4 / max(_seconds(compiled, arrays, 1), 1e-7)))
-        for _ in range(ROUNDS):
-            for which, call in enumerate((self.function, compiled)):
-                times[which].append(_seconds(call, arrays, repeats))
-        return compiled if min(times[1]) < 0.95 * min(times[0]) else self.function
+        if self.spent > LONG * self.calls:
+            return
+        made = _ready(self.rivals.pop(0), arrays, wanted)
+        if made is not None and _faster(made, self.function, arrays):
+            self.function = self.call = made
+        if self.rivals:
+            self.spent, self.calls, self.due = 0.0, 0, 5 * self.due
+            self.call = self._counted
+
+
+def _ready(rival: Callable[[], Callable[..., Any]], arrays: Sequence[Any], wanted: Any) -> Callable[..., Any] | None:
+    """A rival that has run three times; None where it cannot be made or has another value."""
+    try:
+        made = rival()
+        for _ in range(3):
+            found = made(*arrays)
+    except Exception:  # noqa: BLE001  what cannot be compiled stays as it is
+        return None
+    return made if same(found, wanted) else None
+
+
+def _faster(rival: Callable[..., Any], function: Callable[..., Any], arrays: Sequence[Any]) -> bool:
+    times: list[list[float]] = [[], []]
+    repeats = max(1, round(5e-4 / max(_seconds(rival, arrays, 1), 1e-7)))
+    for _ in range(ROUNDS):
+        for which, call in enumerate((function, rival)):
+            times[which].append(_seconds(call, arrays, repeats))
+    return min(times[1]) < 0.95 * min(times[0])
 
 
 def same(found: Any, wanted: Any) -> bool:

@@ -1,0 +1,275 @@
+"""Derivatives as programs: their NumPy source, and evaluating, compiling and re-evaluating it.
+
+Imports dense, code, evaluate, runner. Invariant: whatever evaluates a form has the value of its NumPy program, which
+was compared with the plain meaning before the form was returned.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from wengert.core import freed
+from wengert.core.errors import NoRuleError, WengertTypeError, WengertValueError
+from wengert.symbolic import dense
+from wengert.symbolic.code import Code
+from wengert.symbolic.dims import Dim, sized
+from wengert.symbolic.evaluate import evaluate, sizes_of
+from wengert.symbolic.layouts import Laid
+from wengert.symbolic.named import Named
+from wengert.symbolic.named_source import definitions
+from wengert.symbolic.notation import Form
+from wengert.symbolic.recover import form_of
+from wengert.symbolic.runner import Runner, kinds_of, plain
+from wengert.symbolic.simplify import expanded
+from wengert.symbolic.terms import Abstract, Term, Var, dimensions, ordered, variables
+
+_compilers: list[Callable[..., Callable[..., Any]]] = []
+
+
+def install_compiler(compiler: Callable[..., Callable[..., Any]]) -> None:
+    """Say what compiles a NumPy function: ``compiler(function, **options)``."""
+    _compilers[:] = [compiler]
+
+
+_accumulators: list[Callable[..., Callable[..., Any]]] = []
+
+
+def install_accumulator(accumulator: Callable[..., Callable[..., Any]]) -> None:
+    """Say what differentiates a NumPy function: ``accumulator(function, argument, order)``, compiled."""
+    _accumulators[:] = [accumulator]
+
+
+_symmetric_sums: list[Callable[[Any, float], Any]] = []
+
+
+def install_symmetric_sum(function: Callable[[Any, float], Any]) -> None:
+    """Say what computes ``factor * (a + a.T)`` of large matrices faster than NumPy (None: not this one)."""
+    _symmetric_sums[:] = [function]
+
+
+WORTH = 512
+"""Rows of a matrix from which native code pays for its making within some hundred evaluations."""
+
+
+class Program:
+    """What a derivative does with numbers; ``result.Derivative`` has its formula."""
+
+    given: Term
+    variable: Var
+    order: int
+    term: Term
+    form: Form
+    free: Mapping[str, Var]
+    bound: dict[str, Any]
+    _laid: Laid
+    _seen: set[Any]
+    _large: int
+    _runners: dict[Any, Runner]
+
+    def _sizes(self) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for name, v in self.free.items():
+            for k, dim in enumerate(v.shape):
+                if isinstance(dim, Dim) and dim.simple:
+                    (only,) = dim.names
+                    found.setdefault(only, f"{name}.shape[{k}]")
+        return found
+
+    def _missing(self) -> list[str]:
+        return self._nowhere
+
+    @cached_property
+    def _nowhere(self) -> list[str]:
+        """The sizes in the form that no variable has."""
+        return sorted(dimensions(self.term) - set(self._sizes()))
+
+    def numpy_expression(self) -> str:
+        """The form as one NumPy expression of the variables.
+
+        Raises NoRuleError where it needs functions of its own, which ``numpy_source`` writes.
+        """
+        if helpers := definitions(self.form):
+            what = helpers[0].split("(")[0].removeprefix("def d_")
+            raise NoRuleError(f"the derivative of {what} is no single expression\n  fix: use numpy_source()")
+        return Code(self._sizes()).write(self.form)
+
+    def numpy_source(self, name: str = "derivative") -> str:
+        """The form as a function in source, which needs NumPy only; parts that occur twice are computed once."""
+        form = self.form
+        if form.rank > 2:  # multiplied out: no large tensor in between
+            form = form_of(expanded(self._laid.term))
+        return self._defined(dense.body(self._laid.term, form, self._sizes(), self.free), form, name)
+
+    def _defined(self, lines: list[str], form: Form, name: str) -> str:
+        """A function of the variables in source."""
+        body = "\n".join(f"    {line}" for line in lines)
+        helpers = "".join(definitions(form))
+        head = "import numpy as np\n" + ("from scipy import special\n" if "special." in body + helpers else "")
+        return f"{head}\n\n{helpers}def {name}({', '.join([*self.free, *self._missing()])}):\n{body}\n"
+
+    @cached_property
+    def named(self) -> tuple[Named, ...]:
+        """The operations that have no closed form and are known by name."""
+        return tuple(t.program for t in ordered(self.term) if isinstance(t, Abstract) and t.program is not None)
+
+    @cached_property
+    def _function(self) -> Callable[..., Any]:
+        return _made(self.numpy_source(), "derivative")
+
+    def numpy(self) -> Callable[..., Any]:
+        """That function, taking the variables in order or by name."""
+        return self._function
+
+    def compile(self, **options: Any) -> Callable[..., Any]:
+        """That function, compiled (``wengert.compile`` with its options): native code where llvmlite is installed.
+
+        Large sums A + A' are computed by a kernel of their own.
+
+        >>> import numpy as np
+        >>> import wengert as wg
+        >>> gradient = wg.D("sum((X @ w - y)**2)", "w", X=("m", "n"), w="n", y="m").compile()
+        >>> gradient(np.eye(2), np.array([3.0, 4.0]), np.array([1.0, 1.0]))
+        array([4., 6.])
+        """
+        if not _compilers:
+            raise NoRuleError("nothing is installed that compiles\n  fix: import wengert")
+        compiled = _compilers[0](self._function, **options)
+        if self._symmetric is None or not _symmetric_sums or options.get("backend") == "numpy":
+            return compiled
+        name, factor = self._symmetric
+        place = list(self.free).index(name)
+
+        @functools.wraps(compiled)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            matrix = args[place] if place < len(args) else kwargs.get(name)
+            large = type(matrix) is np.ndarray and matrix.ndim == 2 and len(matrix) >= WORTH
+            found = _symmetric_sums[0](matrix, factor) if large else None
+            return compiled(*args, **kwargs) if found is None else found
+
+        return call
+
+    def evaluate(self, **values: Any) -> Any:
+        """The value for given variables; raises WengertValueError for missing values and shapes that do not fit.
+
+        What is evaluated again and again is compiled where llvmlite is installed, and evaluated so where that is
+        faster.
+        """
+        kinds = kinds_of(values)
+        if (runner := self._runners.get(kinds)) is not None:
+            return runner.call(*[values[n] if n in values else self.bound[n] for n in runner.names])
+        unknown = [n for n in values if n not in self.free and n not in self._missing()]
+        if unknown:
+            raise WengertValueError(f"the expression has no {', '.join(unknown)}; it has {', '.join(self.free)}")
+        given = {**self.bound, **values}
+        arrays = {n: array_of(n, v) for n, v in given.items()}
+        for n in self._nowhere:
+            if n not in arrays or np.ndim(arrays[n]) or arrays[n] != int(arrays[n]):
+                raise WengertValueError(f"no variable has the dimension {n}: pass its size, {n}=...")
+            arrays[n] = int(arrays[n])
+        if len(arrays) < len(self.free) + len(self._nowhere):
+            arrays = self._completed(arrays)
+        self._fit(arrays)
+        found = self._mirrored(arrays) if self._symmetric is not None else None
+        if found is None:
+            found = self._program(**arrays)
+            if plain(kinds_of(given)) and list(arrays) == list(given) and not self._nowhere:
+                self._remember(kinds, found)
+        if type(found) is np.ndarray and found.nbytes > 1 << 20 and not freed.asked:
+            freed.keep()  # a Newton iteration fills such an array at every step
+        return np.asarray(found, dtype=float) if self._laid.shape else found
+
+    @cached_property
+    def _program(self) -> Callable[..., Any]:
+        return self._by_terms if self.named else self._function
+
+    def _by_terms(self, *ordered_values: Any, **arrays: Any) -> Any:
+        """The plain meaning of the form, which differentiates the functions in it that are known by name."""
+        arrays = {**dict(zip(self.free, ordered_values, strict=False)), **arrays}
+        sizes = sizes_of(self.given, {**dict.fromkeys(self.free, 0.0), **arrays})
+        sizes.update((n, arrays[n]) for n in self._nowhere)
+        found = evaluate(self._laid.term, arrays, sizes)
+        return np.reshape(found, tuple(sized(d, sizes) for d in self._laid.shape))[()]
+
+    def _remember(self, kinds: Any, found: Any) -> None:
+        """What was evaluated once is evaluated without checks again, and by something faster once that pays."""
+        large = self._symmetric is not None and len(found) >= WORTH
+        if not large and (type(found) is np.float64 if not self._laid.shape else found.dtype == float):
+            self._runners[kinds] = Runner(self._program, list(self.free), self._rivals())
+
+    def _rivals(self) -> list[Callable[[], Callable[..., Any]]]:
+        """What may evaluate faster than the program: the likeliest first."""
+        found = [lambda: self._native] if _compilers and not self.named else []
+        first = self.order == 1 or (self.order == 2 and not self.given.rank)
+        if _accumulators and first and self._laid.axes == tuple(range(self.term.rank)) and self._plain_shape:
+            found.insert(0 if self.term.rank > 2 else len(found), lambda: self._accumulated)
+        return found
+
+    @property
+    def _plain_shape(self) -> bool:
+        return self._laid.stands == "plain" and self._laid.shape == self.term.shape
+
+    @cached_property
+    def _native(self) -> Callable[..., Any]:
+        return _compilers[0](self._function)
+
+    @cached_property
+    def _accumulated(self) -> Callable[..., Any]:
+        lines = dense.body(self.given, form_of(self.given), self._sizes(), self.free)
+        value = self._defined(lines, form_of(self.given), "value")
+        return _accumulators[0](_made(value, "value"), list(self.free).index(self.variable.name), self.order)
+
+    @cached_property
+    def _symmetric(self) -> tuple[str, float] | None:
+        return dense.mirrored(self.form)
+
+    def _mirrored(self, arrays: dict[str, Any]) -> Any:
+        """A + A' of a large matrix that is asked for again and again, by native code; else None."""
+        assert self._symmetric is not None
+        name, factor = self._symmetric
+        if not _symmetric_sums or np.ndim(arrays[name]) != 2 or len(arrays[name]) < WORTH:
+            return None
+        self._large += 1
+        return _symmetric_sums[0](arrays[name], factor) if self._large > 2 else None
+
+    def _fit(self, arrays: dict[str, Any]) -> None:
+        """Raise WengertValueError unless all shapes are those declared; shapes seen before are not looked at again."""
+        shapes = tuple(np.shape(v) for v in arrays.values())
+        if (key := (tuple(arrays), shapes)) not in self._seen:
+            sizes_of(self.given, {**dict.fromkeys(self.free, 0.0), **arrays})
+            self._seen.add(key)
+
+    def _completed(self, arrays: dict[str, Any]) -> dict[str, Any]:
+        """Stand-ins for variables that the derivative does not contain; raises WengertValueError for those it does."""
+        needed = variables(self.term)
+        missing = [n for n in self.free if n not in arrays]
+        if any(n in needed for n in missing):
+            raise WengertValueError(f"no value for {', '.join(n for n in missing if n in needed)}")
+        dims = sizes_of(self.term, arrays)
+        stand_ins = {}
+        for n in missing:
+            try:
+                stand_ins[n] = np.broadcast_to(0.0, tuple(sized(d, dims) for d in self.free[n].shape))
+            except WengertValueError:
+                raise WengertValueError(f"no value for {n}, whose shape the derivative needs") from None
+        return {**arrays, **stand_ins}
+
+
+def _made(source: str, name: str) -> Callable[..., Any]:
+    space: dict[str, Any] = {}
+    exec(compile(source, "<wengert closed form>", "exec"), space)
+    return space[name]
+
+
+def array_of(name: str, value: Any) -> Any:
+    """A value as a float or an array of floats; raises WengertTypeError for what is not real."""
+    if isinstance(value, (int, float)):
+        return float(value)
+    found = np.asarray(value)
+    if found.dtype.kind not in "fiub":
+        raise WengertTypeError(f"{name} is of dtype {found.dtype}; closed forms are evaluated on real numbers")
+    return found.astype(float) if found.dtype.kind in "iub" else found
