@@ -216,3 +216,14 @@ def test_old_style_updates_are_compiled_alike() -> None:
         return [*losses, *w.tolist(), *w.grad.tolist()]
 
     assert np.allclose(run(True), run(False), rtol=1e-14)
+
+
+def test_a_view_stays_the_same_step_when_its_base_is_overwritten_without_one() -> None:
+    x = leaf(1.0, 2.0)
+    view = x[:1]
+    view.retain_grad()
+    before = view * 3
+    x.data.mul_(2)
+    (before + view * 5).sum().backward()
+    assert view.grad.tolist() == [8.0]
+    assert x.grad.tolist() == [8.0, 0.0]

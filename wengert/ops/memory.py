@@ -46,8 +46,11 @@ def refresh(view: Any, base: Any) -> None:
     """A stale view takes its region from the base again, by copy."""
     region = apply(view.path, base.value)
     view.value = region.copy(order="K") if type(region) is np.ndarray else region
-    path, dynamic, dyn_nodes = traced_path(view)
-    view.node = _get_node(base, path, dynamic, dyn_nodes, view.value)
+    node = view.node
+    if SWITCH.special or node is None or not node.inputs or node.inputs[0] is not base.node:
+        path, dynamic, dyn_nodes = traced_path(view)
+        view.node = _get_node(base, path, dynamic, dyn_nodes, view.value)
+    # else the write was no step (``t.data``, ``no_grad``): the view is still the same step, with its hooks
     view.version = base.version
 
 
