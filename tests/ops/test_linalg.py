@@ -13,12 +13,10 @@ import pytest
 
 import wengert
 from tests.ops.oracle import check, check_batch, recorded, samples
-from wengert.ops import linalg, linalg_eigen, linalg_norm, linalg_svd, solve
+from wengert.ops import linalg, linalg_eig, linalg_eigen, linalg_norm, linalg_polar, linalg_svd, solve
 
-ROOMS = (solve, linalg, linalg_svd, linalg_eigen, linalg_norm)
-RECORDS = {
-    r.op.name: r for room in ROOMS for r in vars(room).values() if hasattr(r, "op") and r.op.samples
-}
+ROOMS = (solve, linalg, linalg_svd, linalg_polar, linalg_eigen, linalg_eig, linalg_norm)
+RECORDS = {r.op.name: r for room in ROOMS for r in vars(room).values() if hasattr(r, "op") and r.op.samples}
 CASES = [
     pytest.param(record, operands, params, id=f"{name}-{k}")
     for name, record in RECORDS.items()
@@ -26,17 +24,13 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("record", "operands", "params"), [c for c in CASES if c.values[0].op.domain != ("basis",)]
-)
+@pytest.mark.parametrize(("record", "operands", "params"), [c for c in CASES if c.values[0].op.domain != ("basis",)])
 def test_derivatives_of_every_operation(record: Any, operands: Any, params: Any) -> None:
     symmetric = record.op.domain == ("symmetric",)
     check(recorded(record, params), operands, np.random.default_rng(1), symmetric=symmetric)
 
 
-@pytest.mark.parametrize(
-    ("record", "operands", "params"), [c for c in CASES if c.values[0].op.batch is not None]
-)
+@pytest.mark.parametrize(("record", "operands", "params"), [c for c in CASES if c.values[0].op.batch is not None])
 def test_a_batch_is_its_rows(record: Any, operands: Any, params: Any) -> None:
     check_batch(record, operands, params)
 

@@ -15,7 +15,7 @@ from wengert.core.errors import NoRuleError, error_at
 from wengert.core.handle import is_handle
 from wengert.numpy_api.functions_contract import operand, rank
 from wengert.numpy_api.table import implements
-from wengert.ops import contract, linalg, linalg_eigen, linalg_norm, linalg_svd, solve
+from wengert.ops import contract, linalg, linalg_eig, linalg_eigen, linalg_norm, linalg_svd, solve
 from wengert.ops.kinds import constant
 
 _ONE = np.eye(1)
@@ -207,12 +207,12 @@ def eigvalsh(a: Any, UPLO: str = "L") -> Any:
 
 @implements(np.linalg.eig)
 def eig(a: Any) -> Any:
-    return _EIG(*linalg_eigen.eig(stacked(a, square=True)))
+    return _EIG(*linalg_eig.eig(stacked(a, square=True)))
 
 
 @implements(np.linalg.eigvals)
 def eigvals(a: Any) -> Any:
-    return linalg_eigen.eigvals(stacked(a, square=True))
+    return linalg_eig.eigvals(stacked(a, square=True))
 
 
 # ---------------------------------------------------------------- norms

@@ -63,12 +63,19 @@ def adapted_eigh(x: Any, along: Any, uplo: str, inner: bool) -> tuple[Any, Any]:
 
 
 def fixed_row(v: Any) -> int | None:
-    """The row of complex vectors that is real: the first (lower triangle read) or the last
-    (upper)."""
-    for row in (0, -1):
-        if v.shape[-1] and not np.any(v[..., row, :].imag):
-            return row
-    return None
+    """The row of complex vectors that is real: the first (lower triangle read) or the last (upper)."""
+    return next((row for row in (0, -1) if real_row(v, row) is not None), None)
+
+
+def open_phases(v: Any, row: int | None) -> Any:
+    """Which complex columns have a phase that nothing fixes: all without a row that is real, else those that are zero
+    there."""
+    return np.ones(shape_of(raw(v))[:-1], bool) if row is None else v[..., row, :] == 0
+
+
+def phases_by(u: Any, v: Any) -> tuple[Any, int | None]:
+    """The basis whose first row LAPACK made real, which fixes the phases of both, and that row; None where neither."""
+    return next(((b, 0) for b in (v, u) if real_row(b, 0) is not None), (v, None))
 
 
 def with_real_row(v: Any, row: int) -> Any:
@@ -90,7 +97,8 @@ def adapted_svd(x: Any, along: Any, inner: bool, full: bool) -> tuple[Any, Any, 
     u, s, vh = np.linalg.svd(x, full_matrices=True)
     v = adjoint(vh)
     lead = np.broadcast_shapes(s.shape[:-1], along.shape[:-2])
-    row = next((n for n, b in enumerate((v, u)) if is_complex(b) and real_row(b, 0) is not None), None)
+    basis, fixed = phases_by(u, v)
+    row = None if fixed is None or not is_complex(u) else int(basis is u)
     d = along
     if s.ndim > 1:  # one matrix at a time; of a single one, all directions together
         u, s, v, d = (np.broadcast_to(a, (*lead, *a.shape[-n:])) for a, n in ((u, 2), (s, 1), (v, 2), (d, 2)))
@@ -176,6 +184,6 @@ def turned_bases(b: Any, zero: Any, both: Any, seed: int) -> Any:
 
 
 __all__ = [
-    "adapted_eigh", "adapted_svd", "fixed_row", "same_space", "shaken", "skew", "symmetric", "turned_bases", "unsure",
-    "zero_values",
+    "adapted_eigh", "adapted_svd", "fixed_row", "open_phases", "phases_by", "same_space", "shaken", "skew", "symmetric",
+    "turned_bases", "unsure", "zero_values",
 ]  # fmt: skip

@@ -13,6 +13,7 @@ import numpy as np
 
 from wengert.core.context import tracing
 from wengert.core.errors import TieError
+from wengert.core.types import shape_of
 from wengert.ops.contract import rank
 from wengert.ops.join import concatenate
 from wengert.ops.linalg_common import (
@@ -49,14 +50,15 @@ def equal_pairs(values: Any, size: int) -> Any:
 
 def real_row(v: Any, row: int) -> Any:
     """The row when LAPACK made it real (that fixes the phases of the columns), else None."""
-    plain = raw(v)
-    return row if plain.shape[-1] and not np.any(plain[..., row, :].imag) else None
+    if not shape_of(raw(v))[-1]:
+        return None
+    return None if bool(np.any(imaginary(seen(v)[..., row, :]) != 0)) else row
 
 
 def phase(v: Any, dv: Any, row: int) -> Any:
     """``i theta`` per column, such that a row that is real stays real under ``dv + i theta v``."""
     across = real(v[..., row, :])
-    theta = -imaginary(dv[..., row, :]) * reciprocal(across, raw(across) == 0)
+    theta = -imaginary(dv[..., row, :]) * reciprocal(across, across == 0)
     return (1j * theta)[..., None, :]
 
 

@@ -12,13 +12,11 @@ from typing import Any
 import numpy as np
 
 from wengert.core.node import here
-from wengert.core.types import ArrayType
-from wengert.ops import reduce
-from wengert.ops.contract import conj
 from wengert.ops.kinds import general
 from wengert.ops.linalg_adapted import (
     adapted_eigh,
     fixed_row,
+    open_phases,
     same_space,
     shaken,
     skew,
@@ -44,7 +42,6 @@ from wengert.ops.linalg_common import (
     hermitian,
     imaginary,
     is_complex,
-    leading,
     mask,
     matrices,
     outputs,
@@ -56,7 +53,6 @@ from wengert.ops.linalg_common import (
     refuse,
     same,
     symmetric_part,
-    well,
     without_rows,
     wrapped,
 )
@@ -72,12 +68,11 @@ from wengert.ops.linalg_ties import (
     without_turn,
 )
 from wengert.ops.select import where
-from wengert.ops.solve import inv
 
 # ---------------------------------------------------------------- Hermitian matrices
 
 
-def _gaps(w: Any) -> tuple[Any, Any]:
+def gaps(w: Any) -> tuple[Any, Any]:
     """``1 / (w_j - w_i)``, 0 for pairs that are equal up to rounding; and which those are."""
     near = equal_pairs(w, raw(w).shape[-1])
     return reciprocal(w[..., None, :] - w[..., :, None], near), near
@@ -89,9 +84,9 @@ def _eigh_tangent(y: Any, dx: Any) -> tuple[Any, Any]:
     # symmetric matrix is meant). zheevd leaves a row of V real, which fixes the phases.
     w, v = y
     s = adjoint(v) @ symmetric_part(dx) @ v
-    over, _ = _gaps(w)
+    over, _ = gaps(w)
     dv = v @ (over * s)
-    if is_complex(v) and (row := fixed_row(raw(v))) is not None:
+    if is_complex(v) and (row := fixed_row(v)) is not None:
         dv = dv + v * phase(v, dv, row)
     return real(diagonal(s)), dv
 
@@ -108,8 +103,8 @@ def _check_eigh(node: Any, ct: Any) -> None:
     shared = (near & ~np.eye(near.shape[-1], dtype=bool)).any(-1)
     check_position("eigh", [c], [v], shared, tolerance, node)
     check_both("eigh", ct[0], [v], shared, node, inner=node.params[1])
-    v, inner, tolerance = raw(v), raw(inner), raw(tolerance)
-    if is_complex(v) and fixed_row(v) is None and np.any(np.abs(np.imag(diagonal(inner))) > tolerance):
+    free = open_phases(v, fixed_row(v)) if is_complex(v) else False
+    if free is not False and bool(np.any(np.abs(imaginary(diagonal(inner))) * free > tolerance)):
         refuse(
             "eigh: a result depends on the phase of complex eigenvectors, which is arbitrary",
             "use |v|, or v v^H",
@@ -209,9 +204,13 @@ def eigh(x: Any, uplo: str = "L", inner: bool = False) -> Any:
     for, with tangents that tell whether a result depends on that."""
     y = _eigh(x, uplo, inner)
     found = direction(x)
-    if found is None or not tied(y[0]):
+    if found is None:
         return y
     forward, along = found
+    if not tied(y[0]):
+        if along is not None and is_complex(y[1]) and open_phases(raw(y[1]), fixed_row(raw(y[1]))).any():
+            mark(y, forward, _turn_of_vectors, _doubt_of_vectors)
+        return y
     if along is None:
         lose(forward)
         return y
@@ -230,7 +229,11 @@ def tied(w: Any) -> bool:
 
 def _turn_of_vectors(w: Any, v: Any) -> tuple[Any, Any]:
     n = raw(w).shape[-1]
-    turn = same_space(raw(w), n) * skew(n, 1, is_complex=is_complex(v))
+    same = same_space(raw(w), n)
+    if is_complex(v):  # the phase of a single vector is fixed by a row that is real, unless it has a zero there
+        alone = ~(same & ~np.eye(n, dtype=bool)).any(-1) & ~open_phases(raw(v), fixed_row(raw(v)))
+        same = same & ~(np.eye(n, dtype=bool) & alone[..., None])
+    turn = same * skew(n, 1, is_complex=is_complex(v))
     return None, v @ turn.astype(raw(v).dtype)
 
 
@@ -274,125 +277,5 @@ def eigvalsh(x: Any, uplo: str = "L") -> Any:
 
 wrapped(eigvalsh, _eigvalsh)
 
-# ---------------------------------------------------------------- general matrices
 
-_DEFECTIVE = 1e13
-"""Condition number of the eigenvectors from which on the matrix counts as defective."""
-
-
-def _coupling(v: Any, dx: Any) -> Any:
-    plain = raw(v)
-    if plain.size and not np.all(np.linalg.cond(plain) < _DEFECTIVE):
-        refuse(
-            "eig: the matrix is defective (too few eigenvectors); its eigenvalues have no derivative there",
-            "perturb the matrix",
-        )
-    return inv(v) @ dx @ v
-
-
-def _eig_tangent(y: Any, dx: Any) -> tuple[Any, Any]:
-    # V^-1 dX V = S: dw = diag S, dV = V (S / (w_j - w_i) + c), the diagonal c by LAPACK's
-    # normalisation: columns of norm 1 whose
-    # largest component is real.
-    w, v = y
-    s = _coupling(v, dx)
-    over, _ = _gaps(w)
-    dv = v @ (over * s)
-    dv = dv - v * reduce.sum(real(conj(v) * dv), -2, True)
-    if is_complex(v):
-        plain = raw(v)
-        largest = np.argmax(np.abs(plain), axis=-2)[..., None, :] == np.arange(plain.shape[-2])[:, None]
-        moved = imaginary(dv) * mask(v, largest)
-        across = reduce.sum(real(v) * mask(v, largest), -2, True)
-        dv = dv - v * (1j * (reduce.sum(moved, -2, True) / across))
-    return diagonal(s), dv
-
-
-def _complex_type(dtype: Any) -> Any:
-    return np.result_type(dtype if dtype.kind in "fc" else np.float64, np.complex64)
-
-
-_eig = general(
-    "eig",
-    lambda x, inner: tuple(np.linalg.eig(x)),
-    [_eig_tangent],
-    params={"inner": False},
-    outputs=("eigenvalues", "eigenvectors"),
-    infer=lambda types, params: (
-        ArrayType(types[0].shape[:-1], _complex_type(types[0].dtype)),
-        ArrayType(types[0].shape, _complex_type(types[0].dtype)),
-    ),
-    doc="`x V = V diag(w)` with columns of norm 1 (Giles 2008, 3.1).",
-    samples=matrices(well, (3, 3), (2, 2, 2), params=((False,),)),
-)
-
-
-def _check_eig(node: Any, ct: Any) -> None:
-    w, v = (raw(part) for part in node.saved[0])
-    if ct[1] is not None:
-        c = raw(ct[1])
-        pairs = near_pairs(w, w.shape[-1], eps_of(w)) & ~np.eye(w.shape[-1], dtype=bool)
-        inner = np.abs(adjoint(v) @ c)
-        # What the values' own derivative asks of v and of its inverse cancels where values are equal: it shows nothing.
-        tolerance = 100.0 * w.shape[-1] * eps_of(w) * np.max(np.abs(c), initial=0.0)
-        if (node.params[0] and pairs.any()) or np.any(inner[pairs] > tolerance):
-            refuse(
-                "eig: vectors that belong to equal eigenvalues were used (or a second derivative of the "
-                "values was taken); they have no derivative there",
-                "keep the eigenvalues apart",
-                node,
-            )
-
-
-poisoned(guarded(_eig, _check_eig), lambda v, dx: inv(v) @ dx @ v)
-
-
-def eig(x: Any, inner: bool = False) -> Any:
-    """Eigenvalues and vectors of a general matrix; a forward trace is told of equal values."""
-    y = _eig(x, inner)
-    found = direction(x)
-    if found is not None and tied(y[0]):
-        lose(found[0])
-    return y
-
-
-wrapped(eig, _eig)
-
-
-def _eigvals_tangent(x: Any, y: Any, dx: Any) -> Any:
-    w, v = eig(x, True)
-    dw = diagonal(_coupling(v, dx))
-    order = _matching(raw(w), raw(y))
-    if order is not None:
-        dw = (mask(w, order) @ dw[..., None])[..., 0]
-    return dw
-
-
-def _matching(have: Any, wanted: Any) -> Any:
-    """The permutation matrices that bring eigenvalues into another order (None where it is the
-    same)."""
-    if np.allclose(have, wanted, rtol=1e-6, atol=0.0):
-        return None
-    n = have.shape[-1]
-    out = np.zeros((*have.shape, n))
-    for index in np.ndindex(have.shape[:-1]):
-        distance = np.abs(have[index][None, :] - wanted[index][:, None])
-        for _ in range(n):
-            row, column = np.unravel_index(np.argmin(distance), distance.shape)
-            out[(*index, row, column)] = 1.0
-            distance[row, :] = np.inf
-            distance[:, column] = np.inf
-    return out
-
-
-eigvals = leading(
-    general(
-        "eigvals",
-        np.linalg.eigvals,
-        [_eigvals_tangent],
-        infer=lambda types, params: ArrayType(types[0].shape[:-1], _complex_type(types[0].dtype)),
-        doc="The eigenvalues of a general matrix: `dw = diag(V^{-1} dX V)`.",
-        samples=matrices(well, (3, 3), (2, 2, 2)),
-    )
-)
-__all__ = ["eig", "eigh", "eigvals", "eigvalsh"]
+__all__ = ["eigh", "eigh_along", "eigvalsh"]

@@ -32,35 +32,38 @@ def _vector(x: Any, order: Any, axis: Any, keepdims: Any) -> Any:
     return np.linalg.norm(x, None if axis is None else order, axis, keepdims)
 
 
+# What decides here is a step too (comparisons of traced values), so that a recording decides again for other values.
+
+
 def _direction(x: Any) -> Any:
     """``x / |x|``, 0 at 0."""
-    zero = raw(x) == 0
     if not is_complex(x):
-        return mask(x, np.sign(raw(x)))
+        return np.sign(x)
+    zero = x == 0
     return where(zero, mask(x, 0.0), x / where(zero, mask(x, 1.0), np.abs(x)))
 
 
 def _share(size: Any, extreme: Any, axis: Any) -> Any:
     """Equal shares for the elements that attain an extreme."""
-    hit = raw(size) == extreme
+    hit = where(size == extreme, mask(size, 1.0), mask(size, 0.0))
     with np.errstate(invalid="ignore"):
-        return mask(size, hit / np.sum(hit, axis=axis, keepdims=True))
+        return hit / reduce.sum(hit, axis, True)
 
 
 def _vector_weights(x: Any, y: Any, order: Any, axis: Any) -> Any:
     if order is None or order == 2:
-        zero = raw(y) == 0
+        zero = y == 0
         return where(zero, mask(x, 0.0), x / where(zero, mask(x, 1.0), y))
     if order == 1:
         return _direction(x)
     if order == 0:
         return mask(x, np.zeros(shape_of(raw(x))))
-    size = np.abs(raw(x))
     if order in (np.inf, -np.inf):
+        size = np.abs(x)
         return _direction(x) * _share(size, (np.max if order > 0 else np.min)(size, axis=axis, keepdims=True), axis)
     # y = (sum |x|^p)^(1/p): dy/d|x| = (|x| / y)^(p - 1); 0 at x = 0.
-    zero = size == 0
-    ratio = np.abs(where(zero, mask(x, 1.0), x)) / where(raw(y) == 0, mask(x, 1.0), y)
+    zero = x == 0
+    ratio = np.abs(where(zero, mask(x, 1.0), x)) / where(y == 0, mask(x, 1.0), y)
     return where(zero, mask(x, 0.0), _direction(x) * ratio ** (order - 1.0))
 
 
@@ -114,7 +117,7 @@ def _matrix_weights(x: Any, order: Any, axis: tuple[int, int]) -> Any:
     if order in (1, -1, np.inf, -np.inf):
         # The largest (smallest) sum of absolute values, over columns for 1, over rows for inf.
         inside, outside = (row, column) if abs(order) == 1 else (column, row)
-        sums = np.sum(np.abs(raw(x)), axis=inside, keepdims=True)
+        sums = np.sum(np.abs(x), axis=inside, keepdims=True)
         return _direction(x) * _share(
             sums, (np.max if order > 0 else np.min)(sums, axis=outside, keepdims=True), outside
         )

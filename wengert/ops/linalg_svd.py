@@ -16,6 +16,8 @@ from wengert.core.types import shape_of
 from wengert.ops.kinds import general
 from wengert.ops.linalg_adapted import (
     adapted_svd,
+    open_phases,
+    phases_by,
     shaken,
     skew,
     symmetric,
@@ -34,7 +36,6 @@ from wengert.ops.linalg_checks import (
     least,
     near_pairs,
     phase,
-    real_row,
     recorded_again,
     saved_outputs,
     seen,
@@ -44,6 +45,7 @@ from wengert.ops.linalg_common import (
     along_types,
     diagonal,
     eps_of,
+    imaginary,
     is_complex,
     mask,
     matrices,
@@ -74,24 +76,21 @@ from wengert.ops.linalg_ties import (
 
 def _svd_tangent(x: Any, y: Any, dx: Any) -> tuple[Any, Any, Any]:
     # Townsend (2016), written with the Hermitian part H and the skew part K of dP = U^H dX V:
-    # U^H dU = H / (s_j - s_i) + K / (s_j + s_i), V^H dV = H / (s_j - s_i) - K / (s_j + s_i), so
-    # that what depends on the polar
-    # factor U V^H only stays right where singular values are equal (there the first term is left
-    # out).
+    # U^H dU = H / (s_j - s_i) + K / (s_j + s_i), V^H dV = H / (s_j - s_i) - K / (s_j + s_i), so that what depends on
+    # the polar factor U V^H only stays right where singular values are equal (there the first term is left out).
     u, s, vh = y
     v = adjoint(vh)
     rows, columns = shape_of(raw(x))[-2:]
     k = min(rows, columns)
     size = max(rows, columns)
-    plain = raw(s)
-    zero = zero_values(plain, size)
+    zero, near = _pattern(s, size)
     dp = adjoint(u) @ dx @ v
     skew = (
         0.5
         * (dp - adjoint(dp))
         * reciprocal(s[..., None, :] + s[..., :, None], zero[..., None, :] & zero[..., :, None])
     )
-    turn = symmetric_part(dp) * reciprocal(s[..., None, :] - s[..., :, None], equal_pairs(s, size))
+    turn = symmetric_part(dp) * reciprocal(s[..., None, :] - s[..., :, None], near)
     du, dv = u @ (turn + skew), v @ (turn - skew)
     over = reciprocal(s, zero)[..., None, :]
     if rows > k:
@@ -99,12 +98,9 @@ def _svd_tangent(x: Any, y: Any, dx: Any) -> tuple[Any, Any, Any]:
     if columns > k:
         dv = dv + (adjoint(dx) @ u - v @ adjoint(dp)) * over
     if is_complex(u):
-        row = real_row(v, 0)
-        if row is None and (other := real_row(u, 0)) is not None:
-            turn_back = phase(u, du, other)
-        else:
-            turn_back = phase(v, dv, row) if row is not None else None
-        if turn_back is not None:
+        basis, row = phases_by(u, v)
+        if row is not None:
+            turn_back = phase(basis, du if basis is u else dv, row)
             du, dv = du + u * turn_back, dv + v * turn_back
     return du, real(diagonal(dp)), adjoint(dv)
 
@@ -143,9 +139,10 @@ def _check_svd(node: Any, ct: Any, full: bool) -> None:
             if shape_of(raw(c))[-1] == k:
                 outside = c - basis[..., :k] @ inside[..., :k, :]
                 check_basis("svd", np.abs(outside).max(-2, initial=0.0) * zero, tolerance, node)
-    if is_complex(u) and real_row(v, 0) is None and real_row(u, 0) is None:
-        total = sum(diagonal(raw(p)) for p in inner if p is not None)
-        check_basis("svd", np.imag(total), raw(tolerance), node)
+    if is_complex(u):
+        free = open_phases(*phases_by(u, v))
+        total = sum(diagonal(p) for p in inner if p is not None)
+        check_basis("svd", imaginary(total) * free[..., :k], tolerance, node)
 
 
 def _pattern(s: Any, size: int) -> tuple[Any, Any]:
