@@ -166,3 +166,40 @@ def test_compiled_gradients_follow_the_values(function):
         at, step = draw(seed), 1e-6
         wanted = [(function(at + step * e) - function(at - step * e)) / (2 * step) for e in np.eye(6)]
         np.testing.assert_allclose(compiled(at), wanted, atol=1e-7)
+
+
+SINGLE = {
+    "var": lambda w: np.var(w),
+    "std by column": lambda w: np.std(w.reshape(2, 3), axis=0),
+    "prod": lambda w: np.prod(w),
+    "polyval": lambda w: np.polyval(w[:3], w),
+    "nanmean": np.nanmean,
+    "median": np.median,
+    "maximum of a complex array": lambda w: np.maximum(w, (w * np.complex64(1j))),
+}
+
+
+@pytest.mark.parametrize("function", SINGLE.values(), ids=SINGLE)
+def test_replays_and_their_tangents_keep_single_precision(function):
+    def moved(w):
+        return wg.jvp(function, (w,), (w * w,))
+
+    compiled = wg.compile(moved, backend="numpy")
+    for seed in (1, 2, 3):
+        w = draw(seed).astype(np.float32)
+        expected = function(w)
+        for found in (moved(w), compiled(w), wg.trace(moved)(w)(w)):
+            assert [part.dtype for part in found] == [expected.dtype] * 2
+            np.testing.assert_allclose(found[0], expected, rtol=1e-5)
+            np.testing.assert_allclose(found[1], moved(w)[1], rtol=1e-5)
+
+
+def test_the_derivative_of_a_complex_maximum_is_recorded():
+    z = np.array([1.2 + 0.3j, -0.5 + 1j, 0.3 - 2j])
+
+    def pulled(z):
+        return wg.vjp(lambda z: np.maximum(z, 0), z)[1](z)[0]
+
+    graph = wg.trace(pulled)(z)
+    for at in (z, -z, z[::-1].copy()):
+        np.testing.assert_array_equal(graph(at), np.where(at > 0, at, 0))

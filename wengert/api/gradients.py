@@ -27,6 +27,7 @@ from wengert.core.node import describe, line_of, user_frame
 from wengert.core.structure import root
 from wengert.core.tree import Structure, arrays, flatten
 from wengert.core.types import dtype_of, shape_of
+from wengert.ops.fitting import exact_tangent
 from wengert.ops.linalg_ties import Ties
 from wengert.tensor.bridge import is_watched, joined, through
 
@@ -382,7 +383,7 @@ def _tangent_of(out: Any, frame: Any) -> Any:
     if t is None:
         return np.zeros(shape, dtype) if type(plain) is np.ndarray else dtype.type(0)
     if is_handle(t):
-        t = engine.settled(t)
+        t = exact_tangent(engine.settled(t), plain)
         return t if tracing.get() is not None else t.value
     if type(plain) is np.ndarray:
         if type(t) is np.ndarray and t.dtype == dtype and t.base is None and t.flags.writeable:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from wengert.core.handle import TracedArray, TracedScalar, buffer, handle, is_handle
-from wengert.core.types import shape_of
+from wengert.core.types import dtype_of, shape_of
 from wengert.numpy_api import inplace
 from wengert.numpy_api.conversions import guard, note, peek
 from wengert.ops.join import holds_handle, nested, stack
@@ -68,6 +68,9 @@ def exactly(result: Any, function: Callable[..., Any], *args: Any, **kwargs: Any
         return buffer(y) if type(y) is np.ndarray and y.dtype.kind in "fc" else y
     if getattr(result.node, "abstract", False):
         return result
+    dtype = dtype_of(y)
+    if dtype.kind in "fc" and dtype_of(result.value) != dtype:
+        result = result.astype(dtype)  # so that a replay has NumPy's precision too
     return handle(y, result.node)
 
 

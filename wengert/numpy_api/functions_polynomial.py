@@ -23,7 +23,7 @@ def _coefficients(p: Any) -> Any:
 @implements(np.polyval)
 def polyval(p: Any, x: Any) -> Any:
     coefficients, at = array(p), array(x)
-    out: Any = np.zeros(at.shape)
+    out: Any = np.zeros_like(values_of(at))
     for k in range(coefficients.shape[0]):
         out = out * at + coefficients[k]
     return exactly(out, np.polyval, p, x)

@@ -271,9 +271,9 @@ def _quantiles(a: Any, q: Any, axis: Any, method: str, keepdims: bool) -> Any:
         return np.nan
     ordered = ops.sort(rows, rank(rows) - 1)
     result = _pick(ordered, q, rows.shape[-1], method)
-    if dtype_of(rows).kind == "f":  # a row with what is no number, which comes last, has no quantiles
-        spoilt = np.isnan(ordered[..., -1])
-        result = np.where(spoilt.reshape((*np.shape(spoilt), *(1,) * rank(q))), np.nan, result)
+    if dtype_of(rows).kind == "f":  # what is no number comes last, and such a row has no quantiles
+        last = ordered[..., -1].reshape((*rows.shape[:-1], *(1,) * rank(q)))
+        result = np.where(np.isnan(last), last, result)
     return _finish(result, q, axes, keepdims)
 
 

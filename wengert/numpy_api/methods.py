@@ -60,7 +60,8 @@ def swapaxes(t: Any, axis1: int, axis2: int) -> Any:
 
 @method("conjugate", "conj")
 def conjugate(t: Any) -> Any:
-    return complexes.conjugate(t) if dtype_of(t.value).kind == "c" else arithmetic.positive(t)
+    kind = dtype_of(t.value).kind
+    return complexes.conjugate(t) if kind == "c" else t if kind == "b" else arithmetic.positive(t)
 
 
 @method("astype")

@@ -276,7 +276,7 @@ def _freedom(shape: tuple[int, ...], axis: Any, ddof: Any) -> Any:
 
 
 def _var_weights(x: Any, y: Any, axis: Any, ddof: Any) -> Any:
-    return (2.0 / _freedom(x.shape, axis, ddof)) * conj(x - mean(x, axis, True))
+    return float(2.0 / _freedom(x.shape, axis, ddof)) * conj(x - mean(x, axis, True))
 
 
 def _std_weights(x: Any, y: Any, axis: Any, ddof: Any) -> Any:
@@ -284,7 +284,7 @@ def _std_weights(x: Any, y: Any, axis: Any, ddof: Any) -> Any:
     centre = mean(x, axis, True)
     scale = np.finfo(dtype_of(x.value if is_handle(x) else x)).eps * np.abs(centre)
     flat = np.less_equal(y, 4.0 * scale)
-    w = conj(x - centre) / (_freedom(x.shape, axis, ddof) * np.where(flat, 1.0, y))
+    w = conj(x - centre) / (float(_freedom(x.shape, axis, ddof)) * np.where(flat, 1.0, y))
     return np.where(flat, 0.0, w)
 
 
