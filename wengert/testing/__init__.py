@@ -5,6 +5,7 @@ rule under test.
 """
 
 from wengert.testing import laws as laws
+from wengert.testing import laws_elsewhere as laws_elsewhere
 from wengert.testing import laws_record as laws_record
 from wengert.testing.laws_backends import backends_agree as backends_agree
 from wengert.testing.registry import LAWS as LAWS
