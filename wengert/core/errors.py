@@ -37,7 +37,16 @@ class WengertValueError(WengertError, ValueError):
 
 
 class TieError(WengertValueError):
-    """A derivative that equal eigenvalues or singular values leave open, or that the mode asked for cannot find."""
+    """A derivative that equal eigenvalues or singular values leave open, or that the mode asked for cannot find.
+
+    >>> import numpy as np
+    >>> import wengert
+    >>> try:
+    ...     wengert.hvp(lambda a: np.linalg.eigvalsh(a)[0], (np.eye(2),), (np.eye(2),))
+    ... except wengert.TieError as error:
+    ...     print(str(error)[:60])
+    a result depends on which vectors were taken for equal eigen
+    """
 
 
 class WengertIndexError(WengertError, IndexError):
