@@ -158,6 +158,98 @@ def test_objects_that_are_not_plain_arrays(compiled):
     assert g(masked)[0].mask.tolist() == masked.mask.tolist()
 
 
+def one_object(a, b):
+    return a * 1.0 if a is b else a + b
+
+
+def one_id(a, b):
+    return a * 1.0 if id(a) == id(b) else a + b
+
+
+def one_memory(a, b):
+    return a * 1.0 if np.shares_memory(a, b) else a + b
+
+
+def may_be_written_to(a, b):
+    return a * b if b.flags.writeable else a - b
+
+
+def in_order(a, b):
+    return a * b if b.flags["C_CONTIGUOUS"] else a - b
+
+
+@pytest.mark.filterwarnings("ignore::wengert.CompileWarning")
+@pytest.mark.parametrize("fun", [one_object, one_id, one_memory, may_be_written_to, in_order])
+def test_questions_about_the_memory_of_arguments(compiled, fun):
+    x = np.arange(1.0, 5.0)
+    locked = x + 1.0
+    locked.flags.writeable = False
+    calls = [(x, x.copy()), (x, x), (x, locked), (x, np.repeat(x, 2)[::2]), (x, x[:]), (x, x + 2.0)]
+    for first in range(len(calls)):
+        f = compiled(fun)
+        for args in (calls[first], *calls, calls[0], calls[0]):
+            np.testing.assert_array_equal(f(*args), fun(*args))
+        assert len(f.paths) == 1  # the usual arguments are replayed
+
+
+def test_a_question_about_arguments_is_noted_once_and_records_once(compiled):
+    g = compiled(one_object)
+    x = np.ones(2)
+    with pytest.warns(wg.CompileWarning, match="whether two objects are one, and some are one array") as caught:
+        for _ in range(5):
+            assert g(x, x).tolist() == [1.0, 1.0]
+    assert len(caught) == 1
+    for _ in range(3):
+        assert g(x, x.copy()).tolist() == [2.0, 2.0] and g(x, x).tolist() == [1.0, 1.0]
+    assert len(g.paths) == 1
+
+
+def exactly_array(x):
+    return x * 2.0 if type(x) is np.ndarray else x * 3.0
+
+
+def exactly_float(x):
+    def inside(y):
+        return y * 2.0 if type(y) in (int, float) else y * 3.0
+
+    return inside(x)
+
+
+def not_float(x):
+    return x * 3.0 if x.__class__ != np.float64 else x * 2.0
+
+
+def float_first(x):
+    return x * 2.0 if np.float64 is type(x) else x * 3.0
+
+
+@pytest.mark.parametrize("fun", [exactly_array, exactly_float, not_float, float_first])
+def test_questions_for_exact_types_run_uncompiled(compiled, fun):
+    f = compiled(fun)
+    with pytest.warns(wg.CompileWarning, match="exactly .*isinstance"):
+        for x in (np.ones(2), 1.5, np.float64(1.5), np.float32(1.5), 2):
+            for _ in range(2):
+                assert np.array_equal(f(x), fun(x))
+
+
+def test_types_that_no_traced_value_has_may_be_asked_for(compiled):
+    class Mode:
+        pass
+
+    def f(x, mode, more=None):
+        if (type(mode) is Mode and type(more) in (list, tuple, int)) or mode.__class__ is Mode:
+            return x * 2.0
+        return x * 3.0 if isinstance(x, np.ndarray) and type(x).__name__ else type(x)(x)
+
+    g = compiled(f)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", wg.CompileWarning)
+        for args in ((np.ones(2), Mode()), (np.ones(2), 3, [1]), (np.ones(2), "mode")) * 2:
+            np.testing.assert_array_equal(g(*args), f(*args))
+    with pytest.warns(wg.CompileWarning, match="type of a traced value"):
+        assert compiled(lambda x: type(x))(np.ones(2)) is np.ndarray
+
+
 # ---------------------------------------------------------------- functions
 
 

@@ -20,7 +20,7 @@ from wengert.api.arguments import name_of
 from wengert.api.compiling_passes import has_llvmlite, native_plan, why_no_native
 from wengert.api.compiling_path import LONG, Path, asks_for_errors
 from wengert.api.compiling_reads import content
-from wengert.api.compiling_record import Raised, Refused, record, why_untraceable
+from wengert.api.compiling_record import LYING, Raised, Refused, ordinary, record, why_untraceable
 from wengert.api.compiling_tensors import Given, Unfit, mode, opened
 from wengert.api.tracing import is_input
 from wengert.backends.guards import MISS
@@ -58,6 +58,11 @@ class Kind:
         self.paths: list[Path] = []
         self.recorded = 0
         self.reason = ""
+        self.careful = ""  # what a path asks its arguments besides their values
+
+    def asks(self, what: str) -> None:
+        """Note what a path asks (how arrays lie in memory tells also which are one)."""
+        self.careful = what if what == LYING else self.careful or what
 
 
 def mark(leaf: Any) -> Any:
@@ -157,7 +162,7 @@ class Calls:
         kind = self.kinds.get(key)
         if kind is None:
             kind = self._new_kind(key, leaves)
-        if kind.reason:
+        if kind.reason or (kind.careful and not ordinary(leaves, kind.careful)):
             return self.fun(*args, **kwargs)
         paths = tuple(kind.paths)
         for path, by_numpy in (*((p, False) for p in paths), *((p, True) for p in paths)):
@@ -239,7 +244,10 @@ class Calls:
         except Refused as refused:
             if kind.rough is not None and refused.rerun:
                 return self._fix(kind, args, kwargs)
-            kind.reason = refused.reason
+            if refused.asked:
+                kind.asks(refused.asked)
+            else:
+                kind.reason = refused.reason
             self.note(refused.reason)
             return self.fun(*args, **kwargs) if refused.rerun else refused.result
         except (Raised, WengertError, *_UNTRACEABLE) as problem:
@@ -258,6 +266,7 @@ class Calls:
             if any(_same_way(path, other) for other in kind.paths):
                 return out  # another thread has recorded it meanwhile
             kind.recorded += 1
+            kind.asks(recording.careful)
             self._in_vain += 1
             kind.paths.insert(0, path)
             if len(kind.paths) > PATHS:

@@ -61,7 +61,7 @@ class Writer:
         path = self.path
         recording = path.recording
         positional, keywords = path.arguments.children
-        if recording.written or keywords.children or positional.container is None:
+        if recording.written or recording.careful or keywords.children or positional.container is None:
             return None
         checked = isinstance(path.chosen, PythonPlan) or not hasattr(path.chosen, "entry") or path.chosen.entry is None
         plain = positional.flat and all(path.taken) and path.given is None

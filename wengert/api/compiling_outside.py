@@ -20,11 +20,13 @@ _ROUNDS = 12
 class Outside:
     """What a function read from outside when it was recorded.
 
-    ``obstacle`` says why it cannot be known (then the function is not compiled), ``reads`` are the facts."""
+    ``obstacle`` says why it cannot be known (then the function is not compiled), ``reads`` are the facts,
+    ``identity`` says whether it may ask if two objects are one."""
 
     def __init__(self, fun: Any, given: Sequence[Any], check: str) -> None:
         self.check = check
         self.obstacle = ""
+        self.identity = False
         self.names: set[str] = set()
         self.stored: set[str] = set()
         self.reads: list[Read] = []
@@ -37,7 +39,7 @@ class Outside:
             for value in given:
                 walk.visit(value, "an argument")
             walk.streams()
-            self.reads, self.obstacle = walk.reads, walk.obstacle
+            self.reads, self.obstacle, self.identity = walk.reads, walk.obstacle, walk.identity
             self._arrays = walk.arrays
             self.tensors = list(walk.tensors.values())
             if len(self.names) == known or self.obstacle:
@@ -89,6 +91,7 @@ class Met:
         self.raised: Any = None  # where a step raised
         self.kinks = False  # a gradient inside watches for kinks
         self.text: Any = None  # where text was made of a value
+        self.layout = False  # whether it was asked how arrays lie in memory
         self._found: dict[int, weakref.ref[np.ndarray[Any, Any]]] = {}
 
     def __call__(self, values: Sequence[Any], nodes: Sequence[Any]) -> None:

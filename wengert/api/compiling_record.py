@@ -37,11 +37,12 @@ _SUSPENDED = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENE
 
 
 class Refused(Exception):
-    """A function, or some calls of it, cannot be compiled; ``rerun`` says that the call has no result yet."""
+    """A function, or some calls of it, cannot be compiled; ``rerun`` says that the call has no result yet,
+    ``asked`` what it asks of arguments, so that only others of the same types can be recorded."""
 
-    def __init__(self, reason: str, result: Any = None, *, rerun: bool = True) -> None:
+    def __init__(self, reason: str, result: Any = None, *, rerun: bool = True, asked: str = "") -> None:
         super().__init__(reason)
-        self.reason, self.result, self.rerun = reason, result, rerun
+        self.reason, self.result, self.rerun, self.asked = reason, result, rerun, asked
 
 
 class Raised(Exception):
@@ -67,6 +68,7 @@ class Recording:
     outer: tuple[Any, ...]  # those outside
     inputs: tuple[bool, ...]  # which of the plain leaves are inputs
     types: tuple[Any, ...]  # the plain leaves: type, shape and dtype of an input, else the value
+    careful: str  # what it asks its arguments besides their values; only ordinary ones (see ``ordinary``) are replayed
 
 
 def record(
@@ -120,6 +122,9 @@ def record(
         raise Refused("it makes a random generator without a seed", None if refusal else result(), rerun=bool(refusal))
     if refusal:
         raise Refused(refusal)
+    if not ordinary(leaves, recording.careful):
+        which = "are one array" if recording.careful == SAME else "overlap, are read-only or not in C order"
+        raise Refused(f"it asks {recording.careful}, and some {which}", asked=recording.careful)
     if outside.met.raised is not None:
         raise Refused(f"it goes on after an error at {describe(outside.met.raised)}", result(), rerun=False)
     if outside.met.text is not None:
@@ -218,6 +223,7 @@ def _run(
         tuple(outside.tensors),
         tuple(taken),
         tuple((type(v), shape_of(v), dtype_of(v)) if t else v for v, t in zip(leaves, taken, strict=True)),
+        LYING if outside.met.layout else SAME if outside.identity and len(_arrays(leaves)) > 1 else "",
     )
 
     def finished() -> Any:
@@ -249,6 +255,24 @@ def shares(leaves: Sequence[Any], outside: Outside, written: Sequence[int]) -> b
     arrays = [(k, v) for k, v in enumerate(leaves) if type(v) is np.ndarray]
     others = [read.array for read in outside.reads if isinstance(read, Content)]
     return any(np.may_share_memory(leaves[w], v) for w in written for v in (*(v for k, v in arrays if k != w), *others))
+
+
+SAME, LYING = "whether two objects are one", "how its arguments lie in memory"
+
+
+def _arrays(leaves: Sequence[Any]) -> list[np.ndarray[Any, Any]]:
+    return [v for v in leaves if type(v) is np.ndarray]
+
+
+def ordinary(leaves: Sequence[Any], asked: str) -> bool:
+    """Whether what is asked of the arrays has the answer that a recorded run has, whose arrays are all different ones,
+    in C order, may be written to and share no memory."""
+    arrays = _arrays(leaves) if asked else []
+    if asked == SAME:
+        return len({id(v) for v in arrays}) == len(arrays)
+    return all(v.flags.carray for v in arrays) and not any(
+        np.may_share_memory(v, w) for k, v in enumerate(arrays) for w in arrays[:k]
+    )
 
 
 def overlaps(array: np.ndarray[Any, Any]) -> bool:
@@ -310,4 +334,4 @@ def constants_of(graph: Graph) -> int:
     return sum(seen.values())
 
 
-__all__ = ["Raised", "Recording", "Refused", "constants_of", "record", "shares", "why_untraceable"]
+__all__ = ["LYING", "Raised", "Recording", "Refused", "constants_of", "ordinary", "record", "shares", "why_untraceable"]

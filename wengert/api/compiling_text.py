@@ -74,6 +74,8 @@ def _path(path: Path) -> list[str]:
     lines += [f"reads {read.label}" for read in reads[:_SHOWN]]
     if len(reads) > _SHOWN:
         lines.append(f"... and {len(reads) - _SHOWN} more from outside")
+    if path.recording.careful:
+        lines.append(f"asks {path.recording.careful}: others than ordinary arguments run uncompiled")
     lines.append(
         f"memory: at most {plan.peak} bytes of values at once (all together {plan.total}), "
         f"{_moved(graph)} bytes read and written; about {_flops(graph)} floating point operations"

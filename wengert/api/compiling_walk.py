@@ -29,6 +29,7 @@ from typing import Any
 
 import numpy as np
 
+from wengert.api.compiling_questions import asks_identity, exact_type
 from wengert.api.compiling_reads import (
     MISSING,
     SCALARS,
@@ -121,6 +122,7 @@ class Walk:
         self.stored = stored  # the attributes that they write
         self.full = full
         self.obstacle = ""
+        self.identity = False  # whether it asks if two objects are one
         self.reads: list[Read] = []
         self.arrays: dict[int, Any] = {}
         self.tensors: dict[int, Any] = {}
@@ -210,6 +212,13 @@ class Walk:
         code = fun.__code__
         users = is_users(code.co_filename)
         if users:
+            asked = exact_type(code, fun.__globals__)
+            if asked:
+                self.obstacle = (
+                    f"it asks whether a type is exactly {asked}, which only isinstance tells of traced values"
+                )
+                return
+            self.identity = self.identity or asks_identity(code)
             names, written, stored, loaded = names_in(code)
             self.names |= names
             self.stored |= stored

@@ -15,7 +15,7 @@ import numpy as np
 from wengert.core.errors import CutError, error_at
 from wengert.core.handle import TracedScalar
 from wengert.core.types import dtype_of
-from wengert.numpy_api.conversions import is_cut, peek
+from wengert.numpy_api.conversions import asks_layout, is_cut, peek
 from wengert.numpy_api.exact import array
 from wengert.numpy_api.table import method
 from wengert.ops.memory import read, write
@@ -75,6 +75,7 @@ class Flags:
     __slots__ = ("_flags", "_writeable")
 
     def __init__(self, t: Any) -> None:
+        asks_layout()
         self._flags = np.asarray(peek(t)).flags
         self._writeable = not any(
             kind in {"diagonal", "broadcast"} for kind, _ in (t.path if t.base is not None else ())

@@ -70,9 +70,7 @@ def as_objects(t: Any) -> Any:
     for index in np.ndindex(out.shape):
         part = t[index] if index else t
         if type(part) is TracedScalar:
-            out[index] = TracedScalar(
-                part.value.item() if hasattr(part.value, "item") else part.value, part.node
-            )
+            out[index] = TracedScalar(part.value.item() if hasattr(part.value, "item") else part.value, part.node)
         else:
             out[index] = part
     return out
@@ -261,10 +259,7 @@ def to_int(t: Any) -> int:
 def to_index(t: Any) -> int:
     """``t`` as an index or a count: whole numbers only, as NumPy's scalars."""
     value = peek(t)
-    if (
-        type(value) in (float, np.float64)
-        or getattr(value, "dtype", np.dtype(float)).kind not in "iu"
-    ):
+    if type(value) in (float, np.float64) or getattr(value, "dtype", np.dtype(float)).kind not in "iu":
         raise error_at(
             WengertTypeError,
             f"a traced value of type {dtype_of(value)} cannot be interpreted as an integer",
@@ -293,6 +288,15 @@ def told(t: Any) -> bool:
         return False
     frame.met.text = here(3)
     return True
+
+
+def asks_layout() -> None:
+    """Tell a recording that is going to be replayed that it was asked how an array lies in memory, or with which
+    others: other arguments may lie otherwise.
+    """
+    frame = tracing.get() if SWITCH.special else None
+    if frame is not None and frame.met is not None:
+        frame.met.layout = True
 
 
 def text(t: Any) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 
 from wengert.core.handle import TracedArray
 from wengert.core.types import dtype_of
+from wengert.numpy_api.conversions import asks_layout
 from wengert.numpy_api.exact import array, looked, rank, shape, values_of
 from wengert.numpy_api.table import implements
 from wengert.ops.paths import apply
@@ -33,6 +34,7 @@ def size(a: Any, axis: Any = None) -> int:
 
 def _sharing(original: Any) -> None:
     def share(a: Any, b: Any, /, max_work: Any = None) -> bool:
+        asks_layout()
         if not {type(a), type(b)} <= {TracedArray}:
             return False
         root = a if a.base is None else a.base
