@@ -4,7 +4,7 @@ A scratch buffer that is filled anew for every step is ordinary NumPy. Up to 128
 copy (one for as long as the content stays the same); a larger one is referred to, and its content is marked. Imports
 context and node. Invariant: a write into an array that a residual refers to leaves the derivative right or is found
 before the sweep; only of large arrays that came from outside (arguments, globals, closures) is it looked for in a
-sample.
+sample, where the function's code shows no way to write into a part of an array.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import numpy as np
 
 from wengert.core.context import Frame, tracing
 from wengert.core.node import here
+from wengert.core.stores import may_write_parts
 
 SMALL = 16384
 """Bytes up to which a copy costs less than asking whether there is one already."""
@@ -72,7 +73,7 @@ def watch_constant(value: Any, frame: Frame | None = None) -> Any:
 
 def _watched(value: Any, whole: Any, frame: Frame) -> Any:
     if id(value) not in frame.watched:
-        sampled = whole.nbytes > COPIED and _is_given(value, whole, frame)
+        sampled = whole.nbytes > COPIED and _is_given(value, whole, frame) and not _may_be_written(frame)
         frame.watched[id(value)] = (value, mark_of(value, whole=not sampled), here(4))
     return value
 
@@ -123,6 +124,11 @@ def _sums(array: np.ndarray[Any, Any]) -> bytes:
 def _weights() -> np.ndarray[Any, Any]:
     # Powers of an odd number, the multiplier of a well-mixed congruential generator (Knuth, MMIX).
     return np.multiply.accumulate(np.full(_BLOCK, 6364136223846793005, np.uint64))
+
+
+def _may_be_written(frame: Frame) -> bool:
+    """Whether one of the functions that are being traced could write into a part of an array."""
+    return any(running.given is not None and may_write_parts(running.given[0]) for running in frame.chain())
 
 
 def _is_given(value: Any, whole: Any, frame: Frame) -> bool:
