@@ -16,6 +16,7 @@ from wengert.core.errors import WengertTypeError, WengertValueError
 if TYPE_CHECKING:
     from wengert.symbolic.expression import Expression
     from wengert.symbolic.result import Derivative
+    from wengert.symbolic.substitute import Again
     from wengert.symbolic.terms import Term, Var
 
 __all__ = ["D", "closed_form", "dims", "from_sympy", "function", "parse", "to_sympy", "var"]
@@ -117,8 +118,8 @@ def D(
     Raises FormulaError for a formula that cannot be read, WengertValueError for a variable that does not occur,
     NoRuleError where no closed form is known, CheckError where the form found differs from the numeric derivative.
     """
-    term, free = _read(expression, syntax, {**(shapes or {}), **more_shapes}, check)
-    return _derived(term, free, wrt, order, layout, check)
+    term, free, again = _read(expression, syntax, {**(shapes or {}), **more_shapes}, check)
+    return _derived(term, free, wrt, order, layout, check, again)
 
 
 def closed_form(
@@ -151,8 +152,8 @@ def closed_form(
     if not callable(fun):
         raise WengertTypeError("closed_form takes a function; for a formula use wengert.D")
     free: Any = declared(shapes)
-    term, captured = _recorded(fun, free, check)
-    found = _derived(term, free, wrt, order, layout, check)
+    term, captured, again = _recorded(fun, free, check)
+    found = _derived(term, free, wrt, order, layout, check, again)
     found.bound.update(captured)
     return found
 
@@ -228,7 +229,7 @@ def _symmetric_sum(matrix: Any, factor: float) -> Any:
     return symmetric_sum(matrix, factor)
 
 
-def _recorded(fun: Callable[..., Any], free: dict[str, Var], check: bool) -> tuple[Term, dict[str, Any]]:
+def _recorded(fun: Callable[..., Any], free: dict[str, Var], check: bool) -> tuple[Term, dict[str, Any], Again]:
     """The term of a function, recorded at three sets of sizes, and the arrays that it reads from outside; with
     ``check`` its value has been compared with the function's.
     """
@@ -252,33 +253,41 @@ def _recorded(fun: Callable[..., Any], free: dict[str, Var], check: bool) -> tup
             f"{'missing ' + ', '.join(missing) if missing else 'unknown ' + ', '.join(unknown)}"
         )
     given = [n for n in names if n in free]
-    sizes = sizes_for(free)
-    graphs = []
-    for k, row in enumerate(sizes):
-        rng = np.random.default_rng(100 + k)
-        values = {n: sample(free[n], row, rng, 1) for n in given}
+    for order in (0, -1, 1):
+        sizes, graphs = sizes_for(free, order), []
         try:
-            graphs.append(trace(fun)(**values))
+            for k, row in enumerate(sizes):
+                rng = np.random.default_rng(100 + k)
+                values = {n: sample(free[n], row, rng, 1) for n in given}
+                with np.errstate(all="ignore"):
+                    graphs.append(trace(fun)(**values))
         except np.linalg.LinAlgError as problem:
-            raise WengertValueError(
-                f"no closed form: the function cannot be run at a random point ({problem})"
-                "\n  fix: declare what its arguments are, as wg.var(name, shape, positive_definite=True) in shapes"
-            ) from problem
+            trouble = problem
+            continue
+        break
+    else:
+        raise WengertValueError(
+            f"no closed form: the function cannot be run at a random point ({trouble})"
+            "\n  fix: declare what its arguments are, as wg.var(name, shape, positive_definite=True) in shapes"
+        ) from trouble
     recordings = Recordings(graphs, [free[n] for n in given], sizes)
     term = recordings.term()
     if check:
         check_value(term, {**values, **recordings.captured}, sizes[-1], fun(**values))
-    return term, recordings.captured
+    return term, recordings.captured, recordings.term_where
 
 
-def _derived(term: Term, free: dict[str, Var], wrt: Any, order: int, layout: str, check: bool) -> Derivative:
+def _derived(
+    term: Term, free: dict[str, Var], wrt: Any, order: int, layout: str, check: bool, again: Again
+) -> Derivative:
     from wengert.api.compiling import compile as compiled
     from wengert.symbolic.derive import jacobian
     from wengert.symbolic.layouts import LAYOUTS
     from wengert.symbolic.programs import install_accumulator, install_compiler, install_symmetric_sum
     from wengert.symbolic.result import Derivative
     from wengert.symbolic.simplify import oriented
-    from wengert.symbolic.verify import check_derivative
+    from wengert.symbolic.substitute import by_free_entries
+    from wengert.symbolic.verify import check_alike, check_derivative
 
     install_compiler(compiled)
     install_accumulator(_accumulated)
@@ -289,23 +298,24 @@ def _derived(term: Term, free: dict[str, Var], wrt: Any, order: int, layout: str
     if layout not in LAYOUTS:
         raise WengertValueError(f"layout {layout!r}: choose one of {', '.join(LAYOUTS)}")
     x = _variable(wrt, free)
-    before = term
-    for _ in range(order - 1):
-        after = jacobian(before, x)
-        if check:
-            check_derivative(before, after, x, None, free)
-        before = after
-    found = Derivative(term, x, oriented(jacobian(before, x), x), order, layout, free)
-    if check:
+    last, same = by_free_entries(term, x, order, check, free, again)
+    found = Derivative(term, x, oriented(last, x), order, layout, free)
+    if check and same is not None:
+        check_alike(same, found.of_points, found.free)
+    elif check:
+        before = term
+        for _ in range(order - 1):
+            before = jacobian(before, x)
         check_derivative(before, found.term, x, found.of_points, found.free)
     return found
 
 
-def _read(expression: Any, syntax: str, shapes: dict[str, Any], check: bool) -> tuple[Term, dict[str, Var]]:
+def _read(expression: Any, syntax: str, shapes: dict[str, Any], check: bool) -> tuple[Term, dict[str, Var], Again]:
     """The term and variables of a formula; with ``check`` its value has been compared with that of its program."""
     from wengert.symbolic.expression import Expression
     from wengert.symbolic.expression import parse as read
     from wengert.symbolic.graphs import variables_of
+    from wengert.symbolic.graphs_terms import term_where
     from wengert.symbolic.terms import Var
     from wengert.symbolic.verify import check_read
 
@@ -313,11 +323,13 @@ def _read(expression: Any, syntax: str, shapes: dict[str, Any], check: bool) -> 
         found, scope = read(expression, syntax, shapes)
         if check:
             check_read(found.term, found.graph)
-        return found.term, {n: v for n, v in scope.variables.items() if isinstance(v, Var)}
+        free = {n: v for n, v in scope.variables.items() if isinstance(v, Var)}
+        return found.term, free, lambda old, new: term_where(found.source, old, new)
     if isinstance(expression, Expression):
         if check:
             check_read(expression.term, expression.graph)
-        return expression.term, {v.name: v for v in variables_of(expression.graph)}
+        free = {v.name: v for v in variables_of(expression.graph)}
+        return expression.term, free, lambda old, new: term_where(expression.source, old, new)
     if callable(expression):
         raise WengertTypeError(
             "D takes a formula; for a Python function use wengert.closed_form(f, wrt=..., shapes=...)"

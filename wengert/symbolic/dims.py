@@ -1,10 +1,12 @@
 """Named dimensions: integer polynomials in sizes such as ``n``, ``2*n + 1`` or ``n*k``.
 
-Imports errors only. Invariant: a polynomial without names is a plain int, so ``Dim`` always has a name.
+Imports errors, and expression inside a function. Invariant: a polynomial without names is a plain int, so ``Dim``
+always has a name; what is no polynomial any more (n/2, the root of n) is a formula.
 """
 
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import Mapping
 from typing import Any, Union
@@ -38,6 +40,8 @@ class Dim:
         return isinstance(other, Dim) and self.terms == other.terms
 
     def __add__(self, other: Any) -> Any:
+        if isinstance(other, float):
+            return _number(operator.add, self, other)
         if not isinstance(other, (int, Dim)):
             return NotImplemented
         return _made([*self.terms, *_terms(other)])
@@ -48,21 +52,45 @@ class Dim:
         return _made([(m, -c) for m, c in self.terms])
 
     def __sub__(self, other: Any) -> Any:
+        if isinstance(other, float):
+            return _number(operator.sub, self, other)
         if not isinstance(other, (int, Dim)):
             return NotImplemented
         return self + -other
 
     def __rsub__(self, other: Any) -> Any:
-        return -self + other if isinstance(other, (int, Dim)) else NotImplemented
+        return -self + other if isinstance(other, (int, float, Dim)) else NotImplemented
 
     def __mul__(self, other: Any) -> Any:
+        if isinstance(other, float):
+            return _number(operator.mul, self, other)
         if not isinstance(other, (int, Dim)):
             return NotImplemented
         return _made([(_join(a, b), c * d) for a, c in self.terms for b, d in _terms(other)])
 
     __rmul__ = __mul__
 
-    def __pow__(self, power: int) -> Any:
+    def __truediv__(self, other: Any) -> Any:
+        return _number(operator.truediv, self, other)
+
+    def __rtruediv__(self, other: Any) -> Any:
+        return _number(operator.truediv, other, self)
+
+    def __rpow__(self, other: Any) -> Any:
+        return _number(operator.pow, other, self)
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
+        if method != "__call__" or options:
+            return NotImplemented
+        whole = {"add": operator.add, "subtract": operator.sub, "multiply": operator.mul}.get(ufunc.__name__)
+        plain = [int(v) if hasattr(v, "__index__") else v for v in inputs]
+        if whole is not None and all(isinstance(v, (int, Dim)) for v in plain):
+            return whole(*plain)
+        return _number(ufunc, *inputs)
+
+    def __pow__(self, power: Any) -> Any:
+        if not isinstance(power, int) or power < 0:
+            return _number(operator.pow, self, power)
         found: Any = 1
         for _ in range(power):
             found = found * self
@@ -110,6 +138,13 @@ def smaller(first: Dim, second: Dim) -> Dim:
     """The smaller one of two bare names, as the number of singular values is."""
     names = sorted(first.names | second.names)
     return Dim(((((f"min({', '.join(names)})", 1),), 1),))
+
+
+def _number(function: Any, *values: Any) -> Any:
+    """What a function makes of sizes that are no size any more (n/2, the root of n): a formula."""
+    from wengert.symbolic.expression import operate
+
+    return operate(function, *values)
 
 
 def _terms(value: Any) -> tuple[tuple[Monomial, int], ...]:

@@ -16,7 +16,7 @@ import numpy as np
 from wengert.core.errors import NoRuleError, WengertError, WengertValueError, error_at
 from wengert.core.graph import Operand
 from wengert.core.node import Const
-from wengert.core.structure import ITEM
+from wengert.core.structure import ITEM, ROOT
 from wengert.symbolic import arrays
 from wengert.symbolic.build import count, eye, number, scale
 from wengert.symbolic.dims import Dim
@@ -40,12 +40,29 @@ def term_of(operand: Operand, stand: Stand | None = None) -> Any:
     found: Any = operand
     if found.term is None:
         for node in steps_of([operand], unread=True):
-            node.term = _lowered(node, array)
+            given = [constant_term(a.value, array) if type(a) is Const else a.term for a in node.args]
+            node.term = _lowered(node, given)
     return found.term
 
 
-def _lowered(node: SymbolicNode, array: Stand) -> Any:
-    operands: list[Any] = [constant_term(a.value, array) if type(a) is Const else a.term for a in node.args]
+def term_where(operand: Operand, old: Term, new: Term, stand: Stand | None = None) -> Any:
+    """The term with another variable in the place of one: read off the steps anew, so that nothing is left of what
+    was known of the first.
+    """
+    array = stand or constant
+    if isinstance(operand, Const):
+        return constant_term(operand.value, array)
+    known: dict[Any, Any] = {}
+    for node in steps_of([operand]):
+        if node.op is ROOT:
+            known[node] = new if node.term is old else node.term
+        else:
+            given = [constant_term(a.value, array) if type(a) is Const else known[a] for a in node.args]
+            known[node] = _lowered(node, given)
+    return known[operand]
+
+
+def _lowered(node: SymbolicNode, operands: list[Any]) -> Any:
     if node.op is ITEM:
         return operands[0][node.params[0]]
     rule = RULES.get(node.op.name)
@@ -128,4 +145,4 @@ def constant(value: Any) -> Term:
     return made
 
 
-__all__ = ["constant", "constant_term", "refusal", "size_term", "term_of"]
+__all__ = ["constant", "constant_term", "refusal", "size_term", "term_of", "term_where"]

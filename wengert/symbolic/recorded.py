@@ -24,7 +24,7 @@ from wengert.symbolic.build import count, scale, var
 from wengert.symbolic.dims import Dim, named, sized, smaller
 from wengert.symbolic.graphs import Arange, Held, SymbolicNode, input_of
 from wengert.symbolic.graphs import step as symbolic_step
-from wengert.symbolic.graphs_terms import constant_term, refusal, term_of
+from wengert.symbolic.graphs_terms import constant_term, refusal, term_of, term_where
 from wengert.symbolic.patterns import pattern_of
 from wengert.symbolic.terms import Term, Var
 
@@ -37,12 +37,17 @@ SIZES = (
 neither of two names always the smaller one."""
 
 
-def sizes_for(variables: Mapping[str, Var]) -> list[dict[str, int]]:
-    """The sizes of the named dimensions in each recording."""
+def sizes_for(variables: Mapping[str, Var], order: int = 0) -> list[dict[str, int]]:
+    """The sizes of the named dimensions in each recording; ``order`` 1 makes them grow with the names, -1 shrink, for
+    programs that run for one of them only (X'X is singular where X has fewer rows than columns).
+    """
     names = sorted({n for v in variables.values() for d in v.shape if isinstance(d, Dim) for n in d.names})
     if len(names) > len(SIZES[0]):
         raise WengertValueError(f"more than {len(SIZES[0])} named dimensions: {', '.join(names)}")
-    return [dict(zip(names, row, strict=False)) for row in SIZES]
+    rows = [row[: len(names)] for row in SIZES]
+    if order:
+        rows = [tuple(sorted(row, reverse=order < 0)) for row in rows]
+    return [dict(zip(names, row, strict=False)) for row in rows]
 
 
 class Recordings:
@@ -95,7 +100,13 @@ class Recordings:
             raise WengertValueError(
                 f"a closed form is of one value; the function returns {len(self.graphs[0].outputs)}"
             )
-        found: Term = term_of(self.outputs()[0], self.capture)
+        (self.end,) = self.outputs()
+        found: Term = term_of(self.end, self.capture)
+        return found
+
+    def term_where(self, old: Term, new: Term) -> Term:
+        """The term with another variable in the place of one."""
+        found: Term = term_where(self.end, old, new, self.capture)
         return found
 
     def step(self, steps: Sequence[Node]) -> SymbolicNode:
@@ -183,9 +194,14 @@ class Recordings:
         """A number (``given``, where it is the same at all sizes), or a simple function of the sizes."""
         if all(v == values[0] for v in values) or all(map(np.isnan, values)):
             return values[0] if given is None else given
+        if all(v < 0 for v in values):
+            found = self.scalar([-v for v in values])
+            return Held(scale(Fraction(-1), constant_term(found, self.capture)))
         for power in (Fraction(1), Fraction(-1), Fraction(1, 2), Fraction(-1, 2)):
+            if not all(v > 0 for v in values):
+                break  # a root has lost the sign
             raised = [float(v) ** float(1 / power) for v in values]
-            for factor in (1, 2, 3, 4, -1, -2, Fraction(1, 2), Fraction(1, 4)):
+            for factor in (1, 2, 3, 4, Fraction(1, 2), Fraction(1, 4)):
                 whole = [r / float(factor) for r in raised]
                 near = [round(w) for w in whole]
                 if all(abs(w - n) < 1e-9 * abs(w) for w, n in zip(whole, near, strict=True)) and min(near) > 0:

@@ -174,6 +174,24 @@ def check_derivative(
     return compared
 
 
+def check_alike(term: Term, computed: Callable[..., Any], free: Mapping[str, Var]) -> None:
+    """Raise CheckError unless a printed program has the value of a term, where the variables are what they are known
+    to be.
+    """
+    for round_ in range(LAST):
+        values, sizes = points(term, free, round_)
+        with np.errstate(all="ignore"):
+            try:
+                want = evaluate(term, values, sizes)
+                got = computed(values, sizes)
+            except (np.linalg.LinAlgError, ArithmeticError):
+                continue
+        if np.all(np.isfinite(want)):
+            agree(got, want, 1e-7, want)
+            return
+    raise Unchecked("no form: it could not be compared at any random point\n  fix: pass check=False")
+
+
 def check_value(term: Term, values: Mapping[str, Any], sizes: Mapping[str, int], want: Any) -> None:
     """Raise CheckError unless a term has the value of the function it was read from, where both are finite."""
     with np.errstate(all="ignore"):
