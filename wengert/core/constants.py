@@ -17,7 +17,6 @@ import numpy as np
 
 from wengert.core.context import Frame, tracing
 from wengert.core.node import here
-from wengert.core.stores import may_write_parts
 
 SMALL = 16384
 """Bytes up to which a copy costs less than asking whether there is one already."""
@@ -128,6 +127,8 @@ def _weights() -> np.ndarray[Any, Any]:
 
 def _may_be_written(frame: Frame) -> bool:
     """Whether one of the functions that are being traced could write into a part of an array."""
+    from wengert.core.stores import may_write_parts  # few programs need it, and it loads ``dis``
+
     return any(running.given is not None and may_write_parts(running.given[0]) for running in frame.chain())
 
 

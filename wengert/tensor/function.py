@@ -18,7 +18,6 @@ from wengert.core.structure import item
 from wengert.core.sweep import Sweep
 from wengert.core.types import dtype_of, shape_of
 from wengert.tensor.bridge import outward
-from wengert.tensor.function_traced import apply_traced
 from wengert.tensor.hooks import cotangent
 from wengert.tensor.inplace import assign
 from wengert.tensor.mode import enable_grad, is_grad_enabled, is_traced, no_grad
@@ -94,6 +93,8 @@ class Function:
                 depth=3,
             )
         if any(map(is_handle, args)) and session() is None:
+            from wengert.tensor.function_traced import apply_traced
+
             return apply_traced(cls, args, Context)
         frame = tracing.get()
         if frame is not None and any(f.keeper is not None for f in frame.chain()):
