@@ -14,6 +14,7 @@ import numpy as np
 
 from wengert.api import engine
 from wengert.api.arguments import name_of, require_function
+from wengert.api.axes import spread
 from wengert.api.verify import check_rows, verified_call
 from wengert.batch.rules import expanded, stack_rows
 from wengert.batch.transform import Value, operand, run_batched
@@ -225,10 +226,11 @@ def vmap(fun: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0, *, verify
     """Return a function that applies ``fun`` to every row of its arguments at once and stacks the results.
 
     ``in_axes``: the axis of each argument that counts the rows, None for an argument all rows share; one number for all
-    or a tuple. A container argument takes its number for every array in it. ``out_axes`` says where the row axis goes
-    in the outputs. Rows may take different branches. With ``verify`` the function also runs untraced on every row, and
-    VerificationError is raised where the results are not the same (bit for bit in the traced row, up to rounding in the
-    others). Raises WengertValueError when sizes differ or a shape depends on the data of a row.
+    or a tuple with an entry for each. An entry is a number for every array of the argument, or a container of the
+    argument's form. ``out_axes`` says alike where the row axis goes in the outputs. Rows may take different branches.
+    With ``verify`` the function also runs untraced on every row, and VerificationError is raised where the results are
+    not the same (bit for bit in the traced row, up to rounding in the others). Raises WengertValueError when sizes
+    differ or a shape depends on the data of a row.
 
     >>> import numpy as np
     >>> vmap(lambda x, y: x @ y, in_axes=(0, None))(np.eye(2), np.array([3.0, 4.0]))
@@ -247,11 +249,11 @@ def vmap(fun: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0, *, verify
         places: list[list[int | None]] = []
         structures: list[tuple[Structure, list[Any]]] = []
         size: int | None = None
-        for number, (arg, axis) in enumerate(zip(args, axes, strict=True)):
+        for number, (arg, given) in enumerate(zip(args, axes, strict=True)):
             leaves, structure = flatten(arrays(arg))
             structures.append((structure, leaves))
             place: list[int | None] = []
-            for leaf in leaves:
+            for leaf, axis in zip(leaves, spread(given, structure, f"argument {number}"), strict=True):
                 if axis is None or (is_static(leaf) and not isinstance(leaf, np.integer)):
                     place.append(None)
                     continue
@@ -287,8 +289,8 @@ def vmap(fun: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0, *, verify
             return engine.call(fun, rebuilt, {})
 
         outputs, structure = batched_call(fun, call, flat, size)
-        final = out_axes
-        return structure.unflatten([_place(o, final, size) for o in outputs])
+        final = spread(out_axes, structure, "the output")
+        return structure.unflatten([_place(o, axis, size) for o, axis in zip(outputs, final, strict=True)])
 
     return batched
 
@@ -303,10 +305,10 @@ def _verified(fun: Callable[..., Any], in_axes: Any, out_axes: Any) -> Callable[
         result = verified_call(lambda f: vmap(f, in_axes, out_axes)(*args), fun)
         size = next(
             shape_of(_plain_leaf(leaf))[axis]
-            for arg, axis in pairs
-            if axis is not None
-            for leaf in flatten(arg)[0]
-            if not is_static(leaf)
+            for arg, given in pairs
+            for leaves, structure in (flatten(arg),)
+            for leaf, axis in zip(leaves, spread(given, structure, "an argument"), strict=True)
+            if axis is not None and not is_static(leaf)
         )
         rows = [tuple(row_of(arg, b, axis) for arg, (_, axis) in zip(copies, pairs, strict=True)) for b in range(size)]
         check_rows(fun, rows, [row_of(result, b, out_axes) for b in range(size)])
@@ -315,11 +317,11 @@ def _verified(fun: Callable[..., Any], in_axes: Any, out_axes: Any) -> Callable[
     return batched
 
 
-def row_of(tree: Any, row: int | None, axis: int | None = None) -> Any:
+def row_of(tree: Any, row: int | None, axes: Any = None) -> Any:
     """Plain copies of one row of every array in a container (of the arrays themselves without an axis)."""
     leaves, structure = flatten(tree)
     found = []
-    for leaf in map(_plain_leaf, leaves):
+    for leaf, axis in zip(map(_plain_leaf, leaves), spread(axes, structure, "a container"), strict=True):
         if isinstance(leaf, (np.ndarray, np.generic)):
             leaf = leaf.copy(order="K") if axis is None or row is None else np.take(leaf, row, axis=axis)
         found.append(leaf)
