@@ -172,3 +172,25 @@ def test_unfit_arguments_are_named() -> None:
     leaf = wg.tensor(X, requires_grad=True)
     with pytest.raises(ValueError, match=r"unsqueeze_: a leaf Tensor"):
         leaf.unsqueeze_(0)
+
+
+def test_methods_are_compiled() -> None:
+    w = wg.tensor([1.0, 2.0, 3.0], requires_grad=True)
+
+    def step(x: np.ndarray) -> tuple[float, wg.Tensor]:
+        y = (w * x).index_add(0, np.array([0, 0]), w[:2])
+        y.scatter_add_(0, wg.tensor([1, 2]), w[1:])
+        y.narrow(0, 1, 2).mul_(2)
+        loss = y.median() * y.kthvalue(2)[0] + y.erf().sum() + y.amax()
+        loss.backward()
+        grad = w.grad.clone()
+        w.grad = None
+        return loss.item(), grad
+
+    compiled = wg.compile(step, backend="numpy")
+    for k in (1.0, 0.5, -2.0):
+        value, grad = compiled(np.arange(1.0, 4.0) * k)
+        expected, slope = step(np.arange(1.0, 4.0) * k)
+        assert np.isclose(value, expected, rtol=1e-13)
+        assert np.allclose(grad, slope, rtol=1e-13)
+    assert compiled.paths

@@ -122,7 +122,7 @@ def _along(pair: tuple[Any, Any], dim: int, keepdim: bool) -> tuple[Any, Any]:
 
 def kthvalue(self: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> tuple[Any, Any]:
     """The ``k``-th smallest elements along ``dim`` (from 1 on), and where they were."""
-    place = np.take(np.argsort(np.asarray(plain(self)), axis=dim, kind="stable"), [k - 1], axis=dim)
+    place = np.take(np.argsort(plain(self), axis=dim, kind="stable"), [k - 1], axis=dim)
     return _along(_at(self, place, dim), dim, keepdim)
 
 
