@@ -203,3 +203,36 @@ def test_the_derivative_of_a_complex_maximum_is_recorded():
     graph = wg.trace(pulled)(z)
     for at in (z, -z, z[::-1].copy()):
         np.testing.assert_array_equal(graph(at), np.where(at > 0, at, 0))
+
+
+KEYED = {
+    "by truth": lambda w: w * {True: 2.0, False: 3.0}[w[0] > 0],
+    "hash of truth": lambda w: w * (2.0 + hash(w[0] > 0)),
+    "default of a missing floor": lambda w: w * {0.0: 2.0, 1.0: 3.0}.get(w[0] // 1, 5.0),
+    "distinct signs": lambda w: w * len({np.sign(w[0]), np.sign(w[1]), 1.0}),
+    "groups": lambda w: w * len(_groups(w)[True]),
+}
+
+
+def _groups(w):
+    groups = {True: [], False: []}
+    for value in w:
+        groups[value > 0].append(value)
+    return groups
+
+
+@pytest.mark.parametrize("function", KEYED.values(), ids=KEYED)
+def test_what_a_dictionary_finds_is_asked_again(function):
+    compiled = wg.compile(function, backend="numpy")
+    slopes = wg.compile(wg.grad(lambda w: np.sum(function(w) ** 2)), backend="numpy")
+    graph = wg.trace(function)(draw(1))
+    for seed in range(1, 9):
+        w = draw(seed)
+        np.testing.assert_array_equal(compiled(w), function(w))
+        factor = function(np.asarray(w)) / w
+        np.testing.assert_allclose(slopes(w), 2.0 * factor**2 * w, rtol=1e-13)
+        try:
+            found = graph(w)
+        except wg.WengertError:
+            continue
+        np.testing.assert_array_equal(found, function(w))

@@ -18,7 +18,7 @@ from wengert.core.context import SWITCH
 from wengert.core.errors import CutError, error_at
 from wengert.core.handle import TracedScalar, is_handle
 from wengert.core.node import is_user_file
-from wengert.numpy_api.conversions import is_cut, is_flat, peek
+from wengert.numpy_api.conversions import is_cut, is_flat, note, peek
 
 _COMPARE_OP = dis.opmap["COMPARE_OP"]
 # The number of the step whose value was hashed last: a look-up hashes first and compares then.
@@ -32,6 +32,8 @@ def hashed(t: Any) -> int:
         raise TypeError("unhashable type: 'numpy.ndarray'")
     if t.node is not None:
         _last = t.node.seq
+        if SWITCH.special and is_flat(t):
+            note(t, "hash", t.value)  # what it finds, or does not, is decided by the value
     return hash(t.value)
 
 
