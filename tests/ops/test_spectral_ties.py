@@ -298,76 +298,46 @@ def test_a_matrix_of_low_rank_with_jitter() -> None:
     np.testing.assert_allclose(got, -inverse @ t @ inverse, atol=1e-8 * np.max(np.abs(inverse)) ** 2)
 
 
-# ---------------------------------------------------------------- singular values
-
-RECTANGULAR = [
-    (3, 3, (2, 2, 2)),
-    (3, 3, (2, 2, 1)),
-    (4, 2, (3, 3)),
-    (2, 4, (3, 3)),
-    (4, 3, (2, 0, 0)),
-    (3, 4, (2, 2, 0)),
-    (3, 1, (0,)),
-    (4, 4, (2, 2, 0, 0)),
-    (3, 3, (0, 0, 0)),
-]
+def test_a_recorded_graph_is_differentiated_as_the_function_is() -> None:
+    a, t = np.eye(3), direction(3)
+    graph = wg.trace(expm)(hermitian(1.0, 2.0, 4.0))
+    np.testing.assert_allclose(wg.jvp(lambda x: graph(x), (a,), (t,))[1], slope_of_expm(a, t), atol=1e-12)
+    np.testing.assert_allclose(wg.hvp(wg.checkpoint(cube), (a,), (t,))[1], slope_of_square(a, t), atol=1e-12)
 
 
-@pytest.mark.parametrize("dtype", [float, complex])
-@pytest.mark.parametrize(("rows", "columns", "values"), RECTANGULAR)
-def test_singular_values(rows: int, columns: int, values: Any, dtype: Any) -> None:
-    k = min(rows, columns)
-    a = orthonormal(rows, k, dtype) @ np.diag(values) @ orthonormal(columns, k, dtype).conj().T
-    t = RNG.normal(size=(rows, columns)) + (1j * RNG.normal(size=(rows, columns)) if dtype is complex else 0.0)
+def test_in_loops() -> None:
+    t = direction(3)
 
-    def third(x: Any, y: Any, z: Any) -> Any:
-        return x @ y.conj().T @ z
+    def summed(x: Any) -> Any:
+        def step(k: Any, state: Any) -> Any:
+            y, total = state
+            return y + 0.5 * t, total + cube(y)
 
-    def slope_of_third(along: Any) -> Any:
-        return third(along, a, a) + third(a, along, a) + third(a, a, along)
+        return wg.fori_loop(0, 3, step, (x, 0.0))[1]
 
-    of_values = {
-        "squares": (lambda x: np.sum(np.linalg.svdvals(x) ** 2), 2.0 * t),
-        "fourth powers": (lambda x: np.sum(np.linalg.svd(x, compute_uv=False) ** 4), 4.0 * slope_of_third(t)),
-        "by svd": (lambda x: np.sum(np.linalg.svd(x)[1] ** 4), 4.0 * slope_of_third(t)),
-        "by reduced svd": (lambda x: np.sum(np.linalg.svd(x, full_matrices=False)[1] ** 2), 2.0 * t),
-    }
-    for f, wanted in of_values.values():
-        np.testing.assert_allclose(wg.hvp(f, (a,), (t,))[1], wanted, atol=1e-12)
-        np.testing.assert_allclose(wg.jvp(wg.grad(f), (a,), (t,))[1], wanted, atol=1e-12)
+    a = np.eye(3)
+    points = [a, a + 0.5 * t, a + t]
+    np.testing.assert_allclose(wg.grad(summed)(a), sum(3.0 * p @ p for p in points), atol=1e-11)
+    np.testing.assert_allclose(wg.hvp(summed, (a,), (t,))[1], sum(slope_of_square(p, t) for p in points), atol=1e-11)
+    # A body is recorded without its directions, so that what needs them is refused, never NaN.
+    with pytest.raises(TieError, match="eigenvalues"):
+        wg.hessian(summed)(a)
 
-    for full in (False, True):
+    def functions(x: Any) -> Any:
+        return np.sum(t * wg.fori_loop(0, 3, lambda k, y: 0.5 * expm(y), x))
 
-        def odd(x: Any, full: bool = full) -> Any:  # x + x x^H x
-            u, s, vh = np.linalg.svd(x, full_matrices=full)
-            return (u[:, :k] * (s + s**3)) @ vh[:k]
-
-        np.testing.assert_allclose(wg.jvp(odd, (a,), (t,))[1], t + slope_of_third(t), atol=1e-12)
-        gradient = wg.grad(lambda x, odd=odd: np.sum((np.conj(t) * odd(x)).real))(a)
-        np.testing.assert_allclose(gradient, t + slope_of_third(t), atol=1e-12)  # self-adjoint
+    with pytest.raises(TieError, match="values"):
+        wg.grad(functions)(a)
 
 
-def test_norms_with_singular_values_that_are_zero_or_equal() -> None:
-    low = np.outer(RNG.normal(size=3), RNG.normal(size=3))
-    t = RNG.normal(size=(3, 3))
-    for order, a in (("nuc", low), ("nuc", np.zeros((3, 3))), (2, np.eye(3)), (-2, low)):
-        with pytest.raises(TieError) as caught:
-            wg.hvp(lambda x, order=order: np.linalg.norm(x, order), (a,), (t,))
-        assert __file__ in str(caught.value)
-    # Of full rank the gradient of the nuclear norm is the orthogonal factor: at 2 Q its slope is the skew part over 2.
-    q = orthonormal(3, 3)
-    inside = q.T @ t
-    got = wg.hvp(lambda x: np.linalg.norm(x, "nuc"), (2.0 * q,), (t,))[1]
-    np.testing.assert_allclose(got, q @ (0.25 * (inside - inside.T)), atol=1e-13)
+def test_third_derivatives_along_a_line() -> None:
+    t = direction(3)
 
+    def along(h: Any) -> Any:
+        return cube(np.diag([1.0, 1.0, 3.0]) + h * t)
 
-def test_vectors_of_the_value_zero_are_any_basis() -> None:
-    low = np.outer(RNG.normal(size=3), RNG.normal(size=3))
-    for f in (lambda x: np.linalg.svd(x)[0][0, 1], lambda x: np.linalg.svd(x)[2][2, 0]):
-        for road in (lambda f=f: wg.grad(f)(low), lambda f=f: wg.jvp(f, (low,), (np.eye(3),))):
-            with pytest.raises(ValueError, match="basis|equal") as caught:
-                road()
-            assert __file__ in str(caught.value)
+    third = wg.derivative(wg.derivative(wg.derivative(along)))(0.0)
+    np.testing.assert_allclose(third, 6.0 * np.trace(t @ t @ t), rtol=1e-12)
 
 
 def test_leading_vectors_of_a_matrix_of_low_rank_by_reverse_mode() -> None:

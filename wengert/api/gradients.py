@@ -137,9 +137,11 @@ def value_and_grad(
         if open_ends is not None:
             if holomorphic:
                 raise open_ends
-            from wengert.api.jacobian_blocks import gradient_by_directions
+            from wengert.api.jacobian_blocks import finite, gradient_by_directions
 
             grads = gradient_by_directions(fun, args, kwargs, argnums, argnames, has_aux)
+            if not finite(grads):
+                raise open_ends
         gradient = picked.arrange(grads)
         return ((value, aux), gradient) if has_aux else (value, gradient)
 

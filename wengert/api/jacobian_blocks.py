@@ -188,6 +188,11 @@ def forward(flat: Flat, chunk_size: int | None) -> Any:
     return flat.arrange(blocks, structure, _outward_tree(aux))
 
 
+def finite(leaves: Sequence[Any]) -> bool:
+    """Whether all numbers are finite; a recording asks for the same answer."""
+    return all(leaf is None or bool(np.isfinite(leaf).all()) for leaf in leaves)
+
+
 def gradient_by_directions(
     fun: Callable[..., Any], args: Any, kwargs: Any, argnums: Any, argnames: Any, has_aux: bool
 ) -> list[Any]:

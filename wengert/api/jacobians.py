@@ -16,7 +16,7 @@ from wengert.api import engine
 from wengert.api.arguments import Selection, name_of, require_function
 from wengert.api.closed_derivatives import WORTHWHILE, Forms
 from wengert.api.gradients import grad, jvp, match, vjp
-from wengert.api.jacobian_blocks import Flat, chunks_of, forward, pull_all, raw, reverse, size_of
+from wengert.api.jacobian_blocks import Flat, chunks_of, finite, forward, pull_all, raw, reverse, size_of
 from wengert.api.kinks import look, looking, watcher
 from wengert.api.verify import verified, verified_call
 from wengert.core.errors import TieError, WengertTypeError, WengertValueError, error_at
@@ -237,8 +237,11 @@ def hvp(
     try:
         gradient, pullback = vjp(slope, *primals)
         found = pullback(tangents[0] if len(primals) == 1 else tuple(tangents))
-    except TieError:
-        return jvp(slope, primals, tangents)  # type: ignore[no-any-return]
+    except TieError as open_ends:
+        gradient, found = jvp(slope, primals, tangents)
+        if not finite(flatten(found)[0]):
+            raise open_ends from None
+        return gradient, found
     return gradient, found[0] if len(primals) == 1 else found
 
 

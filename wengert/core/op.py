@@ -25,18 +25,20 @@ class Op:
     tangents, mask)`` are the two visitors generated from the derivative fact; ``save(values, y, mask)`` the residuals
     they read, whose origin is in ``saved_from`` (the operand's number, -1 for the output, None for something that is
     not a value). In ``push``, ``mask[0]`` is OWNED where the first operand's tangent is held by nobody else and may be
-    written to. ``lean``: the pull does without types where all is float64.
+    written to. ``lean``: the pull does without types where all is float64. ``aware``: ``record`` looks at the traces
+    that run, so that a recorded step that runs again goes through it too.
     """
 
     __slots__ = (
-        "batch", "cost", "doc", "domain", "evaluate", "expression", "infer", "inputs", "kind", "kink", "latex", "lean",
-        "name", "needs", "outputs", "params", "pull", "push", "record", "rules", "samples", "save", "saved_from",
-        "scalar", "shape", "sparsity", "text", "zeroes",
+        "aware", "batch", "cost", "doc", "domain", "evaluate", "expression", "infer", "inputs", "kind", "kink", "latex",
+        "lean", "name", "needs", "outputs", "params", "pull", "push", "record", "rules", "samples", "save",
+        "saved_from", "scalar", "shape", "sparsity", "text", "zeroes",
     )
 
     name: str
     kind: str
     doc: str
+    aware: Any
     inputs: tuple[str, ...]
     params: Mapping[str, Any]
     evaluate: Callable[..., Any]

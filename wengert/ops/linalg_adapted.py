@@ -57,9 +57,22 @@ def adapted_eigh(x: Any, along: Any, uplo: str, inner: bool) -> tuple[Any, Any]:
     for index in np.ndindex(w.shape[:-1]):
         for start, stop in spaces(w[index], n, n):
             basis = v[index][:, start:stop]
-            turned = basis @ np.linalg.eigh(symmetric_part(adjoint(basis) @ d[index] @ basis))[1]
+            turned = basis @ _vectors(symmetric_part(adjoint(basis) @ d[index] @ basis))
             out[index][..., start:stop] = turned if row is None else with_real_row(turned, row)
     return np.array(np.broadcast_to(w, (*lead, n))), out
+
+
+def _vectors(inside: Any) -> Any:
+    """The eigenvectors; NaN where a direction is not finite, as for any other step (LAPACK would raise)."""
+    finite = np.isfinite(inside).all((-2, -1))[..., None, None]
+    return np.where(finite, np.linalg.eigh(np.where(finite, inside, 0.0))[1], np.nan)
+
+
+def _both_vectors(inside: Any) -> tuple[Any, Any]:
+    """The singular vectors of both sides as columns; NaN where a direction is not finite."""
+    finite = np.isfinite(inside).all((-2, -1))[..., None, None]
+    p, _, qh = np.linalg.svd(np.where(finite, inside, 0.0))
+    return np.where(finite, p, np.nan), np.where(finite, adjoint(qh), np.nan)
 
 
 def fixed_row(v: Any) -> int | None:
@@ -109,12 +122,12 @@ def adapted_svd(x: Any, along: Any, inner: bool, full: bool) -> tuple[Any, Any, 
         a, b = new_u[index], new_v[index]
         for start, stop in spaces(s[index], rank, size):
             left, right = u[index][:, start:stop], v[index][:, start:stop]
-            turn = np.linalg.eigh(symmetric_part(adjoint(left) @ d[index] @ right))[1][..., ::-1]
+            turn = _vectors(symmetric_part(adjoint(left) @ d[index] @ right))[..., ::-1]
             a[..., start:stop], b[..., start:stop] = _rephased(left @ turn, right @ turn, row)
         if rank < k:
             left, right = u[index][:, rank:], v[index][:, rank:]
-            p, _, qh = np.linalg.svd(adjoint(left) @ d[index] @ right)
-            a[..., rank:], b[..., rank:] = left @ p, right @ adjoint(qh)
+            p, q = _both_vectors(adjoint(left) @ d[index] @ right)
+            a[..., rank:], b[..., rank:] = left @ p, right @ q
             a[..., rank:k], b[..., rank:k] = _rephased(a[..., rank:k], b[..., rank:k], row)
     if not full:
         new_u, new_v = new_u[..., :k], new_v[..., :k]

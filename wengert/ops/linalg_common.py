@@ -113,7 +113,7 @@ def wrapped(record: Any, inner: Any) -> Any:
     """State that ``record``, which calls the recording function ``inner``, is the one that users and rules reach; it
     takes a batch axis in front as it is."""
     record.op = inner.op
-    inner.op.record = record
+    inner.op.record, inner.op.aware = record, True
     return leading(record)
 
 

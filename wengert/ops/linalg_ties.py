@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from copy import copy
 from itertools import takewhile
 from typing import Any
@@ -35,16 +36,21 @@ _FIX = (
 )
 
 
+_lost_in_body: ContextVar[Any] = ContextVar("wengert_lost_in_body", default=None)
+"""Where the last derivative of a loop's body met equal values: a new tuple each time."""
+
+
 class Ties:
     """What a forward trace knows about equal values it met: the two frames whose tangents tell, and where."""
 
-    __slots__ = ("doubt", "lost", "ordered", "turn", "where")
+    __slots__ = ("before", "doubt", "lost", "ordered", "turn", "where")
 
     def __init__(self) -> None:
         self.turn: Frame | None = None
         self.doubt: Frame | None = None
         self.where: Any = None
         self.lost: Any = None
+        self.before = _lost_in_body.get()
         self.ordered: dict[Any, list[Any]] = {}  # sums of what arrives where equal values are ordered (``_Extremes``)
 
     def begin(self, forward: Frame) -> None:
@@ -75,6 +81,8 @@ class Ties:
 
     def check(self, outputs: Sequence[Any], forward: Frame) -> None:
         """Raise TieError where an output depends on the basis, or lost its tangent at a tie."""
+        if self.lost is None and _lost_in_body.get() is not self.before:
+            self.lost = _lost_in_body.get()
         if self.turn is None and self.lost is None:
             return
         reached = any(is_handle(o) and o.node is not None and self.depends(o.node.tangents) for o in outputs)
@@ -103,7 +111,7 @@ class Ties:
                     "leaves their derivative open",
                     fix="one direction at a time is exact: take jvp once, and second derivatives of functions of the "
                     "values forward over reverse (hessian, jvp(grad(f), ...))",
-                    where=self.lost,
+                    where=self.lost[0],
                 )
             if _all(np.isfinite(moved)) and not self.is_free(tangents):
                 raise error_at(
@@ -276,8 +284,10 @@ def concrete(dx: Any) -> bool:
 
 def lose(forward: Frame) -> None:
     """Note that tangents behind a tie are not to be had here; only a result that needs them is refused."""
-    if forward.ties is not None and forward.ties.lost is None:
-        forward.ties.lost = here(3)
+    if forward.ties is None:  # the derivative of a body of a loop is recorded by itself
+        _lost_in_body.set((here(3),))
+    elif forward.ties.lost is None:
+        forward.ties.lost = (here(3),)
 
 
 def mark(outputs: Any, forward: Frame, turns: Any, doubts: Any) -> None:

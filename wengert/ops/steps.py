@@ -48,6 +48,8 @@ def run_step(
         return region(operands[0], params[0], *_split(operands[1:]))
     if op is UPDATE or op is ADD_AT:
         return _write_handle(op, operands, params, owned=owned)
+    if op.aware:
+        return op.record(*operands, *params)
     return special(op, operands, params, evaluate)
 
 
