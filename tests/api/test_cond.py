@@ -209,6 +209,18 @@ def test_choices_in_choices_and_loops() -> None:
         assert float(slope(x)) == pytest.approx(4 * x**3 if x > 1 else -math.sin(x), rel=1e-14)
 
 
+def test_nothing_and_empty_arrays_come_out() -> None:
+    x = np.array([1.0, 2.0])
+    graph = wg.trace(lambda x: (wg.cond(x[0] > 0, lambda: None, lambda: None), x[0]))(x)
+    assert graph(-x)[0] is None
+    for backend in ("numpy", "auto"):
+        f = wg.compile(lambda x: wg.cond(x[0] > 0, lambda: (x[:0], x), lambda: (x[:0] * 2, x * x)), backend=backend)
+        for v in (x, -x, x):
+            empty, full = f(v)
+            assert empty.shape == (0,)
+            np.testing.assert_array_equal(full, v if v[0] > 0 else v * v)
+
+
 def test_python_numbers_adapt() -> None:
     def f(x: Any) -> Any:
         return wg.cond(np.sum(x) > 0, lambda: (np.sum(x), 1, 0.0, "left"), lambda: (0, 1, x[0] * 2, "left"))

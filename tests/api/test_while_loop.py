@@ -245,10 +245,26 @@ def test_what_cannot_be_one_step_is_followed() -> None:
 
         return wg.while_loop(lambda v: v > 1.0, body, x)
 
-    for f, points in ((asks, [1.0, 2.0, 5.0, 20.0]), (raises, [1.0, 3.0, 0.5, 5.0])):
+    def words(x: Any) -> Any:
+        """What is no number may change too."""
+        s = wg.while_loop(lambda s: len(s[1]) < 4, lambda s: (s[0] * x, s[1] + "a"), (x, "a"))
+        return s[0]
+
+    for f, points in ((words, [2.0, 3.0]), (asks, [1.0, 2.0, 5.0, 20.0]), (raises, [1.0, 3.0, 0.5, 5.0])):
         compiled = wg.compile(wg.value_and_grad(f), backend="numpy")
         for x in (*points, *points):
             found, wanted = compiled(x), wg.value_and_grad(f)(x)
             assert tuple(map(float, found)) == tuple(map(float, wanted))
     with pytest.raises(wg.WengertError, match="comes in as int64"):
         wg.trace(lambda x: wg.while_loop(lambda v: v < 3, lambda v: v + x, 0))(1.0)
+
+
+def test_tensors_are_followed() -> None:
+    f = wg.compile(
+        lambda t: wg.cond(
+            t.sum() > 0, lambda t: wg.while_loop(lambda t: t.sum() < 20.0, lambda t: t * 2, t), lambda t: -t, t
+        ),
+        backend="numpy",
+    )
+    for values, wanted in (([1.0, 2.0], [8.0, 16.0]), ([-1.0, -2.0], [1.0, 2.0]), ([1.0, 2.0], [8.0, 16.0])):
+        assert f(wg.tensor(values)).tolist() == wanted

@@ -32,7 +32,7 @@ from wengert.core.errors import WengertError, WengertTypeError, error_at
 from wengert.core.graph import Graph
 from wengert.core.handle import is_handle
 from wengert.core.node import Const
-from wengert.core.tree import Structure, flatten
+from wengert.core.tree import Structure, flatten, is_static
 from wengert.core.types import ArrayType, dtype_of, shape_of
 from wengert.diff.branches import forward_branches, reverse_branches
 from wengert.ops import branches, while_loops
@@ -109,7 +109,7 @@ def _choice(
                 body = record_body(run, samples, name_of(f))
         except Exception:  # noqa: BLE001 the function that is not chosen may raise; the chosen one raises again
             body = None
-        if body is None:
+        if body is None or not all(map(_is_plain, body.numbers, body.leaves)):
             _restore(full, marks)
             return None
         bodies.append(body)
@@ -127,6 +127,11 @@ def _choice(
     return (
         first.structure.unflatten([next(ends) if n else v for n, v in zip(first.numbers, first.leaves, strict=True)]),
     )
+
+
+def _is_plain(number: bool, leaf: Any) -> bool:
+    """Whether a result is a number or fixed data (no Tensor, no object that may hold values of the recording)."""
+    return number or leaf is None or is_static(leaf)
 
 
 def _marks(full: Frame) -> Any:
@@ -261,6 +266,8 @@ def _loop(
 ) -> tuple[Any] | None:
     """The loop as one step, in a tuple; None where it cannot be one."""
     moving = [k for k, v in enumerate(start) if is_number(raw(v))]
+    if not moving:
+        return None
     samples = [sample(start[k]) for k in moving]
     marks = _marks(full)
 
@@ -270,8 +277,12 @@ def _loop(
             given[k] = v
         return structure.unflatten(given)
 
+    fixed = [k for k in range(len(start)) if k not in set(moving)]
+    changed: list[int] = []
+
     def step(inputs: list[Any]) -> list[Any]:
         leaves = same_carry(start, structure, served(body_fun, filled(inputs)), name_of(body_fun))
+        changed.extend(k for k in fixed if not _same(leaves[k], start[k]))
         return [leaves[k] for k in moving]
 
     def ask(inputs: list[Any]) -> Any:
@@ -287,7 +298,7 @@ def _loop(
             raise
         except Exception:  # noqa: BLE001 what it raises where it runs, it raises again
             body = None
-        if body is None or not all(body.numbers):
+        if body is None or changed or not all(body.numbers):
             _restore(full, marks)
             return None
         bodies.append(body)

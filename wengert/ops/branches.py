@@ -185,6 +185,8 @@ def cond(true: Graph, false: Graph, pred: Any, operands: Sequence[Any]) -> tuple
     """Run and record a choice; returns the outputs of the branch that is taken.
 
     The branches take the same operands, have no guards, read no outer handles and give the same types."""
+    if not true.outputs:
+        return ()
     if tracing.get() is None and not any(map(is_handle, (pred, *operands))):
         return _evaluate(pred, *operands, true, false)
     return tuple(special(op_for(true, false), [pred, *operands], (true, false)))
