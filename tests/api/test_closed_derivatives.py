@@ -166,3 +166,22 @@ def test_auto_stays_with_accumulation_where_there_is_no_form(monkeypatch):
     for _ in range(4):
         np.testing.assert_allclose(hessian(W), np.diag(6 * W), rtol=1e-12)
     assert "accumulated; no closed form" in hessian.explain()
+
+
+@pytest.mark.parametrize("fault", [RecursionError("too deep"), TypeError("a fault of ours")])
+@pytest.mark.parametrize("calls_before", [0, 2])
+def test_a_fault_of_a_form_that_nobody_asked_for_costs_no_answer(monkeypatch, fault, calls_before):
+    monkeypatch.setattr(closed_derivatives, "CHEAP", 0.0)
+    monkeypatch.setattr("wengert.api.jacobians.WORTHWHILE", 0.0)
+    hessian = wg.hessian(loss)
+    for _ in range(calls_before):
+        np.testing.assert_allclose(hessian(W, X, Y), by_hand(W, X, Y), rtol=1e-12)
+
+    def broken(*_):
+        raise fault
+
+    monkeypatch.setattr(closed_derivatives, "_evaluated", broken)
+    for _ in range(4):
+        np.testing.assert_allclose(hessian(W, X, Y), by_hand(W, X, Y), rtol=1e-12)
+    with pytest.raises(type(fault)):
+        wg.hessian(loss, mode="closed")(W, X, Y)
