@@ -1,7 +1,7 @@
 """Closed forms.
 
 How many cases are solved, how long their printed forms are, how long it takes, and what evaluating Hessians costs.
-May import NumPy, the cases, wengert, and JAX where it is installed. Invariant: a case counts as solved only when its
+May import NumPy, the cases, the other Hessians, and wengert. Invariant: a case counts as solved only when its
 value agrees with differences of the formula run by plain NumPy; a refusal counts as unsolved, a wrong value as wrong.
 """
 
@@ -19,6 +19,8 @@ import numpy as np
 import wengert as wg
 from benchmarks.closed_forms_cases import IDENTITIES, Case
 from benchmarks.closed_forms_exact import same
+from benchmarks.closed_forms_hessians import hessians as wide
+from benchmarks.closed_forms_hessians import jax, ready, warmed
 from benchmarks.closed_forms_models import MODELS
 from benchmarks.measure import Limit, Table, interleaved, main
 
@@ -145,53 +147,17 @@ def problems(quick: bool) -> list[tuple[str, str, str, dict[str, Any], dict[str,
     ]
 
 
-class InThisThread:
-    """A call timed by this thread's clock: JAX's other threads go on freeing memory after its result is ready, and
-    the clock of the process counts them.
-    """
-
-    def __init__(self, call: Any) -> None:
-        self.call = call
-
-    def __call__(self) -> Any:
-        return self.call()
-
-    def sample(self, repeats: int) -> float:
-        """Processor seconds of this thread per call."""
-        started = time.thread_time()
-        for _ in range(repeats):
-            self.call()
-        return (time.thread_time() - started) / repeats
-
-
-def _ready(compiled: Any, arguments: list[Any]) -> Any:
-    return compiled(*arguments).block_until_ready()
-
-
 def hessians(quick: bool) -> tuple[list[list[str]], list[Limit], list[str]]:
     """Dense Hessians from the closed form, beside a compiled JAX Hessian of the same formula."""
-    try:
-        import jax
-
-        jax.config.update("jax_enable_x64", True)
-        jax.config.update("jax_platforms", "cpu")
-    except ImportError:
-        jax = None
     rows, limits, notes = [], [], []
     for name, text, wrt, shapes, values, promised in problems(quick):
         form = wg.D(text, wrt, 2, shapes=shapes)
-        ours = InThisThread(functools.partial(form.evaluate, **values))
-        if jax is None:
+        ours = warmed(functools.partial(form.evaluate, **values))
+        if jax() is None:
             (mine,) = interleaved([ours])
             rows.append([f"Hessian of {name}", f"{mine * 1e3:.3f} ms", "JAX is not installed: no comparison"])
             continue
-        names = list(shapes)
-        function = eval(f"lambda {', '.join(names)}: {text}", {"np": jax.numpy})
-        compiled = jax.jit(jax.hessian(function, argnums=names.index(wrt)))
-        arguments = [jax.numpy.asarray(values[n]) for n in names]
-        theirs = functools.partial(_ready, compiled, arguments)
-        for _ in range(3):  # what is asked for again and again may be compiled
-            ours()
+        theirs = ready(text, wrt, {n: values[n] for n in shapes})
         agreed = np.allclose(np.asarray(theirs()), ours(), rtol=1e-8, atol=1e-8)
         mine, other = interleaved([ours, theirs], rounds=5 if quick else 11)
         rows.append(
@@ -205,9 +171,10 @@ def hessians(quick: bool) -> tuple[list[list[str]], list[Limit], list[str]]:
             limits.append(Limit(f"{name}: promised ratio over ratio", promised / (other / mine), 1.0))
         if name == "x'Ax":
             notes.append(bound(values["A"], mine))
-    if jax is None:
+    if jax() is None:
         notes.append("JAX is not installed here; install the bench extra for the comparison.")
-    return rows, limits, notes
+    more = wide(quick)
+    return rows + more[0], limits + more[1], notes + more[2]
 
 
 def bound(matrix: np.ndarray, mine: float) -> str:

@@ -122,7 +122,38 @@ def test_fixed_sizes_and_steps():
 
 def test_the_program_of_rosenbrock_writes_four_strips():
     source = wg.D(VECTORS[0], "x", 2, x="n").numpy_source()
-    assert source.count("np.einsum('ii->i', filled[") == 4 and "@" not in source
+    assert source.count("    flat[") == 4 and "@" not in source and "einsum" not in source
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x @ A @ x + sum(x**3)",
+        "sum(x**3) - x @ A.T @ x/2",
+        "(a @ x)**2 + sum(exp(x[1:]))",
+        "x @ A.T @ x[::-1] + sum(x**4)",
+    ],
+)
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_arrays_in_any_order_of_memory(text, order):
+    form = wg.D(text, "x", 2, shapes=VECTOR)
+    wanted = differences(lambda z: value(text, x=z, a=a, A=A), x)
+    for B in (np.array(A, order=order), np.array(A.T, order=order).T, np.pad(A, 1)[1:-1, 1:-1]):
+        np.testing.assert_allclose(form.evaluate(x=x, a=a, A=B), wanted, rtol=1e-7, atol=1e-7)
+        np.testing.assert_allclose(
+            form.numpy()(**{n: {"x": x, "a": a, "A": B}[n] for n in form.free}), wanted, atol=1e-7
+        )
+
+
+def test_sizes_that_a_slice_does_not_fit_are_refused():
+    form = wg.D("x[:2] @ x[1:3] + x[2]**2", "x", 2, x="n")
+    assert form.evaluate(x=np.ones(3)).shape == (3, 3)
+    with pytest.raises(wg.WengertError, match="2:3 of an axis of length 2"):
+        form.evaluate(x=np.ones(2))
+    with pytest.raises(wg.WengertError, match="1:3 of an axis of length 2"):
+        wg.D("x[:2] @ x[1:3]", "x", 2, x="n").evaluate(x=np.ones(2))
+    with pytest.raises(wg.WengertError, match="axis of length 1"):
+        wg.D("sum(x[2:]**2)", "x", 2, x="n").evaluate(x=np.ones(1))
 
 
 def test_numpy_code_with_slices_is_read_alike():

@@ -22,7 +22,7 @@ from wengert.symbolic.slices import has_selections
 from wengert.symbolic.terms import Abstract, Term, ordered
 
 LETTERS = "ijklmnabcdefghopqrstuvwxyz"
-RESERVED = ("np", "special", "filled", "rows")
+RESERVED = ("np", "special", "filled", "rows", "flat", "size")
 
 
 @dataclass(slots=True)
@@ -108,24 +108,32 @@ class Filling:
         self.code = code
         self.lines: list[str] = []
         self.started = False
+        self.blank = False
+        self.rows_in_order = False
+        self.flat = False
         self.joint: Gram | None = None
 
     def write(self, word: str, target: str = "filled") -> None:
         """Put a word into the whole, or add it to what is there."""
         if not self.started and target == "filled":
             self.lines.append(f"filled = {word}")
-        elif not self.started:
-            self.lines += [f"filled = np.zeros({self.code.shape(self.term.shape)})", f"{target} = {word}"]
+        elif self.blank:
+            self.lines.append(f"{target} = {word}")
         elif word.startswith("-") and "+" not in word and " - " not in word:
             self.lines.append(f"{target} -= {word[1:]}")
         else:
             self.lines.append(f"{target} += {word}")
-        self.started = True
+        self.started, self.blank = True, False
 
     def add(self, piece: Piece) -> None:
         """One piece."""
         code, place = self.code, piece.place
-        target = "filled" if place.full else self.target(place)
+        if not place.full and not self.started:
+            self.lines.append(f"filled = np.zeros({self.code.shape(self.term.shape)})")
+            self.started = self.blank = self.rows_in_order = True
+        elif not self.started:  # products are, transposes are not
+            self.rows_in_order = len(place.axes) == 2 and (piece.gram is not None or not piece.rest)
+        target = "filled" if place.full else self.strip(place) or self.target(place)
         if piece.gram is not None:
             lines, word = weighted_gram(piece.gram, code)
             self.lines += lines
@@ -187,6 +195,24 @@ class Filling:
             return cut if cut != "filled" else "filled[...]"
         return f"np.einsum('{letters}->{view}', {cut})[...]"
 
+    def strip(self, place: Place) -> str | None:
+        """A diagonal of the result as every so many-th entry of its rows one after another; None where it is none."""
+        cuts = [c for _, c in place.axes]
+        if not self.rows_in_order or [k for k, _ in place.axes] != [0, 0]:
+            return None
+        if any(c.step != 1 or not isinstance(c.start, int) for c in cuts):
+            return None
+        down, along = (c.start for c in cuts)
+        stop, back = cuts[0].stop, cuts[0].stop - cuts[0].whole
+        if not isinstance(back, int) and not isinstance(stop, int):
+            return None
+        if not self.flat:
+            self.lines.append("flat, size = filled.reshape(-1), filled.shape[1]")
+            self.flat = True
+        first = " + ".join([_times(down), str(along)][not down : 2 if along else 1]) if down or along else ""
+        last = "" if back == 0 else _times(stop) if isinstance(stop, int) else f"-{_times(-back)}"
+        return f"flat[{first}:{last}:size + 1]"
+
     def finished(self, stands: str = "") -> list[str]:
         """All lines; ``stands`` makes a row or a column of the result."""
         if not self.lines:
@@ -194,6 +220,10 @@ class Filling:
         if self.lines[-1].startswith("filled = ") and not stands:
             return [*self.lines[:-1], f"return {self.lines[-1].removeprefix('filled = ')}"]
         return [*self.lines, f"return filled{stands}"]
+
+
+def _times(count: int) -> str:
+    return "size" if count == 1 else f"{count} * size"
 
 
 def _spread(word: str, form: Form, place: Place) -> str:

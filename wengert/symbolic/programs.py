@@ -26,6 +26,7 @@ from wengert.symbolic.notation import Form
 from wengert.symbolic.recover import form_of
 from wengert.symbolic.runner import Runner, kinds_of, plain
 from wengert.symbolic.simplify import expanded
+from wengert.symbolic.slices import check_slices
 from wengert.symbolic.terms import Abstract, Term, Var, dimensions, ordered, variables
 
 _compilers: list[Callable[..., Callable[..., Any]]] = []
@@ -199,7 +200,8 @@ class Program:
         """What was evaluated once is evaluated without checks again, and by something faster once that pays."""
         large = self._symmetric is not None and len(found) >= WORTH
         if not large and (type(found) is np.float64 if not self._laid.shape else found.dtype == float):
-            self._runners[kinds] = Runner(self._program, list(self.free), self._rivals())
+            patient = bool(self.named)  # there is no program that a long evaluation would be spent in
+            self._runners[kinds] = Runner(self._program, list(self.free), self._rivals(), patient)
 
     def _rivals(self) -> list[Callable[[], Callable[..., Any]]]:
         """What may evaluate faster than the program: the likeliest first."""
@@ -240,7 +242,7 @@ class Program:
         """Raise WengertValueError unless all shapes are those declared; shapes seen before are not looked at again."""
         shapes = tuple(np.shape(v) for v in arrays.values())
         if (key := (tuple(arrays), shapes)) not in self._seen:
-            sizes_of(self.given, {**dict.fromkeys(self.free, 0.0), **arrays})
+            check_slices(self.given, sizes_of(self.given, {**dict.fromkeys(self.free, 0.0), **arrays}))
             self._seen.add(key)
 
     def _completed(self, arrays: dict[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ doubles the time spent; a rival is taken only where its value is that of the pro
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 
 FLOAT = np.dtype(float)
-COST = 0.2
+COST = 0.1
 """Seconds of evaluation after which a rival is made: about what it costs. The next one comes after five times that."""
 LONG = 0.02
 """Seconds of one evaluation that is left to NumPy: what takes that long is one large product."""
@@ -36,12 +37,19 @@ def plain(kinds: Kinds) -> bool:
 
 
 class Runner:
-    """A function for arrays of certain shapes; ``call`` is what evaluates it now, ``rivals`` make others in turn."""
+    """A function for arrays of certain shapes; ``call`` is what evaluates it now, ``rivals`` make others in turn.
 
-    __slots__ = ("call", "calls", "due", "function", "names", "rivals", "spent")
+    Evaluations that take ``LONG`` are left to the function, unless it is ``patient``.
+    """
+
+    __slots__ = ("call", "calls", "due", "function", "long", "names", "rivals", "spent")
 
     def __init__(
-        self, function: Callable[..., Any], names: Sequence[str], rivals: Sequence[Callable[[], Callable[..., Any]]]
+        self,
+        function: Callable[..., Any],
+        names: Sequence[str],
+        rivals: Sequence[Callable[[], Callable[..., Any]]],
+        patient: bool = False,
     ) -> None:
         self.function = function
         self.names = tuple(names)
@@ -49,6 +57,7 @@ class Runner:
         self.spent = 0.0
         self.due = COST
         self.calls = 0
+        self.long = math.inf if patient else LONG
         self.call: Callable[..., Any] = self._counted if rivals else function
 
     def _counted(self, *arrays: Any) -> Any:
@@ -63,7 +72,7 @@ class Runner:
     def _compare(self, arrays: Sequence[Any], wanted: Any) -> None:
         """Take the faster of the function and its next rival at these arrays."""
         self.call = self.function  # whatever happens below, and in other threads
-        if self.spent > LONG * self.calls:
+        if self.spent > self.long * self.calls:
             return
         made = _ready(self.rivals.pop(0), arrays, wanted)
         if made is not None and _faster(made, self.function, arrays):

@@ -11,10 +11,11 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from wengert.core.errors import WengertValueError
 from wengert.symbolic import functions
 from wengert.symbolic.build import add, contract, var
 from wengert.symbolic.cuts import Cut
-from wengert.symbolic.dims import Dim, Size
+from wengert.symbolic.dims import Dim, Size, sized
 from wengert.symbolic.matrices import matrix, reduce
 from wengert.symbolic.notation import Form
 from wengert.symbolic.recover import form_of
@@ -173,6 +174,21 @@ def opaque(term: Term) -> Term:
     return made
 
 
+def check_slices(term: Term, sizes: Mapping[str, int]) -> None:
+    """Raise WengertValueError where a slice of a named axis reaches beyond it: the form has another shape there."""
+    for t in ordered(term):
+        if not isinstance(t, Select) or not all(
+            d.names <= set(sizes) for d in (*t.shape, t.start) if isinstance(d, Dim)
+        ):
+            continue
+        count, whole, start = (sized(d, sizes) for d in (*t.shape, t.start))
+        last = start + t.step * (count - 1)
+        if count < 0 or (count and not (0 <= start < whole and 0 <= last < whole)):
+            raise WengertValueError(
+                f"the slice {start}:{last + 1} of an axis of length {whole} does not fit: the form is for longer axes"
+            )
+
+
 def has_selections(term: Term) -> bool:
     """Whether a selection occurs anywhere in a term."""
     return any(isinstance(t, Select) for t in ordered(term))
@@ -207,4 +223,4 @@ def _sliced(term: Term) -> Term:
     )
 
 
-__all__ = ["Placed", "has_selections", "opaque", "part", "placed", "sliced"]
+__all__ = ["Placed", "check_slices", "has_selections", "opaque", "part", "placed", "sliced"]
