@@ -148,7 +148,7 @@ def test_arrays_in_any_order_of_memory(text, order):
 def test_sizes_that_a_slice_does_not_fit_are_refused():
     form = wg.D("x[:2] @ x[1:3] + x[2]**2", "x", 2, x="n")
     assert form.evaluate(x=np.ones(3)).shape == (3, 3)
-    with pytest.raises(wg.WengertError, match="2:3 of an axis of length 2"):
+    with pytest.raises(wg.WengertError, match="[12]:3 of an axis of length 2"):
         form.evaluate(x=np.ones(2))
     with pytest.raises(wg.WengertError, match="1:3 of an axis of length 2"):
         wg.D("x[:2] @ x[1:3]", "x", 2, x="n").evaluate(x=np.ones(2))
