@@ -39,7 +39,7 @@ STATISTICS = group(
         ("sum(exp(X @ w) - y*(X @ w))", "w", "X.T @ (exp(X @ w) - y)"),
         ("sum(exp(X @ w) - y*(X @ w))", "w", "X.T @ diag(exp(X @ w)) @ X", 2),
         ("sum(sqrt(1 + (X @ w - y)**2))", "w", "X.T @ ((X @ w - y)/sqrt(1 + (X @ w - y)**2))"),
-        ("sum(log(cosh(X @ w - y)))", "w", "X.T @ (sinh(X @ w - y)/cosh(X @ w - y))"),
+        ("sum(log(cosh(X @ w - y)))", "w", "X.T @ tanh(X @ w - y)"),
         ("sum(log(1 + (X @ w - y)**2))", "w", "2*(X.T @ ((X @ w - y)/(1 + (X @ w - y)**2)))"),
         ("sum(abs(X @ w - y))", "w", "X.T @ sign(X @ w - y)"),
         ("sum(maximum(0, 1 - y*(X @ w)))", "w", ""),
@@ -150,4 +150,61 @@ GAUSS = group(
     ],
 )
 
-MODELS: list[Case] = [*STATISTICS, *SOFTMAX, *NETWORKS, *BATCHES, *FACTORS, *GAUSS]
+P = {"X": ("m", "n"), "w": "n", "y": "m", "p": "n", "q": "n", "x": "n", "a": "n", "b": "n", "A": ("n", "n"),
+     "M": ("n", "n"), "c": (), "t": ()}  # fmt: skip
+
+DENSITIES = group(
+    P,
+    [
+        ("sum((x - t)**2)/(2*c) + x.shape[0]*log(c)/2", "c", "(n/2 - norm(x - t)**2/(2*c))/c"),
+        ("sum((x - t)**2)/(2*c) + x.shape[0]*log(c)/2", "t", "-sum(x - t)/c"),
+        ("sum(p*log(p/q))", "p", "1 + log(p/q)"),
+        ("sum(p*log(p/q))", "q", "-(p/q)"),
+        ("sum(p*log(p/q))", "q", "diag(p/q**2)", 2),
+        ("-sum(y*log(c) - c)", "c", "m - sum(y)/c"),
+        ("sum(log(cosh(X @ w - y)))", "w", "X.T @ diag(1 - tanh(X @ w - y)**2) @ X", 2),
+        ("sum(sqrt(1 + (X @ w - y)**2))", "w", "X.T @ ((X @ w - y)/sqrt(1 + (X @ w - y)**2))"),
+        ("sum(log(1 + (X @ w - y)**2))", "w", "2*(X.T @ ((X @ w - y)/(1 + (X @ w - y)**2)))"),
+        ("norm(maximum(X @ w, 0) - y)**2", "w", ""),
+        ("sum(maximum(X @ w, 0)**2)", "w", "2*(X.T @ maximum(X @ w, 0))"),
+        ("sum(log(prod(exp(x))))", "x", "ones(n)"),
+        ("log(prod(x))", "x", "1/x"),
+        ("log(prod(x))", "x", "-diag(1/x**2)", 2),
+        ("prod(x)", "x", "prod(x)*(1/x)"),
+        ("sum(cumsum(x)**2)", "x", ""),
+        ("sum(diff(x)**2)", "x", ""),
+        ("x @ tril(A) @ x", "x", ""),
+        ("sum(tril(A)**2)", "A", ""),
+        ("sum(hypot(x, a))", "x", "x/sqrt(x**2 + a**2)"),
+        ("sum(hstack((x, a))**2)", "x", "2*x"),
+        ("ravel(X) @ ravel(X)", "X", "2*X"),
+        ("sum(roll(x, 1)*a)", "x", ""),
+    ],
+)
+
+INVERSES = group(
+    P,
+    [
+        ("a @ inv(A) @ b", "A", "-(inv(A).T @ outer(a, b) @ inv(A).T)"),
+        ("a @ inv(A) @ b", "A", "", 2),
+        ("trace(inv(A) @ M)", "A", "-(inv(A).T @ M.T @ inv(A).T)"),
+        ("trace(inv(A + M))", "A", ""),
+        ("det(A)**3", "A", "3*det(A)**3*inv(A).T"),
+        ("logdet(X.T @ X)", "X", "2*(X @ inv(X.T @ X))"),
+        ("solve(A, b) @ b", "b", "(inv(A) + inv(A).T) @ b"),
+        ("norm(solve(A, b))**2", "b", "2*(inv(A).T @ inv(A) @ b)"),
+        ("x @ A @ x/(x @ M @ x)", "x", "((A + A.T) @ x - (x @ A @ x)/(x @ M @ x)*((M + M.T) @ x))/(x @ M @ x)"),
+        ("log(x @ A @ x)", "x", "(A + A.T) @ x/(x @ A @ x)"),
+        ("sqrt(x @ A @ x)", "x", "(A + A.T) @ x/(2*sqrt(x @ A @ x))"),
+        ("(x @ A @ x)**2", "x", "2*(x @ A @ x)*((A + A.T) @ x)"),
+        ("exp(x @ A @ x)", "x", "exp(x @ A @ x)*((A + A.T) @ x)"),
+        ("sin(a @ x)*cos(b @ x)", "x", "cos(a @ x)*cos(b @ x)*a - sin(a @ x)*sin(b @ x)*b"),
+        ("sum(x)**3", "x", "3*sum(x)**2*ones(n)"),
+        ("(a @ x)**c", "x", "c*(a @ x)**(c - 1)*a"),
+        ("sum(x**c)", "x", "c*x**(c - 1)"),
+        ("a @ x/(norm(a)*norm(x))", "x", "(a - (a @ x)/norm(x)**2*x)/(norm(a)*norm(x))"),
+        ("norm(x - a)/c + norm(x - b)/c", "x", "((x - a)/norm(x - a) + (x - b)/norm(x - b))/c"),
+    ],
+)
+
+MODELS: list[Case] = [*STATISTICS, *SOFTMAX, *NETWORKS, *BATCHES, *FACTORS, *GAUSS, *DENSITIES, *INVERSES]

@@ -37,6 +37,14 @@ NAMES = {
             "max",
             "maximum",
             "var",
+            "prod",
+            "cumsum",
+            "diff",
+            "tril",
+            "hypot",
+            "hstack",
+            "ravel",
+            "roll",
         )
     },
     "inv": np.linalg.inv,
@@ -46,6 +54,7 @@ NAMES = {
     "norm": np.linalg.norm,
     "eye": lambda n: n,
     "np": np,
+    "relu": lambda z: np.maximum(z, 0.0),
     "sigmoid": lambda z: 1 / (1 + np.exp(-z)),
 }
 SOFTMAX = """

@@ -24,6 +24,12 @@ PRINTED = [
     ("sum(tril(A)**2)", "A", {"A": ("n", "n")}, 1, "2 tril(A)"),
     ("sum(triu(A, 1)**2)", "A", {"A": ("n", "n")}, 1, "2 triu(A, 1)"),
     ("sum(relu(X @ w)**2)", "w", {"X": ("m", "n"), "w": "n"}, 2, "2 Xᵀ diag(𝟙(Xw)) X"),
+    ("sum(relu(X @ w)**2)", "w", {"X": ("m", "n"), "w": "n"}, 1, "2 Xᵀ relu(Xw)"),
+    ("sum(maximum(X @ w, 0)**2)", "w", {"X": ("m", "n"), "w": "n"}, 1, "2 Xᵀ max(Xw, 0)"),
+    ("sum(log(cosh(X @ w - y)))", "w", {"X": ("m", "n"), "w": "n", "y": "m"}, 1, "Xᵀ tanh(Xw − y)"),
+    ("a @ inv(X) @ b", "X", {"X": ("n", "n"), "a": "n", "b": "n"}, 2,
+     "D_ijkl = (X⁻¹)_jk (X⁻ᵀa)_i (X⁻¹b)_l + (X⁻ᵀa)_k (X⁻¹b)_j (X⁻¹)_li   (i, j, k, l: n)"),
+    ("x @ triu(A) @ x", "x", {"A": ("n", "n"), "x": "n"}, 1, "(triu(A) + triu(A)ᵀ)x"),
     ("prod(x)", "x", {"x": "n"}, 1, "prod(x) (1 ⊘ x)"),
     ("tanh(W @ x)", "x", {"W": ("k", "n"), "x": "n"}, 2,
      "D_kij = −2 W_ki h_k (1 − h_k²) W_kj   (k: k; i, j: n), where h = tanh(Wx)"),
@@ -123,3 +129,15 @@ def test_kronecker_products_are_read_by_hand(text, shapes):
     moved = (wanted(**{**values, name: values[name] + 1e-30j * along}) / 1e-30).imag
     found = np.tensordot(form.evaluate(**{n: values[n] for n in form.free}), along, along.ndim)
     np.testing.assert_allclose(found, moved, rtol=1e-12, atol=1e-12)
+
+
+def test_the_step_of_a_printed_form_is_read_back():
+    form = wg.D("sum(relu(x)*a)", "x", x="n", a="n")
+    assert str(form) == "a ⊙ 𝟙(x)"
+    found = wg.parse(str(form), "hand", x="n", a="n").evaluate(x=[-1.0, 2.0, 0.0], a=[3.0, 4.0, 5.0])
+    np.testing.assert_array_equal(found, [0.0, 4.0, 0.0])
+    assert wg.parse("tn + 2nt", "hand", t=(), x="n").evaluate(t=0.5, n=3) == 4.5
+    largest = wg.parse("max(x, 0) + min(x, a)", "hand", x="n", a="n").evaluate(x=[-1.0, 2.0], a=[0.5, 1.0])
+    np.testing.assert_array_equal(largest, [-1.0, 3.0])
+    rows = wg.parse("max(X, axis=1)", "hand", X=("m", "n")).evaluate(X=[[1.0, 2.0], [4.0, 3.0]])
+    np.testing.assert_array_equal(rows, [2.0, 4.0])

@@ -131,7 +131,7 @@ def constant_term(value: Any, array: Stand) -> Term:
 
 def size_term(dim: Dim) -> Term:
     """A dimension as a number: 2n is twice n."""
-    common = math.gcd(*(c for _, c in dim.terms))
+    common = math.gcd(*(c for _, c in dim.terms)) * (-1 if all(c < 0 for _, c in dim.terms) else 1)
     rest = Dim(tuple((m, c // common) for m, c in dim.terms))
     return scale(Fraction(common), count(rest))
 

@@ -10,10 +10,12 @@ import math
 import re
 from collections.abc import Container
 
+import numpy as np
+
 from wengert.symbolic.words import FUNCTIONS
 
 TOKEN = re.compile(
-    r"\s*(?:(?P<number>\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+)|(?P<name>[^\W\d_ᵀ⁰¹²³⁴⁵⁶⁷⁸⁹₁][^\Wᵀ⁰¹²³⁴⁵⁶⁷⁸⁹₁]*)|(?P<raised>∘?[⁰¹²³⁴⁵⁶⁷⁸⁹⁻ᵀ₁]+)"
+    r"\s*(?:(?P<number>[0-9]+\.?[0-9]*(?:[eE][+-]?[0-9]+)?|\.[0-9]+)|(?P<name>𝟙|[^\W\d_ᵀ⁰¹²³⁴⁵⁶⁷⁸⁹₁][^\Wᵀ⁰¹²³⁴⁵⁶⁷⁸⁹₁]*)|(?P<raised>∘?[⁰¹²³⁴⁵⁶⁷⁸⁹⁻ᵀ₁]+)"
     r"|(?P<lowered>_\{?(?:[12F*∞]|inf|nuc|[^\W\d_])\}?)|(?P<op>\|\||\.\*|\./|\.\^|\*\*|[-−+*/^'()\[\],⊙⊘⊗⟨⟩‖|·√=]))"
 )
 ORDERS = {"1": 1, "2": 2, "F": "fro", "*": "nuc", "nuc": "nuc", "∞": math.inf, "inf": math.inf}
@@ -28,6 +30,7 @@ EXTRA = {
     "nuclear": lambda x: FUNCTIONS["norm"](x, "nuc"),
     "lse": FUNCTIONS["logsumexp"],
     "σ": FUNCTIONS["sigmoid"],
+    "𝟙": lambda x: np.where(x > 0, 1.0, 0.0),
 }
 ELEMENTWISE = {
     "exp",
@@ -50,6 +53,7 @@ ELEMENTWISE = {
     "arccos",
     "arctan",
     "σ",
+    "𝟙",
     "ln",
 }
 

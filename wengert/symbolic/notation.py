@@ -202,7 +202,17 @@ def hadamard(factors: Sequence[Form]) -> Form:
     if bottom:
         made = Form("div", (made or num(Fraction(1)), _had(bottom, rank)), rank=rank)  # type: ignore[arg-type]
     assert made is not None
+    corners = [_is_corner(a) for a in made.args] if made.kind == "had" else []
+    others = [a for a, corner in zip(made.args, corners, strict=False) if not corner]
+    if any(corners) and others and all(a.kind == "T" for a in others):  # tril(A') is the transpose of triu(A)
+        flipped = tuple(a.args[0] if a.kind == "T" else Form("T", (a,), rank=2) for a in made.args)
+        made = Form("T", (Form("had", flipped, rank=2),), rank=2)
     return mul([num(number), *scalars], made)
+
+
+def _is_corner(form: Form) -> bool:
+    """Whether a form is a triangle of ones."""
+    return form.kind == "tri" or (form.kind == "T" and form.args[0].kind == "tri")
 
 
 def _had(factors: list[Form], rank: int) -> Form | None:

@@ -278,7 +278,7 @@ class _Formula(HandReader):
             return self.call(word, at)
         found = self.scope.lookup(word) if declared or not self.scope.open else None
         if found is None and not declared:
-            parts = None if self.scope.open else letters(word, self.scope.variables)
+            parts = None if self.scope.open else letters(word, {*self.scope.variables, *self.scope.dims})
             if parts is not None:
                 (_, _, start) = self.tokens[self.place - 1]
                 self.tokens[self.place - 1 : self.place] = [("name", p, start + word.index(p)) for p in parts]
@@ -306,17 +306,21 @@ class _Formula(HandReader):
         opened = self.column
         self.next()
         args: list[Value] = []
+        axis = False
         fences, self.fences = self.fences, 0
         if self.word != ")":
             args.append(self.sum())
             while self.word == ",":
                 self.next()
                 if self.word == "axis" and self.tokens[self.place + 1][1] == "=":
+                    axis = True
                     self.next()
                     self.next()
                 args.append(self.sum())
         self.fences = fences
         self.expect(")", opened)
+        if word in ("max", "min") and len(args) == 2 and not axis:  # of entries, as it is printed
+            word += "imum"
         make = EXTRA.get(word) or FUNCTIONS[word]
         terms: list[Any] = [v.of for v in args]
         if word in ("eye", "identity", "ones", "zeros"):
@@ -326,7 +330,7 @@ class _Formula(HandReader):
         elif word == "norm" and len(terms) == 2:
             fixed = value_of(terms[1].term)
             terms[1] = terms[1] if fixed is None else float(fixed)
-        elif 0 < (arrays := ARRAYS.get({"lse": "logsumexp"}.get(word, word), 9)) < len(terms):
+        elif (arrays := ARRAYS.get({"lse": "logsumexp"}.get(word, word), 9)) < len(terms):
             terms = [*terms[:arrays], *(self.whole(t, word, at) for t in terms[arrays:])]
         found = self.guarded(at, make, *terms)
         if not isinstance(found, Expression):

@@ -15,6 +15,7 @@ from wengert.symbolic.build import (
     Fraction,
     contract,
     eye,
+    is_zero,
     negative,
     number,
     ones,
@@ -32,7 +33,18 @@ def combined(flat: Factors, out: tuple[Hashable, ...], sizes: dict[Any, Size]) -
     """The factors after the first rule that applies, or None."""
     if not flat or (len(flat) == 1 and not isinstance(flat[0][0], (Sum, Reduce))):
         return None
-    for rule in (_content, _powers, _signs, _exponentials, _shares, _inverses, _selections, _joins, _components):
+    for rule in (
+        _content,
+        _powers,
+        _signs,
+        _ratios,
+        _exponentials,
+        _shares,
+        _inverses,
+        _selections,
+        _joins,
+        _components,
+    ):
         found = rule(flat, out, sizes)
         if found is not None:
             return found
@@ -82,9 +94,16 @@ def _powers(flat: Factors, out: tuple[Hashable, ...], sizes: dict[Any, Size]) ->
 
 
 def _signs(flat: Factors, out: tuple[Hashable, ...], sizes: dict[Any, Size]) -> Factors | None:
-    """sign(u) u = |u|, sign(u) |u|^p = u^p for odd p, sign(u)^2 = 1 beside a power that needs u not to be zero."""
+    """sign(u) u = |u|, sign(u) |u|^p = u^p for odd p, sign(u)^2 = 1 beside a power that needs u not to be zero, and
+    relu(u) times the step where it begins is relu(u).
+    """
     for k, (term, idx) in enumerate(flat):
         base, count = base_of(term)
+        begins = _begins(base)
+        if begins is not None:
+            places = [j for j, (t, at) in enumerate(flat) if t is begins and at == idx]
+            if places:
+                return [f for i, f in enumerate(flat) if i != places[0]]
         if not (isinstance(base, Fn) and base.name == "sign") or not isinstance(count, Fraction):
             continue
         u = base.args[0]
@@ -102,6 +121,37 @@ def _signs(flat: Factors, out: tuple[Hashable, ...], sizes: dict[Any, Size]) -> 
                 made = [functions.power(u, p)]
             if made:
                 return [f for i, f in enumerate(flat) if i not in (j, k)] + [(made[0], idx)]
+    return None
+
+
+def _begins(base: Term) -> Term | None:
+    """The 0/1 function that is one where relu(u), or max(u, 0), is not zero."""
+    if isinstance(base, Fn) and base.name == "relu":
+        return functions.apply("step", base.args[0])
+    if isinstance(base, Fn) and base.name == "maximum":
+        for one, other in (base.args, base.args[::-1]):
+            if is_zero(other):
+                return functions.apply("half", one)
+    return None
+
+
+RATIOS = {"sinh": ("cosh", "tanh"), "sin": ("cos", "tan")}
+
+
+def _ratios(flat: Factors, out: tuple[Hashable, ...], sizes: dict[Any, Size]) -> Factors | None:
+    """sinh(u) / cosh(u) = tanh(u), and for the functions of the circle."""
+    for k, (term, idx) in enumerate(flat):
+        base, p = base_of(term)
+        if not (isinstance(base, Fn) and base.name in RATIOS):
+            continue
+        below, made = RATIOS[base.name]
+        for j, (other, at) in enumerate(flat):
+            inner, q = base_of(other)
+            if j == k or at != idx or not (isinstance(inner, Fn) and inner.name == below):
+                continue
+            if inner.args[0] is base.args[0] and isinstance(p, Fraction) and isinstance(q, Fraction) and p == -q > 0:
+                ratio = functions.power(functions.apply(made, base.args[0]), p)
+                return [f for i, f in enumerate(flat) if i not in (j, k)] + [(ratio, idx)]
     return None
 
 

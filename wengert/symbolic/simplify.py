@@ -12,11 +12,13 @@ from typing import Any
 from wengert.symbolic import functions
 from wengert.symbolic.build import add, contract, eye
 from wengert.symbolic.matrices import matrix
-from wengert.symbolic.notation import size
+from wengert.symbolic.notation import Form, size
 from wengert.symbolic.recover import form_of
 from wengert.symbolic.terms import Fn, Matrix, Prod, Sum, Term, Var, variables
 
 MOST = 40
+SUMMED = 3
+"""What an index under a sign of a sum weighs, in nodes."""
 
 
 def simplified(term: Term) -> Term:
@@ -29,7 +31,7 @@ def simplified(term: Term) -> Term:
 
 def _smallest(term: Term) -> Term:
     inner = rebuilt(chosen(term))
-    best, least = inner, size(form_of(inner))
+    best, least = inner, weight(form_of(inner))
     if least > 600:
         return best
     seen = {inner.ident}
@@ -44,10 +46,24 @@ def _smallest(term: Term) -> Term:
         if candidate.ident in seen:
             continue
         seen.add(candidate.ident)
-        cost = size(form_of(candidate))
+        cost = weight(form_of(candidate))
         if cost < least:
             best, least = candidate, cost
     return best
+
+
+def weight(form: Form) -> int:
+    """The size of a form, and what a reader pays for sums over named indices."""
+    return size(form) + SUMMED * _summed(form)
+
+
+def _summed(form: Form) -> int:
+    """Indices that are summed under a sign of a sum."""
+    own = 0
+    if form.kind == "einsum":
+        places, rank, _ = form.value
+        own = len({i for idx in places for i in idx if i >= rank})
+    return own + sum(map(_summed, form.args))
 
 
 def chosen(term: Term) -> Term:
