@@ -211,7 +211,7 @@ def _key(graph: Graph) -> Any:
 
     try:
         steps = tuple(
-            (n.op, n.evaluate, tuple(map(of, n.args)), n.params, tuple(map(type, n.params)), n.type)
+            (n.op, n.evaluate, tuple(map(of, n.args)), n.params, repr(n.params), n.type)
             for n in graph.nodes
         )
         key = graph.name, tuple(n.type for n in graph.inputs), steps, tuple(map(of, graph.outputs))
