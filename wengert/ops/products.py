@@ -79,7 +79,11 @@ def own(sweep: Sweep, node: Any, parent: Any, made: Any, ct: Any, alone: bool) -
 
 
 def absorb(ct: Any, p: Any) -> Any:
-    """``ct * p`` where an exactly zero cotangent stays zero, whatever the partial."""
+    """``ct * p`` where an exactly zero cotangent stays zero, whatever the partial.
+
+    Only a product that is no number is replaced: elsewhere the zero may be one for this point alone, and its own
+    derivative, which is ``p``, is asked for by the next order.
+    """
     if type(p) is int:
         return times(ct, p)
     with np.errstate(all="ignore"):
@@ -89,7 +93,7 @@ def absorb(ct: Any, p: Any) -> Any:
         zero = np.equal(ct, 0)  # in a full recording the question is a step of it
         if not is_handle(zero) and not np.any(zero):
             return product
-        return np.where(zero, 0.0, product)
+        return np.where(np.logical_and(zero, np.logical_not(np.isfinite(product))), 0.0, product)
 
 
 def finite_product(t: Any, p: Any) -> Any:
