@@ -73,6 +73,25 @@ def test_norms_of_matrices(order: Any) -> None:
         np.testing.assert_allclose(compiled(a), w, atol=1e-13)
 
 
+def cofactors_along(a: Any, t: Any) -> Any:
+    """The derivative of the gradient of the determinant of a 3 x 3 matrix: its rows are cross products of others."""
+    return np.stack(
+        [np.cross(t[(k + 1) % 3], a[(k + 2) % 3]) + np.cross(a[(k + 1) % 3], t[(k + 2) % 3]) for k in range(3)]
+    )
+
+
+def test_determinants_of_regular_and_singular_matrices() -> None:
+    thin = RNG.normal(size=(3, 2))
+    points = [RNG.normal(size=(3, 3)) + 3.0 * np.eye(3), thin @ RNG.normal(size=(2, 3)), np.diag([1.0, 0.0, 2.0])]
+    t = RNG.normal(size=(3, 3))
+    second = wg.hessian(np.linalg.det)
+    compiled = wg.compile(second)
+    batch = wg.vmap(second)(np.stack(points))
+    for a, row in zip(points, batch, strict=True):
+        for got in (compiled(a), row):
+            np.testing.assert_allclose(np.tensordot(got, t), cofactors_along(a, t), atol=1e-12)
+
+
 def weighed(y: Any) -> Any:
     k = np.arange(9.0).reshape(3, 3)
     return np.sum(np.cos(k) * y.real) + np.sum(np.sin(k) * y.imag)

@@ -19,6 +19,7 @@ from wengert.core.types import ArrayType, broadcast_shapes, shape_of
 from wengert.ops import reduce
 from wengert.ops.contract import conj, lead_aligned, normal, rank
 from wengert.ops.kinds import general
+from wengert.ops.linalg_checks import recorded_again
 from wengert.ops.linalg_common import (
     adjoint,
     as_diagonal,
@@ -265,10 +266,7 @@ def _adjugate_tangent(x: Any, y: Any, dx: Any) -> Any:
     # Regular: adj = det inv. Else, with x = U S V^H and E = U^H dx V (the minors of a diagonal
     # matrix):
     # dadj = kappa V (diag(P diag E) - P o E) U^H, P[i, j] the product of the s[k], k != i, j.
-    plain = raw(x)
-    with np.errstate(all="ignore"):
-        regular = bool(np.all(np.linalg.cond(plain, 1) < _SAFE)) if plain.shape[-1] else True
-    if regular:
+    if _is_regular(x):
         back = inv(x)
         return trace(y @ dx)[..., None, None] * back - y @ dx @ back
     if is_handle(x):
@@ -279,6 +277,20 @@ def _adjugate_tangent(x: Any, y: Any, dx: Any) -> Any:
     pairs = _other_pairs(s)
     middle = as_diagonal((pairs @ diagonal(inner)[..., None])[..., 0]) - pairs * inner
     return (adjoint(vh) * kappa) @ middle @ adjoint(u)
+
+
+def _is_regular(x: Any) -> bool:
+    """Whether a matrix is far from singular; a recording asks again for other values."""
+    plain = raw(x)
+    if not plain.shape[-1]:
+        return True
+    if is_handle(x) and recorded_again():
+        from wengert.ops.linalg_svd import svdvals
+
+        s = svdvals(x)
+        return bool(np.all(s[..., 0] < s[..., -1] * _SAFE))
+    with np.errstate(all="ignore"):
+        return bool(np.all(np.linalg.cond(plain, 1) < _SAFE))
 
 
 _LARGEST = 8
