@@ -141,3 +141,41 @@ def test_the_step_of_a_printed_form_is_read_back():
     np.testing.assert_array_equal(largest, [-1.0, 3.0])
     rows = wg.parse("max(X, axis=1)", "hand", X=("m", "n")).evaluate(X=[[1.0, 2.0], [4.0, 3.0]])
     np.testing.assert_array_equal(rows, [2.0, 4.0])
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("1ᵀx", lambda A, x: np.sum(x)),
+        ("2 1ᵀAx", lambda A, x: 2 * np.sum(A @ x)),
+        ("1'*A*x", lambda A, x: np.sum(A @ x)),
+        ("(1ᵀA)ᵀ", lambda A, x: np.sum(A, axis=0)),
+        ("x'x 1ᵀ(x + x)", lambda A, x: 2 * np.sum(x) * (x @ x)),
+        ("log det A", lambda A, x: np.log(np.linalg.det(A))),
+        ("log det(A) + x'x", lambda A, x: np.log(np.linalg.det(A)) + x @ x),
+        ("ln det Aᵀ", lambda A, x: np.log(np.linalg.det(A))),
+        ("|x|", lambda A, x: np.abs(x)),
+    ],
+)
+def test_ones_and_determinants_are_read_by_hand(text, wanted):
+    values = {"A": np.array([[2.0, 0.5], [-0.25, 1.5]]), "x": np.array([0.75, -2.0])}
+    read = wg.parse(text, "hand", A=("n", "n"), x="n")
+    found = read.evaluate(**{n: values[n] for n in read.graph.signature.names})
+    np.testing.assert_allclose(found, wanted(**values), rtol=1e-13)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("x₁", "a subscript stands at norms only"),
+        ("x₁ᵀx", "a subscript stands at norms only"),
+        ("11ᵀx", "whose size is not known"),
+        ("2ᵀx", "whose size is not known"),
+        ("x + 1ᵀ", "1ᵀ stands before what it sums"),
+        ("1ᵀ t", "1ᵀ sums a column or a matrix"),
+        ("|A|", "two readings"),
+    ],
+)
+def test_what_would_be_misread_by_hand_is_refused(text, said):
+    with pytest.raises(ValueError, match=said):
+        wg.parse(text, "hand", A=("n", "n"), x="n", t=())

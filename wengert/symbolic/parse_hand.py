@@ -161,6 +161,8 @@ class _Formula(HandReader):
                 return found
 
     def superscripts(self, found: Value, word: str, at: int) -> Value:
+        if "₁" in word:
+            raise self.error("a subscript stands at norms only", "write ‖x‖₁, or x1 for a name", at)
         entries = re.fullmatch(r"∘([⁰¹²³⁴⁵⁶⁷⁸⁹]{1,4})", word)
         if word.startswith("∘") and entries is None:
             raise self.error("a power of entries is written ∘²", column=at)
@@ -213,6 +215,8 @@ class _Formula(HandReader):
         at, kind, word = self.column, self.kind, self.word
         if kind == "number":
             self.next()
+            if self.word == "'" or (self.kind == "raised" and "ᵀ" in self.word):
+                return self.ones(word, at)
             return Value(plain_number(int(word) if word.isdigit() and len(word) < 31 else float(word)))
         if kind == "name":
             return self.named()
@@ -238,6 +242,9 @@ class _Formula(HandReader):
             self.fences -= 1
             self.expect(word, at)
             if word == "|":
+                if found.of.ndim == 2 and found.of.shape[0] == found.of.shape[1]:
+                    fix = "write det(A) for the determinant, abs(A) for the entries"
+                    raise self.error("|A| of a square matrix has two readings", fix, at)
                 return Value(abs(found.of), found.row)
             order: Any = 1 if self.kind == "raised" and self.word == "₁" else None
             if self.kind == "lowered":
@@ -249,6 +256,21 @@ class _Formula(HandReader):
         if kind == "end":
             raise self.error("the formula ends where a value is expected")
         raise self.error(f"a value is expected here, got {word}")
+
+    def ones(self, word: str, at: int) -> Value:
+        """1ᵀ before a vector or matrix: the sum of its rows."""
+        if word != "1" or self.word not in ("'", "ᵀ"):
+            fix = "write 1ᵀx for a sum, ones(n) for the vector of ones"
+            raise self.error(f"{word} transposed is a number, or a vector whose size is not known", fix, at)
+        self.next()
+        if self.kind == "op" and self.word in ("*", "·"):
+            self.next()
+        if self.kind not in ("name", "number") and self.word not in ("(", "[", "√"):
+            raise self.error("1ᵀ stands before what it sums", "write sum(x), or ones(n)' for the row alone", at)
+        right = self.factor()
+        if not right.of.ndim or right.row:
+            raise self.error("1ᵀ sums a column or a matrix", column=at)
+        return Value(self.guarded(at, FUNCTIONS["sum"], right.of, 0), right.of.ndim == 2)
 
     def whole(self, given: Expression, word: str, at: int) -> Any:
         """An axis or a size."""
@@ -269,6 +291,10 @@ class _Formula(HandReader):
     def named(self) -> Value:
         at, word = self.column, self.next()
         declared = word in self.scope.variables or word in self.scope.dims
+        if not declared and word in ("log", "ln") and self.word == "det" and "det" not in self.scope.variables:
+            self.next()
+            inner = self.factor()
+            return Value(self.guarded(at, FUNCTIONS["logdet"], inner.of))
         if (
             not declared
             and self.kind == "op"
