@@ -163,3 +163,14 @@ def test_numpy_code_with_slices_is_read_alike():
     form = wg.closed_form(rosenbrock, "x", order=2, shapes={"x": "n"})
     np.testing.assert_allclose(form.evaluate(x=x), differences(rosenbrock, x), rtol=1e-7, atol=1e-7)
     assert "np.eye" not in form.numpy_source()
+
+
+def test_an_operator_through_slices_is_not_a_matrix():
+    form = wg.D("sum(100*(x[1:] - x[:-1]**2)**2 + (1 - x[:-1])**2)", "x", 2, x="n")
+    n = 200_000  # 320 GB if it were dense
+    at, v = rng.uniform(0.4, 1.3, n), rng.normal(size=n)
+    wanted = np.zeros(n)  # by the definition: each term couples two neighbours
+    wanted[:-1] += (1200 * at[:-1] ** 2 - 400 * at[1:] + 2) * v[:-1] - 400 * at[:-1] * v[1:]
+    wanted[1:] += 200 * v[1:] - 400 * at[:-1] * v[:-1]
+    for _ in range(2):
+        np.testing.assert_allclose(form.operator(x=at) @ v, wanted, rtol=1e-10, atol=1e-9)

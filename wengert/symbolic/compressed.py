@@ -15,10 +15,11 @@ import numpy as np
 from wengert.core.errors import WengertValueError
 from wengert.symbolic.build import contract, plus, scale, var
 from wengert.symbolic.code import Code
-from wengert.symbolic.evaluate import evaluate
+from wengert.symbolic.dims import sized
+from wengert.symbolic.programs import computed
 from wengert.symbolic.recover import form_of
 from wengert.symbolic.simplify import expanded, simplified
-from wengert.symbolic.terms import Delta, Prod, Sum, Term, Var
+from wengert.symbolic.terms import Delta, Prod, Sum, Term, Var, variables
 
 
 def parts(term: Term) -> list[tuple[Any, Term]]:
@@ -86,19 +87,34 @@ class CompressedHessian:
         self.shape = (n, n)
         self.dtype = np.dtype(float)
         self.pattern = pattern(hessian, x.rank)
-        self._core = core(hessian, x.rank, self.pattern) if self.pattern else None
-        self._direction = var("d " + x.name, x.shape)
-        r = x.rank
-        along = contract([(hessian, range(2 * r)), (self._direction, range(r, 2 * r))], range(r))
-        self._product = simplified(expanded(along))
+        name = f"d_{x.name}"
+        while name in values:
+            name += "_"
+        self._direction = var(name, x.shape)
+        key = ("operator", x.ident, name)
+        known = hessian.memory.get(key)  # a Newton iteration makes an operator at every step
+        if known is None:
+            r = x.rank
+            along = contract([(hessian, range(2 * r)), (self._direction, range(r, 2 * r))], range(r))
+            tied = core(hessian, r, self.pattern) if self.pattern else None
+            known = hessian.memory[key] = (tied, simplified(expanded(along)), self._direction, {})
+        self._core, self._product, _, self._programs = known
         self._blocks: Any = None
+
+    def _value(self, term: Term, **more: Any) -> Any:
+        """A term at the values, by its program."""
+        program = self._programs.get(term.ident)
+        if program is None:
+            program = self._programs[term.ident] = computed(term, variables(term))
+        return program({**self._values, **more}, self._sizes)
 
     @property
     def core(self) -> Any:
         """The blocks, tied axes first; the dense Hessian where no axis is tied."""
         if self._blocks is None:
-            found = evaluate(self._core if self._core is not None else self._term, self._values, self._sizes)
-            self._blocks = np.asarray(found, dtype=float)
+            term = self._core if self._core is not None else self._term
+            whole = tuple(sized(d, self._sizes) for d in term.shape)
+            self._blocks = np.array(np.broadcast_to(self._value(term), whole), dtype=float)
         return self._blocks
 
     def matvec(self, vector: Any) -> Any:
@@ -110,8 +126,8 @@ class CompressedHessian:
             )
         if self.pattern:
             return self._blockwise(given, lambda block, rows: np.einsum("...ij,...j->...i", block, rows))
-        values = {**self._values, self._direction.name: given.reshape(self.point_shape)}
-        found = np.broadcast_to(evaluate(self._product, values, self._sizes), self.point_shape)
+        along = self._value(self._product, **{self._direction.name: given.reshape(self.point_shape)})
+        found = np.broadcast_to(along, self.point_shape)
         return np.array(found).reshape(given.shape)
 
     def rmatvec(self, vector: Any) -> Any:
@@ -156,7 +172,7 @@ class CompressedHessian:
 
     def dense(self) -> Any:
         """The whole Hessian, of the point's shape twice."""
-        found = np.broadcast_to(evaluate(self._term, self._values, self._sizes), self.point_shape * 2)
+        found = np.broadcast_to(self._value(self._term), self.point_shape * 2)
         return np.array(found, dtype=float)
 
     def __repr__(self) -> str:

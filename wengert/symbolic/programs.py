@@ -7,7 +7,7 @@ was compared with the plain meaning before the form was returned.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -28,6 +28,7 @@ from wengert.symbolic.runner import Runner, kinds_of, plain
 from wengert.symbolic.simplify import expanded
 from wengert.symbolic.slices import check_slices
 from wengert.symbolic.terms import Abstract, Term, Var, dimensions, ordered, variables
+from wengert.symbolic.verify import LARGER, agree, points
 
 _compilers: list[Callable[..., Callable[..., Any]]] = []
 
@@ -73,13 +74,7 @@ class Program:
     _runners: dict[Any, Runner]
 
     def _sizes(self) -> dict[str, str]:
-        found: dict[str, str] = {}
-        for name, v in self.free.items():
-            for k, dim in enumerate(v.shape):
-                if isinstance(dim, Dim) and dim.simple:
-                    (only,) = dim.names
-                    found.setdefault(only, f"{name}.shape[{k}]")
-        return found
+        return size_words(self.free)
 
     def _missing(self) -> list[str]:
         return self._nowhere
@@ -107,11 +102,7 @@ class Program:
         return self._defined(dense.body(self._laid.term, form, self._sizes(), self.free), form, name)
 
     def _defined(self, lines: list[str], form: Form, name: str) -> str:
-        """A function of the variables in source."""
-        body = "\n".join(f"    {line}" for line in lines)
-        helpers = "".join(definitions(form))
-        head = "import numpy as np\n" + ("from scipy import special\n" if "special." in body + helpers else "")
-        return f"{head}\n\n{helpers}def {name}({', '.join([*self.free, *self._missing()])}):\n{body}\n"
+        return defined(lines, form, name, [*self.free, *self._missing()])
 
     @cached_property
     def named(self) -> tuple[Named, ...]:
@@ -259,6 +250,49 @@ class Program:
             except WengertValueError:
                 raise WengertValueError(f"no value for {n}, whose shape the derivative needs") from None
         return {**arrays, **stand_ins}
+
+
+def size_words(free: Mapping[str, Var]) -> dict[str, str]:
+    """Each named dimension by the shape of the first variable that has it."""
+    found: dict[str, str] = {}
+    for name, v in free.items():
+        for k, dim in enumerate(v.shape):
+            if isinstance(dim, Dim) and dim.simple:
+                (only,) = dim.names
+                found.setdefault(only, f"{name}.shape[{k}]")
+    return found
+
+
+def defined(lines: list[str], form: Form, name: str, takes: Sequence[str]) -> str:
+    """A function in source, with the functions that its form needs."""
+    body = "\n".join(f"    {line}" for line in lines)
+    helpers = "".join(definitions(form))
+    head = "import numpy as np\n" + ("from scipy import special\n" if "special." in body + helpers else "")
+    return f"{head}\n\n{helpers}def {name}({', '.join(takes)}):\n{body}\n"
+
+
+def computed(term: Term, free: Mapping[str, Var]) -> Callable[[Mapping[str, Any], Mapping[str, int]], Any]:
+    """The program of a term, for values and sizes; compared with its plain meaning before it is returned.
+
+    Raises CheckError where they differ. A term with functions that are known by name has its plain meaning alone.
+    """
+    if any(isinstance(t, Abstract) for t in ordered(term)):
+        return lambda values, sizes: evaluate(term, values, sizes)
+    words = size_words(free)
+    missing = sorted(dimensions(term) - set(words))
+    lines = dense.body(term, form_of(term), words, free)
+    function = _made(defined(lines, form_of(term), "value", [*free, *missing]), "value")
+
+    def value(values: Mapping[str, Any], sizes: Mapping[str, int]) -> Any:
+        return function(*(values[n] for n in free), *(sizes[n] for n in missing))
+
+    for round_ in (0, LARGER):
+        values, sizes = points(term, free, round_)
+        with np.errstate(all="ignore"):
+            wanted = np.asarray(evaluate(term, values, sizes))
+            if np.all(np.isfinite(wanted)):
+                agree(np.broadcast_to(value(values, sizes), wanted.shape), wanted, 1e-7, wanted)
+    return value
 
 
 def _made(source: str, name: str) -> Callable[..., Any]:
