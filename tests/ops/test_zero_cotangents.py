@@ -60,3 +60,13 @@ def test_of_tensors_with_a_hook_and_without() -> None:
 def test_the_zero_still_absorbs_what_is_infinite() -> None:
     assert wg.grad(loss)(X).tolist() == [0.0, 0.0]
     assert np.isfinite(wg.jvp(wg.grad(loss), (X,), (np.ones(2),))[1]).all()
+
+
+def test_the_derivative_of_a_linear_map_at_zero() -> None:
+    def guarded(x):
+        return np.array([np.where(x[0] > 0, np.sqrt(x[0]), 0.0), np.sin(x[1]) * 3.0])
+
+    _, linear_map = wg.linearize(guarded, X)
+    for apply in (linear_map, lambda v: linear_map.T(v)[0]):
+        for jacobian in (wg.jacrev, wg.jacfwd):
+            assert np.allclose(jacobian(apply)(np.zeros(2)), [[0.0, 0.0], [0.0, 3.0]])

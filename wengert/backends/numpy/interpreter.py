@@ -59,7 +59,7 @@ def run(plan: Plan, values: Sequence[Any], *, careful: bool = False) -> list[Any
                     _zeros(step, operands) if careful and step.node.op.kind == ELEMENTWISE else None
                 )
                 y = _execute(step, operands)
-                env[step.writes] = y if zero is None else where(zero, 0.0, y)
+                env[step.writes] = y if zero is None else _absorbed(zero, y)
                 for guard in step.guards:
                     guard.check(_plain(y))
                 for number in step.frees:
@@ -123,6 +123,14 @@ def _zeros(step: Step, operands: list[Any]) -> Any:
             part = np.equal(_plain(x), 0)
             zero = part if zero is None else zero & part
     return zero if zero is not None and np.any(zero) else None
+
+
+def _absorbed(zero: Any, y: Any) -> Any:
+    """A result that is zero where the operands are and it is no number. (Elsewhere it is zero by itself, and its own
+    derivative by the operands is asked for when a traced vector goes through the program.)"""
+    with np.errstate(all="ignore"):
+        wrong = zero & ~np.isfinite(_plain(y))
+    return where(wrong, 0.0, y) if np.any(wrong) else y
 
 
 def _plain(value: Any) -> Any:
