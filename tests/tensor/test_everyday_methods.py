@@ -146,6 +146,7 @@ def test_what_a_tensor_is() -> None:
     assert t.equal(wg.tensor(X))
     assert not t.equal(X[:1])
     assert t.allclose(X + 1e-9)
+    assert t.to(wg.ones(1, dtype=np.float32)).dtype == np.float32
     y = t * 2
     y.retain_grad()
     assert y.retains_grad
@@ -169,6 +170,10 @@ def test_unfit_arguments_are_named() -> None:
         t.index_add(0, wg.tensor([0.0]), t[:1])
     with pytest.raises(ValueError, match=r"unfold: windows of 5, a step of 1, on an axis of length 4"):
         t.unfold(1, 5, 1)
+    with pytest.raises(ValueError, match=r"there is no device 'cuda:0'"):
+        t.to("cuda:0")
+    with pytest.raises(IndexError, match=r"transpose of the axes -1 and -2 of a Tensor of shape \(4,\)"):
+        t[0].mT
     leaf = wg.tensor(X, requires_grad=True)
     with pytest.raises(ValueError, match=r"unsqueeze_: a leaf Tensor"):
         leaf.unsqueeze_(0)

@@ -158,7 +158,8 @@ def _number(name: str, convert: Any) -> Any:
             raise error_at(
                 CutError,
                 f"{name}() of a traced value would cut the derivative",
-                fix="leave the conversion away; to store the value, make the array inside the "
+                fix=("write a + 1j * b for complex(a, b), or " if name == "complex" else "")
+                + "leave the conversion away; to store the value, make the array inside the "
                 "function (y = np.zeros(n); y[i] = t); "
                 "wengert.stop_gradient(t) where a constant is meant",
             )

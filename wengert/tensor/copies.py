@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from wengert.core.errors import WengertValueError, error_at
 from wengert.core.handle import is_handle
 from wengert.tensor.bridge import outward, through
 from wengert.tensor.session import python_number
@@ -26,6 +27,15 @@ def clone(self: Tensor) -> Any:
 def to(self: Tensor, dtype: Any = None, *_: Any, **options: Any) -> Any:
     """In another dtype (``"cpu"``, the only device there is, changes nothing)."""
     dtype = options.get("dtype", dtype)
+    if isinstance(dtype, Tensor):
+        dtype = dtype.dtype
+    if isinstance(dtype, str) and dtype.split(":")[0] in {"cuda", "mps", "xpu", "meta"}:
+        raise error_at(
+            WengertValueError,
+            f"there is no device {dtype!r}",
+            fix='leave it away: Tensors are on the CPU ("cpu")',
+            depth=3,
+        )
     if dtype is None or (isinstance(dtype, str) and dtype == "cpu") or np.dtype(dtype) == self.dtype:
         return self
     if np.dtype(dtype).kind not in "fc":

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from wengert.core.errors import WengertValueError, error_at
+from wengert.core.errors import WengertIndexError, WengertValueError, error_at
 from wengert.ops.paths import apply
 from wengert.tensor.bridge import through
 from wengert.tensor.mode import is_traced
@@ -52,6 +52,13 @@ def permute(self: Tensor, *order: Any) -> Any:
 def transpose(self: Tensor, dim0: int, dim1: int) -> Any:
     """Two axes exchanged."""
     order = list(range(self.ndim))
+    if not all(-self.ndim <= dim < self.ndim for dim in (dim0, dim1)):
+        raise error_at(
+            WengertIndexError,
+            f"transpose of the axes {dim0} and {dim1} of a Tensor of shape {self.shape}",
+            fix="name axes that it has",
+            depth=3,
+        )
     order[dim0], order[dim1] = order[dim1], order[dim0]
     return permute(self, order)
 
