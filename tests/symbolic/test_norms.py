@@ -106,7 +106,7 @@ def test_norms_by_hand(text, wrt, meaning):
         ("norm(X, 3)", "numpy", 1, "Invalid norm order"),
         ("norm(x, 'fro')", "numpy", 1, "Invalid norm order"),
         ("max(x, y)", "numpy", 8, "takes an axis"),
-        ("max(x, y)", "hand", 1, "maximum"),
+        ("max(x, axis=y)", "hand", 1, "maximum"),
         ("softmax(x, y)", "hand", 1, "whole numbers"),
         ("sum(X, 0.5)", "hand", 1, "whole numbers"),
         ("eye(x)", "hand", 1, "whole numbers"),

@@ -155,6 +155,8 @@ def test_the_step_of_a_printed_form_is_read_back():
         ("log det(A) + x'x", lambda A, x: np.log(np.linalg.det(A)) + x @ x),
         ("ln det Aᵀ", lambda A, x: np.log(np.linalg.det(A))),
         ("|x|", lambda A, x: np.abs(x)),
+        ("‖x‖₁", lambda A, x: np.sum(np.abs(x))),
+        ("2‖x‖₁² + 1", lambda A, x: 2 * np.sum(np.abs(x)) ** 2 + 1),
     ],
 )
 def test_ones_and_determinants_are_read_by_hand(text, wanted):

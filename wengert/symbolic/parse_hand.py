@@ -246,8 +246,12 @@ class _Formula(HandReader):
                     fix = "write det(A) for the determinant, abs(A) for the entries"
                     raise self.error("|A| of a square matrix has two readings", fix, at)
                 return Value(abs(found.of), found.row)
-            order: Any = 1 if self.kind == "raised" and self.word == "₁" else None
-            if self.kind == "lowered":
+            order: Any = None
+            if self.kind == "raised" and self.word.startswith("₁"):
+                order, rest = 1, self.word[1:]
+                self.tokens[self.place] = ("raised", rest, self.column + 1)
+                self.place += not rest
+            elif self.kind == "lowered":
                 order = self.order()
             return Value(self.guarded(at, FUNCTIONS["norm"], found.of, order))
         if word == "√":
