@@ -76,11 +76,11 @@ PROBLEMS = [
     *vectors(
         ("sum x^3", "np.sum(x**3)"),
         ("entropy", "np.sum(x*np.log(x))", POSITIVE),
-        ("sum |x|^3", "np.sum(np.abs(x)**3)"),
+        ("sum abs(x)^3", "np.sum(np.abs(x)**3)"),
         ("squared hinge", "np.sum(np.maximum(0, x)**2)"),
         ("Huber", "np.sum(np.where(np.abs(x) < 1, x**2/2, np.abs(x) - 0.5))"),
-        ("||x||", "np.linalg.norm(x)"),
-        ("||x||^3", "np.linalg.norm(x)**3"),
+        ("norm(x)", "np.linalg.norm(x)"),
+        ("norm(x)^3", "np.linalg.norm(x)**3"),
         ("4-norm", "np.sum(x**4)**0.25", POSITIVE),
         ("max(x)^2", "np.max(x)**2"),
         ("log-sum-exp", "np.log(np.sum(np.exp(x)))"),
@@ -130,7 +130,7 @@ PROBLEMS = [
         {"A": "definite"},
     ),
     Problem(
-        "||A - xx'||^2", "np.sum((np.outer(x, x) - A)**2)", "x", {"x": "n", "A": ("n", "n")}, ({"n": 10}, {"n": 100})
+        "norm(A - xx')^2", "np.sum((np.outer(x, x) - A)**2)", "x", {"x": "n", "A": ("n", "n")}, ({"n": 10}, {"n": 100})
     ),
     Problem(
         "two layers by x",
