@@ -38,8 +38,11 @@ def test_transformations_of_recorded_tensors_are_recorded():
     x.zero_grad()
     wg.jvp(lambda t: np.sum(t**3), (x,), (np.array([1.0, 1.0]),))[1].backward()
     assert array(x.grad).tolist() == [6.0, 12.0]
+    x.zero_grad()
+    wg.hessian(lambda t: np.sum(t**3))(x).sum().backward()
+    assert array(x.grad).tolist() == [6.0, 6.0]
     with pytest.raises(wg.CutError, match=r"detach\(\)"):
-        wg.hessian(lambda t: np.sum(t**3))(x)
+        wg.linearize(lambda t: np.sum(t**3), x)
 
 
 def test_an_ordinary_trace_still_knows_values_that_outlived_theirs():
