@@ -31,7 +31,7 @@ from wengert.backends.llvm.program import NativePlan
 from wengert.core.graph import Graph
 
 SLOW = 8.0
-"""Seconds from which on a program is worth a look, though it is right."""
+"""Seconds of the processor from which on a program is worth a look, though it is right."""
 
 REFUSALS = (wengert.WengertError, ValueError, IndexError, ZeroDivisionError, np.linalg.LinAlgError)
 """What NumPy, or a derivative, may say to a program."""
@@ -333,15 +333,15 @@ def main() -> None:
     end, seed, done, failed = time.monotonic() + given.seconds, given.first, 0, 0
     while time.monotonic() < end:
         seed = given.seed if given.seed is not None else seed
-        begin = time.monotonic()
+        begin = time.process_time()
         try:
             done += check(seed)
         except Exception as problem:  # noqa: BLE001
             failed += 1
             report(seed, problem)
         else:
-            if time.monotonic() - begin > SLOW:
-                print(f"---- seed {seed} took {time.monotonic() - begin:.0f} s", flush=True)
+            if (spent := time.process_time() - begin) > SLOW:
+                print(f"---- seed {seed} took {spent:.0f} s of the processor", flush=True)
         seed += 1
         if given.seed is not None:
             break
