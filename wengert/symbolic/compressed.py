@@ -7,7 +7,7 @@ with the dense Hessian.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -92,13 +92,15 @@ class CompressedHessian:
             name += "_"
         self._direction = var(name, x.shape)
         key = ("operator", x.ident, name)
-        known = hessian.memory.get(key)  # a Newton iteration makes an operator at every step
+        known: Any = hessian.memory.get(key)  # a Newton iteration makes an operator at every step
         if known is None:
             r = x.rank
             along = contract([(hessian, range(2 * r)), (self._direction, range(r, 2 * r))], range(r))
             tied = core(hessian, r, self.pattern) if self.pattern else None
             known = hessian.memory[key] = (tied, simplified(expanded(along)), self._direction, {})
-        self._core, self._product, _, self._programs = known
+        self._core: Term | None = known[0]
+        self._product: Term = known[1]
+        self._programs: dict[int, Callable[..., Any]] = known[3]
         self._blocks: Any = None
 
     def _value(self, term: Term, **more: Any) -> Any:

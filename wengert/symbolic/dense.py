@@ -202,7 +202,7 @@ class Filling:
             return None
         if any(c.step != 1 or not isinstance(c.start, int) for c in cuts):
             return None
-        down, along = (c.start for c in cuts)
+        down, along = (int(c.start) for c in cuts if isinstance(c.start, int))
         stop, back = cuts[0].stop, cuts[0].stop - cuts[0].whole
         if not isinstance(back, int) and not isinstance(stop, int):
             return None

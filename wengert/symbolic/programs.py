@@ -65,13 +65,17 @@ class Program:
     variable: Var
     order: int
     term: Term
-    form: Form
     free: Mapping[str, Var]
     bound: dict[str, Any]
     _laid: Laid
     _seen: set[Any]
     _large: int
     _runners: dict[Any, Runner]
+
+    @cached_property
+    def form(self) -> Form:
+        """The printed form as a tree."""
+        raise NotImplementedError
 
     def _sizes(self) -> dict[str, str]:
         return size_words(self.free)
