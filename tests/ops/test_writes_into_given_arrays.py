@@ -64,7 +64,7 @@ def only_reading(x):
 WRITERS = [by_a_helper, through_a_view, by_out, by_put, Model(), Model().__call__, functools.partial(by_a_helper)]
 
 
-@pytest.mark.parametrize("write", WRITERS, ids=str)
+@pytest.mark.parametrize("write", WRITERS, ids=[f"writer {k}" for k in range(len(WRITERS))])
 @pytest.mark.parametrize(
     "transform",
     [

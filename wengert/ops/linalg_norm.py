@@ -95,12 +95,23 @@ def _vector_samples(rng: Any) -> Iterable[Any]:
     yield (normal(rng, 4, dtype=np.float32),), (None, None, False)
 
 
+def _at_kink(values: Any, params: Any, y: Any) -> Any:
+    """Where |x| or its extreme has a kink, by order; at the zero vector for orders above 1."""
+    x, (order, axis, _) = values[0], params
+    whole = kept(y, np.shape(x), axis)
+    if order in (np.inf, -np.inf):
+        at = np.abs(x) == whole
+        return at & ((np.count_nonzero(at, axis=axis, keepdims=True) > 1) | (whole == 0))
+    return np.equal(x, 0) & ((whole == 0) | (order is not None and order <= 1))
+
+
 vector_norm = general(
     "vector_norm",
     _vector,
     [_vector_tangent],
     params={"order": None, "axis": None, "keepdims": False},
     infer=_type,
+    kink=_at_kink,
     zeroes=True,
     doc="The norm `(sum |x|^p)^(1/p)` over axes; 0 is its derivative at the zero vector.",
     latex="\\|{x}\\|",
@@ -201,6 +212,7 @@ frobenius = general(
     params={"axis": (0, 1), "keepdims": False},
     zeroes=True,
     infer=lambda types, params: _type(types, (None, *params)),
+    kink=lambda v, p, y: np.equal(v[0], 0) & (kept(y, np.shape(v[0]), p[0]) == 0),
     doc="The root of the sum of squares of a matrix's elements.",
     batch=_frobenius_batch,
     latex="\\|{x}\\|_F",

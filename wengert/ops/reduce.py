@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -357,8 +358,14 @@ def tied(values: Any, params: Any, y: Any) -> Any:
     return bool(np.any(np.count_nonzero(values[0] == kept(y, values[0].shape, axis), axis=axis) > 1))
 
 
-max = reduction("max", _max, _even_split, doc="The largest element over axes; ties share evenly.", zeroes=True)
-min = reduction("min", _min, _even_split, doc="The smallest element over axes; ties share evenly.", zeroes=True)
+def _tied_elements(values: Any, params: Any, y: Any) -> Any:
+    at = np.equal(values[0], kept(y, np.shape(values[0]), params[0]))
+    return at & (np.count_nonzero(at, axis=params[0], keepdims=True) > 1)
+
+
+_extreme = partial(reduction, kink=_tied_elements, zeroes=True)
+max = _extreme("max", _max, _even_split, doc="The largest element over axes; ties share evenly.")
+min = _extreme("min", _min, _even_split, doc="The smallest element over axes; ties share evenly.")
 
 
 # ---------------------------------------------------------------- logarithms of sums

@@ -106,12 +106,24 @@ def _sort_samples(rng: Any) -> Iterable[Any]:
         yield (rng.normal(size=(3, 4)),), (axis,)
 
 
+def _equal_elements(values: Any, params: Any, y: Any) -> Any:
+    x, axis = np.asarray(values[0]), params[-1]
+    order = np.argsort(x, axis=axis, kind="stable")
+    in_order = np.take_along_axis(x, order, axis)
+    near = np.diff(in_order, axis=axis) == 0
+    edge = np.zeros_like(np.take(in_order, [0], axis=axis), dtype=bool) if x.shape[axis] else near
+    found = np.zeros(x.shape, bool)
+    np.put_along_axis(found, order, np.append(near, edge, axis) | np.append(edge, near, axis), axis)
+    return found
+
+
 sort = general(
     "sort",
     lambda x, axis: np.sort(x, axis=axis),
     [lambda x, dx, y, axis: _sort_tangent(x, dx, y, axis)],
     params={"axis": -1},
     shape=lambda x_shape: x_shape,
+    kink=_equal_elements,
     doc="The elements in increasing order.",
     samples=_sort_samples,
     zeroes=True,
@@ -127,6 +139,7 @@ partition = general(
     "partition",
     lambda x, kth, axis: np.partition(x, kth, axis=axis),
     [lambda x, dx, y, axis: _ordered_tangent(x, dx, y, axis)],
+    kink=_equal_elements,
     params={"kth": 0, "axis": -1},
     shape=lambda x_shape: x_shape,
     zeroes=True,
