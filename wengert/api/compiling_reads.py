@@ -5,7 +5,6 @@ or an equal number or text of the same type; an array also in the content that i
 
 from __future__ import annotations
 
-import hashlib
 import operator
 import pickle
 from collections import deque
@@ -254,6 +253,8 @@ def sampled(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 
 def digest(array: np.ndarray[Any, Any]) -> bytes:
     """A hash of all of an array's content."""
+    import hashlib
+
     return hashlib.blake2b(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data, digest_size=16).digest()
 
 

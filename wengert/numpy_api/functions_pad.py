@@ -115,12 +115,13 @@ def _ramp(a: Any, axis: int, count: int, end: Any, mode: str, edge: int) -> Any:
     share = (steps if edge == 0 else steps[::-1]).reshape(
         tuple(-1 if k == axis else 1 for k in range(rank(a)))
     )
-    return _as_stored(end + (border - end) * share, a)
+    ramp = end + (border - end) * share
+    return _as_stored(np.floor(ramp) if a.dtype.kind in "iu" else ramp, a)
 
 
 def _as_stored(new: Any, a: Any) -> Any:
     """New numbers in the type of the array that they stand beside."""
-    return new.astype(a.dtype) if a.dtype.kind in "fc" and new.dtype != a.dtype else new
+    return new.astype(a.dtype) if new.dtype != a.dtype else new
 
 
 def _odd(a: Any, axis: int, width: tuple[int, int], mode: str) -> Any:

@@ -121,17 +121,14 @@ def digitize(x: Any, bins: Any, right: bool = False) -> Any:
 
 # ---------------------------------------------------------------- median and quantiles
 
+_MEAN = "mean of the middle"
 
 @implements(np.median)
 def median(
     a: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False, keepdims: bool = False
 ) -> Any:
-    return deliver(
-        exactly(
-            _quantiles(a, 0.5, axis, "linear", keepdims), np.median, a, axis, keepdims=keepdims
-        ),
-        out,
-    )
+    middle = _quantiles(a, 0.5, axis, _MEAN, keepdims)
+    return deliver(exactly(middle, np.median, a, axis, keepdims=keepdims), out)
 
 
 @implements(np.nanmedian)
@@ -143,7 +140,7 @@ def nanmedian(
     keepdims: Any = MISSING,
 ) -> Any:
     keep = bool(given(keepdims, False))
-    result = _by_row(a, 0.5, axis, "linear", keep)
+    result = _by_row(a, 0.5, axis, _MEAN, keep)
     return deliver(exactly(result, np.nanmedian, a, axis, keepdims=keep), out)
 
 
@@ -204,7 +201,7 @@ def _place(q: Any, n: int, method: str) -> tuple[Any, Any, Any]:
     """The two neighbours of a quantile among n sorted numbers and the weight of the upper one."""
     if method in _CONTINUOUS:
         alpha, beta = _CONTINUOUS[method]
-        place = n * q + (alpha + q * (1.0 - alpha - beta)) - 1.0
+        place = (n - 1) * q if method == "linear" else n * q + (alpha + q * (1.0 - alpha - beta)) - 1.0
         seen = decided(place)
         lower = np.clip(np.floor(seen), 0, n - 1).astype(int)
         upper = np.clip(np.floor(seen) + 1, 0, n - 1).astype(int)
@@ -278,11 +275,19 @@ def _quantiles(a: Any, q: Any, axis: Any, method: str, keepdims: bool) -> Any:
 
 
 def _pick(ordered: Any, q: Any, n: int, method: str) -> Any:
+    if method == _MEAN:
+        return ordered[..., n // 2] if n % 2 else (ordered[..., n // 2 - 1] + ordered[..., n // 2]) / 2
     lower, upper, weight = _place(q, n, method)
-    low, high = ordered[..., lower], ordered[..., upper]
+    low = ordered[..., lower]
+    if lower is upper:
+        return low
+    high = ordered[..., upper]
+    apart = high - low
+    # NumPy goes from the nearer neighbour.
     if type(q) is float:
         weight = float(weight)  # a number of Python's takes the precision of the array
-    return low + (high - low) * weight
+        return high - apart * (1 - weight) if weight >= 0.5 else low + apart * weight
+    return np.where(decided(weight) >= 0.5, high - apart * (1 - weight), low + apart * weight)
 
 
 def _by_row(a: Any, q: Any, axis: Any, method: str, keepdims: bool) -> Any:
