@@ -64,6 +64,7 @@ def cond(pred: Any, true_fun: Callable[..., Any], false_fun: Callable[..., Any],
     >>> cond(True, lambda x: x + 1.0, lambda x: x - 1.0, 3.0)
     4.0
     >>> import numpy as np
+    >>> import wengert
     >>> graph = wengert.trace(lambda x: cond(x > 0.0, np.sqrt, lambda v: 0.0 * v, x))(4.0)
     >>> float(graph(4.0)), float(graph(-1.0))
     (2.0, -0.0)
@@ -241,6 +242,7 @@ def while_loop(cond_fun: Callable[[Any], Any], body_fun: Callable[[Any], Any], i
 
     >>> while_loop(lambda x: x < 10.0, lambda x: 2.0 * x, 1.0)
     16.0
+    >>> import wengert
     >>> graph = wengert.trace(wengert.grad(lambda a: while_loop(lambda x: x < 10.0, lambda x: a * x, 1.0)))(2.0)
     >>> float(graph(2.0)), float(graph(3.0))
     (32.0, 27.0)

@@ -71,10 +71,10 @@ class NoRuleError(WengertTypeError, NotImplementedError):
     >>> import numpy as np
     >>> import wengert
     >>> try:
-    ...     wengert.grad(lambda x: np.gcd(x, 2))(3.0)
+    ...     wengert.grad(lambda x: np.packbits(x)[0])(np.ones(8))
     ... except wengert.NoRuleError as error:
     ...     print(str(error).splitlines()[0])
-    np.gcd has no derivative: it takes integers
+    numpy.packbits has no derivative rule
     """
 
 

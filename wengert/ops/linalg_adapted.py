@@ -46,7 +46,7 @@ def adapted_eigh(x: Any, along: Any, uplo: str, inner: bool) -> tuple[Any, Any]:
 
     The derivatives of equal values come out in ascending order, as the values do a step further on.
     """
-    w, v = np.linalg.eigh(x, uplo)
+    w, v = np.linalg.eigh(x, uplo)  # type: ignore[call-overload]
     d = symmetric_part(along)
     lead = np.broadcast_shapes(w.shape[:-1], d.shape[:-2])
     row = fixed_row(v) if is_complex(v) else None

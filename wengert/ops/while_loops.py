@@ -148,7 +148,8 @@ def _push(values: Sequence[Any], y: Any, params: Any, tangents: Sequence[Any], m
     numbers: list[int] = []  # of rows, by their old numbers
     moves: list[int | None] = []  # the numbers of their tangents
     total = 0
-    passes, made, operands, where = [], [], [], []
+    passes, made, where = [], [], []
+    operands: list[Any] = []
     for number, (body, p) in enumerate(_zip(bodies, layout)):
         own = range(begin[number], begin[number + 1])
         flags = [*(active[k] for k in own), *(any(moves[i] is not None for i in ids) for ids in p.reads)]
@@ -156,7 +157,7 @@ def _push(values: Sequence[Any], y: Any, params: Any, tangents: Sequence[Any], m
         plan: Moved = derived("forward", body, p.carries, len(p.reads), tuple(flags))
         made.append(plan.body)
         reads = [tuple(numbers[i] for i in ids) for ids in p.reads]
-        reads += [tuple(moves[i] for i in p.reads[k] if moves[i] is not None) for k in plan.rows]  # type: ignore[misc]
+        reads += [tuple(moves[i] for i in p.reads[k] if moves[i] is not None) for k in plan.rows]
         fixed = (*p.invariants, *(place[first + p.invariants[k]] for k in plan.invariants))
         passes.append(Pass(p.carries + len(plan.moving), p.backwards, tuple(reads), fixed))
         where += [
@@ -207,7 +208,7 @@ def _pull(node: Node, ct: Any, sweep: Sweep) -> None:
     places: list[tuple[int, int]] = []
     for number, plan in plans.items():
         p = layout.passes[number]
-        reads = [(k,) for k in residuals[number]]
+        reads: list[tuple[int, ...]] = [(k,) for k in residuals[number]]
         reads += [tuple(numbers[i] for i in p.reads[k]) for k in plan.read]
         reads += [tuple(swept[giver] + at for giver, at in givers[rows_of[number][k]]) for k in plan.pulled]
         passes.append(

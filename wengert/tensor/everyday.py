@@ -55,7 +55,7 @@ def _named_all() -> dict[str, Callable[..., Any]]:
         "logical_not logical_or logical_xor moveaxis nextafter positive rad2deg rot90 signbit sinc tile trunc vdot"
     )
     methods = {name: _named(getattr(np, name), name) for name in same.split()}
-    other = {
+    other: dict[str, Any] = {
         "bitwise_and": np.bitwise_and,
         "bitwise_not": np.bitwise_not,
         "bitwise_or": np.bitwise_or,
@@ -75,7 +75,7 @@ def _named_all() -> dict[str, Callable[..., Any]]:
         "swapdims": np.swapaxes,
     }
     methods.update({name: _named(function, name) for name, function in other.items()})
-    reductions = {
+    reductions: dict[str, Any] = {
         "amax": np.max,
         "amin": np.min,
         "nanmean": np.nanmean,
@@ -194,12 +194,14 @@ def sum_to_size(self: Tensor, *size: Any) -> Any:
     wanted = tuple(size[0]) if len(size) == 1 and isinstance(size[0], (tuple, list)) else size
     lead = self.ndim - len(wanted)
     axes = (*range(lead), *(k + lead for k, n in enumerate(wanted) if n == 1 and self.shape[k + lead] != 1))
-    return (self.sum(axes, True) if axes else self).reshape(wanted)
+    whole: Any = self
+    return (whole.sum(axes, True) if axes else whole).reshape(wanted)
 
 
 def unique(self: Tensor, *, return_inverse: bool = False, return_counts: bool = False) -> Any:
     """The different elements in order, as constants."""
-    return outward(np.unique(np.asarray(plain(self)), return_inverse=return_inverse, return_counts=return_counts))
+    find: Any = np.unique
+    return outward(find(np.asarray(plain(self)), return_inverse=return_inverse, return_counts=return_counts))
 
 
 def allclose(self: Tensor, other: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> bool:

@@ -211,7 +211,7 @@ def _operation(cls: type[Function], ctx: Context, args: tuple[Any, ...], outs: t
 
 
 def _transposed(
-    cls: type[Function], ctx: Context, args: tuple[Any, ...], grads: list[Tensor], again: bool
+    cls: type[Function], ctx: Context, args: tuple[Any, ...], grads: list[Any], again: bool
 ) -> tuple[Any, ...]:
     """Gradients from ``jvp``, which is linear in the tangents: its value at zero is recorded and swept. ``again``: the
     gradients are going to be differentiated.

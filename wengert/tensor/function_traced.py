@@ -31,9 +31,9 @@ def apply_traced(cls: Any, args: tuple[Any, ...], context: Callable[[], Any]) ->
     def body(*values: Any) -> Sequence[Any]:
         return memo.pop() if memo else call.body(*values)
 
-    make = with_jvp if cls.backward is None else with_vjp
+    make: Any = with_jvp if cls.backward is None else with_vjp
     rules = (call.tangents,) if cls.backward is None else (call.forwards, call.backwards)
-    op = make(cls.__name__, body, *rules, len(trial))  # type: ignore[arg-type]
+    op = make(cls.__name__, body, *rules, len(trial))
     found = op.record([args[k] for k in call.moving])
     found = found if type(found) is tuple else (found,)
     found = tuple(stop_gradient(v) if k in call.fixed else v for k, v in enumerate(found))

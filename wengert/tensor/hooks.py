@@ -194,7 +194,7 @@ class Attended:
                 ct = cotangent(grad, lifted=state.lifted)
                 state.owned.discard(node)
             if keeps:
-                state.kept.append((t, grad.clone() if self.hooks and not state.lifted else grad))  # type: ignore[attr-defined]
+                state.kept.append((t, grad.clone() if self.hooks and not state.lifted else grad))  # type: ignore[union-attr]
         self.op.pull(node, ct, state)
 
 
