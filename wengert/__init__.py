@@ -1,7 +1,9 @@
 """wengert: exact derivatives of the NumPy programs people already have."""
 
+from importlib import import_module as _import_module
+from typing import TYPE_CHECKING, Any
+
 from wengert.api.batching import vmap
-from wengert.api.checking import check_grads
 from wengert.api.checkpoint import checkpoint, checkpoint_sequential
 from wengert.api.closed_forms import D, closed_form, dims, from_sympy, function, parse, to_sympy, var
 from wengert.api.compiling import compile  # noqa: A004 the word of the field
@@ -46,9 +48,27 @@ from wengert.tensor.make import from_dlpack, ones, tensor, zeros
 from wengert.tensor.mode import enable_grad, is_grad_enabled, no_grad, pause, record
 from wengert.tensor.tensor import Tensor
 
+if TYPE_CHECKING:
+    from wengert import numeric as numeric
+    from wengert.api.checking import check_grads
+
 _install()
 methods.install()
 del _install, methods
+
+
+def __getattr__(name: str) -> Any:
+    """What few programs need is loaded when it is asked for."""
+    if name == "numeric":
+        return _import_module("wengert.numeric")
+    if name == "check_grads":
+        return _import_module("wengert.api.checking").check_grads
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, "numeric"})
+
 
 __version__ = "0.1.0"
 __all__ = [

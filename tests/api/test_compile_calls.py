@@ -168,12 +168,11 @@ def test_the_choice_waits_for_a_call_that_takes_the_path(fake):
 
 
 def test_compiling_beside_the_program(fake):
-    fake.slow = 0.2
+    fake.slow = 0.5
     x = np.array([0.4, -0.3, 1.2])
     g = wg.compile(f, wait=False)
-    start = time.perf_counter()
     assert g(x) == g(x) == pytest.approx(f(x))
-    assert time.perf_counter() - start < 0.15
+    assert g.paths[0].native is None  # still being made
     assert g.paths[0].chosen is g.paths[0].numpy
     for thread in threading.enumerate():
         if thread.name.startswith("wengert compiles"):

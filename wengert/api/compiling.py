@@ -7,12 +7,9 @@ from __future__ import annotations
 import functools
 import operator
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 from wengert.api.arguments import require_function
-from wengert.api.compiling_calls import Calls
-from wengert.api.compiling_passes import has_llvmlite
-from wengert.api.compiling_path import Path
 from wengert.backends.guards import MISS
 from wengert.core.context import SWITCH
 from wengert.core.errors import WengertTypeError, WengertValueError, error_at
@@ -21,7 +18,12 @@ BACKENDS = ("auto", "native", "numpy")
 CHECKS = ("sample", "full", "none")
 
 
-class Paths(Sequence[Path]):
+if TYPE_CHECKING:
+    from wengert.api.compiling_calls import Calls
+    from wengert.api.compiling_path import Path
+
+
+class Paths(Sequence["Path"]):
     """The paths of a compiled function, as they are now."""
 
     def __init__(self, calls: Calls) -> None:
@@ -92,6 +94,8 @@ def compile(  # noqa: A001 it is the name that users know
     """
     if fun is None:
         return functools.partial(compile, backend=backend, threads=threads, wait=wait, check=check)
+    from wengert.api.compiling_calls import Calls
+
     require_function(fun, "compile")
     _one_of("backend", backend, BACKENDS)
     _one_of("check", check, CHECKS)
@@ -144,6 +148,8 @@ def _number_of_threads(threads: Any) -> int:
 
 
 def _require_native() -> None:
+    from wengert.api.compiling_passes import has_llvmlite
+
     if not has_llvmlite():
         raise error_at(
             WengertValueError,

@@ -24,8 +24,6 @@ from wengert.core.tree import Structure
 from wengert.numpy_api.conversions import guard as ask
 from wengert.ops.memory import sync
 from wengert.ops.steps import run_step
-from wengert.rewrite.loops import fold
-from wengert.rewrite.passes import gates
 
 Rebuild = Callable[[list[Any]], tuple[Sequence[Any], dict[str, Any]]]
 
@@ -54,6 +52,9 @@ def folded_trace(
             return engine.reverse_trace(fun, leaves, rebuild, where)
         finally:
             around.folds = folds
+    from wengert.rewrite.loops import fold
+    from wengert.rewrite.passes import gates
+
     folded = fold(graph)
     if folded is graph or not {*graph.nodes}.isdisjoint(folded.nodes):
         complete(graph)

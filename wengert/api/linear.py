@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 
 from wengert.api.gradients import match
-from wengert.backends.numpy.interpreter import plan_of, run
 from wengert.core.context import tracing
 from wengert.core.errors import WengertTypeError, WengertValueError, error_at
 from wengert.core.graph import Graph
@@ -138,6 +137,8 @@ class LinearMap:
 
     def apply(self, leaves: Sequence[Any]) -> list[Any]:
         """Apply to flat leaves; None for those that are no numbers."""
+        from wengert.backends.numpy.interpreter import plan_of, run
+
         if self._watched:
             check_watched(self._watched)
         values = [

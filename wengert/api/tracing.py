@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,6 @@ from wengert.api import engine
 from wengert.api.arguments import Selection, name_of, require_function
 from wengert.api.gradients import here
 from wengert.api.linear import LinearMap, Space
-from wengert.backends.numpy.interpreter import evaluate
 from wengert.core import context
 from wengert.core.context import FULL
 from wengert.core.graph import Graph, Signature, flat_signature, install_evaluator
@@ -29,7 +28,14 @@ from wengert.core.types import ArrayType
 from wengert.diff.linearize import linearize as linearize_flat
 from wengert.diff.linearize import tangent_kind
 
-install_evaluator(evaluate)
+
+def _evaluate(graph: Graph, values: Sequence[Any]) -> Sequence[Any]:
+    from wengert.backends.numpy.interpreter import evaluate
+
+    return evaluate(graph, values)
+
+
+install_evaluator(_evaluate)
 
 
 def is_input(leaf: Any) -> bool:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
 
@@ -82,9 +81,17 @@ class Const:
         return f"Const({self.value!r})"
 
 
-# Never resolved: a code object names its file as it was found, through links.
-_PACKAGE = str(Path(__file__).absolute().parent.parent) + os.sep
-_NUMPY = str(Path(np.__file__).absolute().parent) + os.sep
+def _folder(file: str, up: int = 1) -> str:
+    """The folder of a file, or one above it, by text (loading pathlib takes longer than most of this package's parts).
+    Never resolved: a code object names its file as it was found, through links."""
+    found = os.path.abspath(file)  # noqa: PTH100
+    for _ in range(up):
+        found = os.path.dirname(found)  # noqa: PTH120
+    return found + os.sep
+
+
+_PACKAGE = _folder(__file__, 2)
+_NUMPY = _folder(np.__file__)
 
 USER_FILES: dict[str, bool] = {}
 """File name -> whether it is the user's (not wengert's or NumPy's own, or generated); filled as names are met."""
@@ -115,7 +122,7 @@ def user_frame(frame: FrameType | None) -> FrameType | None:
 _LIBRARIES = (
     os.sep + "site-packages" + os.sep,
     os.sep + "dist-packages" + os.sep,
-    str(Path(os.__file__).parent) + os.sep,
+    _folder(os.__file__),
 )
 
 
