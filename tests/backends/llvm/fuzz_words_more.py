@@ -32,7 +32,7 @@ def _count(rng: np.random.Generator, *_: Any) -> int:
 
 for _name, _word in {
     "sinc": np.sinc,
-    "fix": np.fix,
+    "fix": np.trunc,  # by its name since NumPy 2.5
     "whole_and_rest": lambda x: np.modf(x)[0] + 2.0 * np.modf(x)[1],
     "mantissa": lambda x: np.frexp(x)[0] * 1.5,
     "rounded": lambda x: np.round(x, 2),
