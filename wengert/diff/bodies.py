@@ -141,34 +141,9 @@ def reverse_body(
     def record(values: list[Any]) -> list[Any]:
         n = len(body.inputs)
         primals, sums, cts = values[:n], values[n : n + len(summed)], values[n + len(summed) :]
-        frame, token = context.enter(REVERSE)
-        try:
-            roots = [root(v, None) for v in primals]
-            outputs = [settled(o) for o in body.evaluate([handle(r.value, r.node) for r in roots])]
-        finally:
-            tracing.reset(token)
-        try:
-            starts = [r.node for r in roots]
-            live = [
-                (outputs[k].node, ct)
-                for k, ct in zip(seeded, cts, strict=True)
-                if is_handle(outputs[k]) and outputs[k].node is not None and outputs[k].node.seq >= frame.start
-            ]
-            order = sweep.reachable([node for node, _ in live], starts, frame.start)
-            inner, outer = dependence(order, starts, frame.start)
-            state = sweep.Sweep(lifted=True, careful=careful)
-            for k, have in zip(summed, sums, strict=True):
-                state.cts[starts[first + k]] = have
-            for node, ct in live:
-                if node in inner:
-                    state.add(node, ct)
-            with np.errstate(all="ignore"):
-                sweep.run_lifted(order, state, inner, outer, frame.start)
-            found = [state.cts.get(starts[k]) for k in ends]
-            given = [exactly(ct, body.inputs[k].type) for ct, k in zip(found, ends, strict=True)]
-            return [*outputs, *given]
-        finally:
-            context.retire(frame)
+        have = {first + k: total for k, total in zip(summed, sums, strict=True)}
+        outputs, given = swept_back(body, primals, dict(zip(seeded, cts, strict=True)), have, careful)
+        return [*outputs, *(exactly(given[k], body.inputs[k].type) for k in ends)]
 
     samples = [
         *body.values,
@@ -177,6 +152,39 @@ def reverse_body(
     ]
     graph = recorded(samples, record, f"{body.name} swept back")
     return _split(graph, body, carries, sequences, moving, summed, pulled, rows)
+
+
+def swept_back(
+    graph: Graph, primals: Sequence[Any], seeds: dict[int, Any], have: dict[int, Any], careful: bool
+) -> tuple[list[Any], list[Any]]:
+    """The outputs of a program, and the cotangents of its inputs (None where nothing came) for those of some outputs
+    (``seeds``, by number), added to what some inputs ``have`` already; recorded by the trace around."""
+    frame, token = context.enter(REVERSE)
+    try:
+        roots = [root(v, None) for v in primals]
+        outputs = [settled(o) for o in graph.evaluate([handle(r.value, r.node) for r in roots])]
+    finally:
+        tracing.reset(token)
+    try:
+        starts = [r.node for r in roots]
+        live = [
+            (outputs[k].node, ct)
+            for k, ct in seeds.items()
+            if is_handle(outputs[k]) and outputs[k].node is not None and outputs[k].node.seq >= frame.start
+        ]
+        order = sweep.reachable([node for node, _ in live], starts, frame.start)
+        inner, outer = dependence(order, starts, frame.start)
+        state = sweep.Sweep(lifted=True, careful=careful)
+        for k, total in have.items():
+            state.cts[starts[k]] = total
+        for node, ct in live:
+            if node in inner:
+                state.add(node, ct)
+        with np.errstate(all="ignore"):
+            sweep.run_lifted(order, state, inner, outer, frame.start)
+        return outputs, [state.cts.get(start) for start in starts]
+    finally:
+        context.retire(frame)
 
 
 def dependence(order: list[Node], starts: Sequence[Node], begin: float) -> tuple[set[Node], set[Node]]:

@@ -9,15 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
-from wengert.core import context, sweep
-from wengert.core.context import FORWARD, REVERSE, tracing
+from wengert.core import context
+from wengert.core.context import FORWARD
 from wengert.core.graph import Graph
-from wengert.core.handle import handle, is_handle
+from wengert.core.handle import is_handle
 from wengert.core.node import Const, Node
 from wengert.core.structure import root
-from wengert.diff.bodies import dependence, exactly, influence, kind_of, needed, one, one_of, recorded
+from wengert.diff.bodies import exactly, influence, kind_of, needed, one, one_of, recorded, swept_back
 from wengert.diff.linearize import settled
 from wengert.ops.branches import Pulled, Pushed
 
@@ -52,31 +50,9 @@ def _reverse(graph: Graph, seeded: Sequence[int], places: Sequence[int], careful
     count = len(graph.inputs)
 
     def record(values: list[Any]) -> list[Any]:
-        primals, cts = values[:count], values[count:]
-        frame, token = context.enter(REVERSE)
-        try:
-            roots = [root(v, None) for v in primals]
-            outputs = [settled(o) for o in graph.evaluate([handle(r.value, r.node) for r in roots])]
-        finally:
-            tracing.reset(token)
-        try:
-            starts = [r.node for r in roots]
-            live = [
-                (outputs[k].node, ct)
-                for k, ct in zip(seeded, cts, strict=True)
-                if is_handle(outputs[k]) and outputs[k].node is not None and outputs[k].node.seq >= frame.start
-            ]
-            order = sweep.reachable([node for node, _ in live], starts, frame.start)
-            inner, outer = dependence(order, starts, frame.start)
-            state = sweep.Sweep(lifted=True, careful=careful)
-            for node, ct in live:
-                if node in inner:
-                    state.add(node, ct)
-            with np.errstate(all="ignore"):
-                sweep.run_lifted(order, state, inner, outer, frame.start)
-            return [exactly(state.cts.get(starts[k]), graph.inputs[k].type) for k in places]
-        finally:
-            context.retire(frame)
+        seeds = dict(zip(seeded, values[count:], strict=True))
+        _, given = swept_back(graph, values[:count], seeds, {}, careful)
+        return [exactly(given[k], graph.inputs[k].type) for k in places]
 
     samples = [*graph.values, *(one_of(kind_of(graph.outputs[k])) for k in seeded)]
     return recorded(samples, record, f"{graph.name} swept back")

@@ -23,6 +23,7 @@ from wengert.core.types import ArrayType, dtype_of
 from wengert.ops.apply import special
 from wengert.ops.fitting import exact_cotangent, exact_tangent
 from wengert.ops.loop_body import runner
+from wengert.ops.program_op import program_op
 
 PARAMS = ("true", "false")
 """The parameters of a cond: its branches."""
@@ -148,27 +149,18 @@ def _push(values: Sequence[Any], y: Any, params: Any, tangents: Sequence[Any], m
 @lru_cache(maxsize=256)
 def cond_op(count: int, zeroes: bool = False) -> Op:
     """The operation for ``count`` outputs; ``zeroes``: a branch has steps whose transposes make exact zeros."""
-    op = Op(
-        listed=False,
-        name="cond",
-        kind=CONTROL,
-        inputs=("*operands",),
-        params=dict.fromkeys(PARAMS),
-        rules=(),
-        needs=(),
+    return program_op(
+        "cond",
+        PARAMS,
+        count,
         evaluate=_evaluate,
         pull=_pull,
         push=_push,
         infer=_infer,
-        zeroes=zeroes,
-        save=lambda values, y, params, mask: tuple(values),
-        saved_from=lambda node: tuple(range(len(node.inputs))),
-        outputs=tuple(f"out{k}" for k in range(count)),
         batch=lambda values, mask, params: _makers["batch"](values, mask, params),
+        zeroes=zeroes,
         doc="A choice: one of two branches runs, and the first operand says which.",
     )
-    op.record = lambda operands, *params: special(op, operands, params)
-    return op
 
 
 def is_cond(node: Node) -> bool:

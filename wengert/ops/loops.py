@@ -24,6 +24,7 @@ from wengert.ops.apply import special
 from wengert.ops.fitting import exact_cotangent, exact_tangent, type_of, zero_of
 from wengert.ops.loop_body import runner
 from wengert.ops.loop_plain import by_floats
+from wengert.ops.program_op import program_op
 
 PARAMS = ("body", "length", "carries", "reverse", "sequences", "origin")
 """The parameters of a scan. ``origin`` is None, or what of a simpler scan on some of the same operands this one
@@ -285,27 +286,18 @@ def _tangents_of(plan: Moved, params: Any, found: Sequence[Any]) -> list[Any]:
 @lru_cache(maxsize=256)
 def scan_op(count: int, zeroes: bool = False) -> Op:
     """The operation for ``count`` outputs; ``zeroes``: the body has steps whose transposes make exact zeros."""
-    op = Op(
-        listed=False,
-        name="scan",
-        kind=CONTROL,
-        inputs=("*operands",),
-        params=dict.fromkeys(PARAMS),
-        rules=(),
-        needs=(),
+    return program_op(
+        "scan",
+        PARAMS,
+        count,
         evaluate=_evaluate,
         pull=_pull,
         push=_push,
         infer=_infer,
-        zeroes=zeroes,
-        save=lambda values, y, params, mask: tuple(values),
-        saved_from=lambda node: tuple(range(len(node.inputs))),
-        outputs=tuple(f"out{k}" for k in range(count)),
         batch=lambda values, mask, params: _makers["batch"](values, mask, params),
+        zeroes=zeroes,
         doc="A loop: the body runs once per row of the sequences and hands its carried values on.",
     )
-    op.record = lambda operands, *params: special(op, operands, params)
-    return op
 
 
 def op_for(body: Graph) -> Op:

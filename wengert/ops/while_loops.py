@@ -26,6 +26,7 @@ from wengert.ops.branches import kind_of
 from wengert.ops.fitting import exact_cotangent, exact_tangent, type_of, zero_of
 from wengert.ops.loop_body import runner
 from wengert.ops.loops import Moved, Reversed, derived, is_float
+from wengert.ops.program_op import program_op
 
 
 class Pass(NamedTuple):
@@ -288,27 +289,18 @@ def while_op(count: int, bodies: int, zeroes: bool = False) -> Op:
     """The operation for ``count`` outputs and so many passes; ``zeroes``: a body has steps whose transposes make exact
     zeros."""
     names = ("layout", "test", "body", *(f"pass {k + 1}" for k in range(1, bodies)))
-    op = Op(
-        listed=False,
-        name="while_loop",
-        kind=CONTROL,
-        inputs=("*operands",),
-        params=dict.fromkeys(names),
-        rules=(),
-        needs=(),
+    return program_op(
+        "while_loop",
+        names,
+        count,
         evaluate=_evaluate,
         pull=_pull,
         push=_push,
         infer=_infer,
-        zeroes=zeroes,
-        save=lambda values, y, params, mask: tuple(values),
-        saved_from=lambda node: tuple(range(len(node.inputs))),
-        outputs=tuple(f"out{k}" for k in range(count)),
         batch=lambda values, mask, params: _batch[0](values, mask, params) if _batch else None,
+        zeroes=zeroes,
         doc="A loop that goes on while a test of its carried values holds.",
     )
-    op.record = lambda operands, *params: special(op, operands, params)
-    return op
 
 
 _batch: list[Any] = []
