@@ -269,8 +269,8 @@ def fresh_python(program: str) -> str:
 
 
 LATER = (
-    "wengert.api.checking wengert.api.compiling_calls wengert.backends.llvm wengert.backends.numpy wengert.cli "
-    "wengert.nn wengert.numeric wengert.optim wengert.plan wengert.rewrite.loops wengert.rewrite.passes "
+    "wengert.api.checking wengert.api.compiling.calls wengert.backends.llvm wengert.backends.numpy wengert.cli "
+    "wengert.nn wengert.numeric wengert.optim wengert.plan wengert.rewrite.loops.fold wengert.rewrite.passes "
     "wengert.symbolic wengert.testing hashlib pathlib random tempfile urllib"
 ).split()
 """What few programs need. The time of importing, at most 100 ms, is a figure of ``benchmarks/import_time``."""

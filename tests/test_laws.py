@@ -38,8 +38,9 @@ def test_an_operation_obeys(name, law):
 def test_native_code_gives_what_the_operation_gives(name, monkeypatch, tmp_path):
     """Some samples of each operation; with WENGERT_ALL_SAMPLES=1 all of them."""
     pytest.importorskip("llvmlite")
-    from wengert.backends.llvm import lower_scan, lower_sort
-    from wengert.backends.llvm.lower import RULES, SEVERAL
+    from wengert.backends.llvm.lower import scan as lower_scan
+    from wengert.backends.llvm.lower import sort as lower_sort
+    from wengert.backends.llvm.lower.lower import RULES, SEVERAL
 
     monkeypatch.setenv("WENGERT_CACHE_DIR", str(tmp_path))
     samples = SAMPLES[name]

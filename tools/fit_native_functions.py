@@ -1,4 +1,4 @@
-"""Prints the coefficients of the polynomials in wengert/backends/llvm/vector_math_*.py with what they are off:
+"""Prints the coefficients of the polynomials in wengert/backends/llvm/vector_math/*.py with what they are off:
 `python tools/fit_native_functions.py`.
 
 Each is the interpolation at Chebyshev's nodes of its interval, solved in 80 digits and rounded to the format: within

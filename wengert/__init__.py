@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from wengert.api.batching import vmap
 from wengert.api.checkpoint import checkpoint, checkpoint_sequential
 from wengert.api.closed_forms import D, closed_form, dims, from_sympy, function, parse, to_sympy, var
-from wengert.api.compiling import compile  # noqa: A004 the word of the field
+from wengert.api.compiling.compile import compile  # noqa: A004 the word of the field
 from wengert.api.control import fori_loop, scan
 from wengert.api.control_choices import cond, while_loop
 from wengert.api.custom import custom_jvp, custom_vjp, stop_gradient

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 import wengert as wg
-from wengert.api import compiling_calls, compiling_path
+from wengert.api.compiling import calls as compiling_calls
+from wengert.api.compiling import path as compiling_path
 from wengert.backends.guards import GuardFailed
 from wengert.backends.numpy.compiled import PythonPlan
 
@@ -217,7 +218,7 @@ def test_without_llvmlite(monkeypatch):
 def test_the_interpreter_may_end_while_something_compiles():
     program = """
 import time, numpy as np, wengert as wg
-from wengert.api import compiling_calls, compiling_path
+from wengert.api.compiling import calls as compiling_calls, path as compiling_path
 from wengert.backends.numpy.compiled import PythonPlan
 class Slow(PythonPlan):
     def __init__(self, graph, *, threads=1):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import wengert
-from wengert.api.compiling_reads import content, digest
+from wengert.api.compiling.reads import content, digest
 
 
 @pytest.mark.parametrize("dtype", [np.int64, np.int32, np.uint8, bool])

@@ -16,7 +16,7 @@ import pytest
 import wengert as wg
 from wengert.core import context
 from wengert.core.context import FULL
-from wengert.rewrite.loops import fold
+from wengert.rewrite.loops.fold import fold
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "rewrite"))
 from loop_programs import PROGRAMS, garch, lotka_volterra

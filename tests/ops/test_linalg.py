@@ -13,7 +13,13 @@ import pytest
 
 import wengert
 from tests.ops.oracle import check, check_batch, recorded, samples
-from wengert.ops import linalg, linalg_eig, linalg_eigen, linalg_norm, linalg_polar, linalg_svd, solve
+from wengert.ops import solve
+from wengert.ops.linalg import eig as linalg_eig
+from wengert.ops.linalg import eigen as linalg_eigen
+from wengert.ops.linalg import factors as linalg
+from wengert.ops.linalg import norm as linalg_norm
+from wengert.ops.linalg import polar as linalg_polar
+from wengert.ops.linalg import svd as linalg_svd
 
 ROOMS = (solve, linalg, linalg_svd, linalg_polar, linalg_eigen, linalg_eig, linalg_norm)
 RECORDS = {r.op.name: r for room in ROOMS for r in vars(room).values() if hasattr(r, "op") and r.op.samples}

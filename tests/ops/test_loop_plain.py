@@ -10,7 +10,7 @@ import pytest
 import wengert
 from wengert.ops.loop_plain import by_floats, plain_loop
 from wengert.ops.loops import is_scan
-from wengert.rewrite.loops import fold
+from wengert.rewrite.loops.fold import fold
 
 
 def scans_of(f, *args):

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 import wengert as wg
-from wengert.rewrite.loops import fold
+from wengert.rewrite.loops.fold import fold
 
 
 class Program:

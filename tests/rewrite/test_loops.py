@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import wengert as wg
-from wengert.rewrite.loops import fold
+from wengert.rewrite.loops.fold import fold
 
 sys.path.insert(0, str(Path(__file__).parent))
 import loop_fuzzer

@@ -16,7 +16,7 @@ from tests.programs.oracle import flatten as numbers
 from tests.programs.tables import PROGRAMS
 from wengert.core.graph import Graph
 from wengert.core.node import Const
-from wengert.rewrite.loops import fold
+from wengert.rewrite.loops.fold import fold
 from wengert.rewrite.passes import REVERSE, gates, improve, report
 
 

@@ -214,7 +214,7 @@ def _serve() -> None:
 
 def _accumulated(function: Callable[..., Any], argument: int, order: int) -> Callable[..., Any]:
     """The derivative of a NumPy function by accumulation, compiled."""
-    from wengert.api.compiling import compile as compiled
+    from wengert.api.compiling.compile import compile as compiled
     from wengert.api.jacobians import hessian, jacobian
 
     derivative = hessian if order == 2 else jacobian
@@ -280,7 +280,7 @@ def _recorded(fun: Callable[..., Any], free: dict[str, Var], check: bool) -> tup
 def _derived(
     term: Term, free: dict[str, Var], wrt: Any, order: int, layout: str, check: bool, again: Again
 ) -> Derivative:
-    from wengert.api.compiling import compile as compiled
+    from wengert.api.compiling.compile import compile as compiled
     from wengert.symbolic.derive import jacobian
     from wengert.symbolic.layouts import LAYOUTS
     from wengert.symbolic.programs import install_accumulator, install_compiler, install_symmetric_sum

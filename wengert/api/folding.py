@@ -52,7 +52,7 @@ def folded_trace(
             return engine.reverse_trace(fun, leaves, rebuild, where)
         finally:
             around.folds = folds
-    from wengert.rewrite.loops import fold
+    from wengert.rewrite.loops.fold import fold
     from wengert.rewrite.passes import gates
 
     folded = fold(graph)

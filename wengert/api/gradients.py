@@ -28,7 +28,7 @@ from wengert.core.structure import root
 from wengert.core.tree import Structure, arrays, flatten
 from wengert.core.types import dtype_of, shape_of
 from wengert.ops.fitting import exact_tangent
-from wengert.ops.linalg_ties import Ties
+from wengert.ops.linalg.ties import Ties
 from wengert.tensor.bridge import is_watched, joined, through
 
 

@@ -22,7 +22,7 @@ next_seq = itertools.count(1).__next__
 REVERSE, FORWARD, FULL, ABSTRACT, LINEARIZE = "reverse", "forward", "full", "abstract", "linearize"
 
 TIES = "ties"
-"""The mode of a watcher of kinks that wants to see every step (``ops/linalg_ties``)."""
+"""The mode of a watcher of kinks that wants to see every step (``ops/linalg/ties``)."""
 
 BODY = "a body"
 """The note of a full recording of a body (of a loop, a branch), which will run elsewhere, and other times."""
@@ -69,7 +69,7 @@ class Frame:
         # ("reverse": these only ever swept back).
         self.folds: bool | str = parent.folds if parent is not None else False
         self.met: Any = parent.met if parent is not None else None  # is told of the constants met
-        self.ties: Any = None  # of a forward one: what equal eigenvalues left open (``ops/linalg_ties``)
+        self.ties: Any = None  # of a forward one: what equal eigenvalues left open (``ops/linalg/ties``)
         self.keeper: Any = None  # keeps chosen results in place of residuals (``ops/keeping``)
 
     def chain(self) -> Iterator[Frame]:

@@ -14,7 +14,7 @@ from typing import Any
 from wengert.core.locks import ForkLock
 from wengert.numpy_api.bindings import Bindings, Token, make_twin
 from wengert.numpy_api.table import TWINS, Standin
-from wengert.numpy_api.twins_lists import list_twins
+from wengert.numpy_api.twins.lists import list_twins
 
 Pairs = list[tuple[Any, Any]]
 _NAMESPACES = ("numpy", "numpy.linalg", "math", "cmath")
@@ -23,13 +23,13 @@ _making = ForkLock()
 
 
 def _random() -> Pairs:
-    from wengert.numpy_api import twins_random
+    from wengert.numpy_api.twins import random as twins_random
 
     return twins_random.provide()
 
 
 def _statistics() -> Pairs:
-    from wengert.numpy_api import twins_statistics
+    from wengert.numpy_api.twins import statistics as twins_statistics
 
     return twins_statistics.provide()
 

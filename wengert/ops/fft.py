@@ -18,7 +18,7 @@ from wengert.core.types import ArrayType, dtype_of, shape_of
 from wengert.ops.contract import normal, rank
 from wengert.ops.join import concatenate
 from wengert.ops.kinds import linear
-from wengert.ops.linalg_common import inexact, mask, raw, real_type
+from wengert.ops.linalg.matrices import inexact, mask, raw, real_type
 
 SWAPPED = {None: "forward", "backward": "forward", "ortho": "ortho", "forward": "backward"}
 """The norm under which the transform of the other direction is the adjoint."""

@@ -2,7 +2,7 @@
 
 Sources: M. Giles (2008), Collected matrix derivative results for forward and reverse mode; Golub
 and Pereyra (1973) for the
-pseudo-inverse. Imports core, the makers, ``contract``, ``linalg_common``. Invariant: a singular
+pseudo-inverse. Imports core, the makers, ``contract``, ``linalg/matrices``. Invariant: a singular
 matrix raises NumPy's LinAlgError, as untraced.
 """
 
@@ -19,8 +19,8 @@ from wengert.core.types import ArrayType, broadcast_shapes, shape_of
 from wengert.ops import reduce
 from wengert.ops.contract import conj, lead_aligned, normal, rank
 from wengert.ops.kinds import general
-from wengert.ops.linalg_checks import recorded_again
-from wengert.ops.linalg_common import (
+from wengert.ops.linalg.checks import recorded_again
+from wengert.ops.linalg.matrices import (
     adjoint,
     as_diagonal,
     diagonal,
@@ -185,7 +185,7 @@ def _lstsq_tangent(da: Any, db: Any, a: Any, b: Any, y: Any) -> Any:
 
 
 def _singular_tangent(a: Any, da: Any) -> Any:
-    from wengert.ops.linalg_svd import svd
+    from wengert.ops.linalg.svd import svd
 
     u, _, vh = svd(a)
     return real(diagonal(adjoint(u) @ da @ adjoint(vh)))
@@ -285,7 +285,7 @@ def _is_regular(x: Any) -> bool:
     if not plain.shape[-1]:
         return True
     if is_handle(x) and recorded_again():
-        from wengert.ops.linalg_svd import svdvals
+        from wengert.ops.linalg.svd import svdvals
 
         s = svdvals(x)
         return bool(np.all(s[..., 0] < s[..., -1] * _SAFE))

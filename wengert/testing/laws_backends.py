@@ -13,7 +13,7 @@ from unittest import mock
 
 import numpy as np
 
-from wengert.backends.llvm.lower import can_lower
+from wengert.backends.llvm.lower.lower import can_lower
 from wengert.backends.llvm.program import STRICT, NativePlan
 from wengert.core.graph import Graph, input_node, step
 from wengert.core.node import Const, Node

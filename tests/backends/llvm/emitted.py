@@ -4,7 +4,7 @@ import ctypes
 
 import numpy as np
 
-from wengert.backends.llvm.emit import emit
+from wengert.backends.llvm.emit.emit import emit
 from wengert.backends.llvm.engine import engine
 from wengert.backends.llvm.indexed import Program, Slot, Store
 from wengert.backends.llvm.interpret import interpret

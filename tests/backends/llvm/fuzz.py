@@ -26,8 +26,8 @@ import wengert
 from tests.backends.llvm.fuzz_programs import Program, is_float, random_program
 from tests.backends.llvm.fuzz_rounding import Nothing, allowed, assert_near
 from wengert.backends.guards import GuardFailed
-from wengert.backends.llvm import threads_division
 from wengert.backends.llvm.program import NativePlan
+from wengert.backends.llvm.threads import division as threads_division
 from wengert.core.graph import Graph
 
 SLOW = 8.0

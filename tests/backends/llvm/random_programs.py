@@ -97,8 +97,8 @@ def compare(seed, *, gradient, everywhere, bits):
     """Compare one random program; whether there was something to compare."""
     import wengert
     from tests.backends.llvm.emitted import agree, agree_everywhere
-    from wengert.backends.llvm.lower import lower
-    from wengert.backends.llvm.lower_builder import Refused
+    from wengert.backends.llvm.lower.builder import Refused
+    from wengert.backends.llvm.lower.lower import lower
 
     f, arrays = function_of(seed)
     taken = wengert.value_and_grad(lambda x, y: f(x, y)[-1], (0, 1)) if gradient else f

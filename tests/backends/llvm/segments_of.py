@@ -3,7 +3,7 @@
 import numpy as np
 
 from wengert.backends.llvm.interpret import interpret
-from wengert.backends.llvm.lower import can_ask, can_lower, lower
+from wengert.backends.llvm.lower.lower import can_ask, can_lower, lower
 from wengert.core.graph import Graph, copy_step, input_node
 from wengert.core.node import Const
 from wengert.core.structure import ITEM

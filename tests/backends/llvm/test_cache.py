@@ -165,7 +165,7 @@ def test_a_second_process_does_not_compile(tmp_path):
     program = """
 from wengert.backends.llvm.cache import cache
 from wengert.backends.llvm.engine import Engine
-from wengert.backends.llvm.entry_roads import c_entry
+from wengert.backends.llvm.entry.roads import c_entry
 compiled = []
 real = Engine.compile
 Engine.compile = lambda self, text, **k: compiled.append(1) or real(self, text, **k)

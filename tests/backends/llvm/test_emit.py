@@ -7,9 +7,9 @@ import pytest
 
 import wengert
 from tests.backends.llvm.emitted import agree, run
-from wengert.backends.llvm.emit import emit
+from wengert.backends.llvm.emit.emit import emit
 from wengert.backends.llvm.indexed import Axis, Constant, Map, Program, Read, Reduce, Slot, Store
-from wengert.backends.llvm.lower import lower
+from wengert.backends.llvm.lower.lower import lower
 
 pytest.importorskip("llvmlite")
 FLOAT = np.dtype(np.float64)

@@ -6,8 +6,8 @@ import pytest
 import wengert
 from benchmarks.adbench import ba, gmm
 from tests.backends.llvm.emitted import agree
-from wengert.backends.llvm.emit import emit
-from wengert.backends.llvm.lower import lower
+from wengert.backends.llvm.emit.emit import emit
+from wengert.backends.llvm.lower.lower import lower
 
 pytest.importorskip("llvmlite")
 BITS = [128, 256, 512]

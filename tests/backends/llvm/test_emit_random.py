@@ -6,7 +6,7 @@ import pytest
 import wengert
 from tests.backends.llvm.emitted import agree
 from tests.backends.llvm.random_programs import compare
-from wengert.backends.llvm.lower import lower
+from wengert.backends.llvm.lower.lower import lower
 
 pytest.importorskip("llvmlite")
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import wengert
-from wengert.backends.llvm.emit import emit
-from wengert.backends.llvm.lower import lower
+from wengert.backends.llvm.emit.emit import emit
+from wengert.backends.llvm.lower.lower import lower
 from wengert.backends.llvm.scan_forms import settled
 from wengert.backends.llvm.schedule import guarded_axes, schedule
 

@@ -152,7 +152,7 @@ RUN = """
 import numpy as np
 from kernels import PRODUCT_SLOTS, product
 from wengert.backends.llvm.engine import engine
-from wengert.backends.llvm.entry import make_entry
+from wengert.backends.llvm.entry.call import make_entry
 e = engine()
 library = e.link(e.compile(product()), ["product"])
 f = make_entry(library["product"], PRODUCT_SLOTS, 0, long=False, keep=library, name="product")

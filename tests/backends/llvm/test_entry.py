@@ -16,9 +16,9 @@ pytest.importorskip("llvmlite")
 
 from tests.backends.llvm.kernels import FLOAT, PRODUCT_SLOTS, number, product, scaled_slots, scaled_sum
 from wengert.backends.llvm.engine import engine
-from wengert.backends.llvm.entry import GUARD, MISS, describe_slots, exact, make_entry
-from wengert.backends.llvm.entry_layout import find_layout
-from wengert.backends.llvm.entry_roads import ROADS, VARIABLE, c_entry, road_taken
+from wengert.backends.llvm.entry.call import GUARD, MISS, describe_slots, exact, make_entry
+from wengert.backends.llvm.entry.layout import find_layout
+from wengert.backends.llvm.entry.roads import ROADS, VARIABLE, c_entry, road_taken
 from wengert.backends.llvm.indexed import Slot
 
 

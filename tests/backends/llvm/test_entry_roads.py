@@ -9,12 +9,13 @@ pytest.importorskip("llvmlite")
 
 import wengert as wg
 from tests.backends.llvm.kernels import FLOAT, PRODUCT_SLOTS, fresh_python, number, product, scaled_slots, scaled_sum
-from wengert.backends.llvm import entry_layout, entry_roads
 from wengert.backends.llvm.engine import engine
-from wengert.backends.llvm.entry import GUARD, MISS, make_entry, road_of
-from wengert.backends.llvm.entry_buffers_text import MOST_INPUTS
-from wengert.backends.llvm.entry_layout import Unfit
-from wengert.backends.llvm.entry_roads import ROADS, VARIABLE, c_entry, road_taken
+from wengert.backends.llvm.entry import layout as entry_layout
+from wengert.backends.llvm.entry import roads as entry_roads
+from wengert.backends.llvm.entry.buffers_text import MOST_INPUTS
+from wengert.backends.llvm.entry.call import GUARD, MISS, make_entry, road_of
+from wengert.backends.llvm.entry.layout import Unfit
+from wengert.backends.llvm.entry.roads import ROADS, VARIABLE, c_entry, road_taken
 from wengert.backends.llvm.indexed import Slot
 from wengert.core.errors import WengertValueError
 
@@ -61,8 +62,9 @@ def test_the_self_test_sees_what_is_wrong(road, wrong):
     # In a process of its own: the code reads where it is told to.
     program = f"""
 from dataclasses import replace
-from wengert.backends.llvm import entry_buffers_text, entry_layout
-from wengert.backends.llvm.entry_roads import entry_by
+from wengert.backends.llvm.entry import buffers_text as entry_buffers_text
+from wengert.backends.llvm.entry import layout as entry_layout
+from wengert.backends.llvm.entry.roads import entry_by
 real = entry_layout.find_layout
 wrong = dict({wrong})
 if "{road}" == "fields":
@@ -78,8 +80,8 @@ print(entry_by("{road}"))
 @pytest.mark.parametrize("wrong", ["SIZE=16", "RANK=32", "LETTERS=48", "SHAPE=56", "VIEW=72", "MEMORY=8", "LENGTH=24"])
 def test_buffers_of_another_layout_are_seen_before_any_code_reads_them(wrong):
     program = f"""
-from wengert.backends.llvm import entry_buffers_text
-from wengert.backends.llvm.entry_roads import entry_by
+from wengert.backends.llvm.entry import buffers_text as entry_buffers_text
+from wengert.backends.llvm.entry.roads import entry_by
 vars(entry_buffers_text).update(dict({wrong}))
 print(entry_by("buffers"))
 """

@@ -11,7 +11,7 @@ import pytest
 from tests.backends.llvm import fuzz
 from tests.backends.llvm.fuzz_programs import Program, Step, random_program
 from tests.backends.llvm.fuzz_rounding import Nothing
-from wengert.backends.llvm import emit_loops
+from wengert.backends.llvm.emit import loops as emit_loops
 from wengert.core.graph import Graph
 from wengert.core.node import Const
 from wengert.ops.steps import run_step

@@ -6,10 +6,10 @@ import pytest
 import wengert
 from wengert.backends.llvm import kept_kernels
 from wengert.backends.llvm.cache import Cache
-from wengert.backends.llvm.emit import emit
+from wengert.backends.llvm.emit.emit import emit
 from wengert.backends.llvm.indexed import Constant, Map, Program, Read, Slot, Store
 from wengert.backends.llvm.kept_kernels import digest, load, store
-from wengert.backends.llvm.lower import lower
+from wengert.backends.llvm.lower.lower import lower
 
 TABLE = np.arange(12.0).reshape(4, 3)
 

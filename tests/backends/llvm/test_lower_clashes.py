@@ -7,7 +7,7 @@ import pytest
 
 import wengert as wg
 from tests.backends.llvm.segments_of import assert_native_part_agrees
-from wengert.backends.llvm.lower import can_lower
+from wengert.backends.llvm.lower.lower import can_lower
 
 N = 3
 LETTERS = "ijkl"

@@ -10,7 +10,7 @@ import wengert as wg
 from tests.backends.llvm.segments_of import assert_native_part_agrees
 from wengert.backends.llvm.indexed import Reshaped, Scatter, Sub
 from wengert.backends.llvm.interpret import interpret
-from wengert.backends.llvm.lower import can_lower, lower
+from wengert.backends.llvm.lower.lower import can_lower, lower
 
 SHAPES = arrays.array_shapes(min_dims=1, max_dims=3, min_side=1, max_side=4)
 QUICK = settings(max_examples=60, deadline=None)

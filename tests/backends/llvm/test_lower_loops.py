@@ -9,7 +9,7 @@ import wengert as wg
 from tests.backends.llvm.segments_of import assert_native_part_agrees
 from wengert.backends.llvm.indexed import ScanOutput
 from wengert.backends.llvm.interpret import interpret
-from wengert.backends.llvm.lower import Refused, can_ask, can_lower, lower
+from wengert.backends.llvm.lower.lower import Refused, can_ask, can_lower, lower
 from wengert.core.errors import WengertValueError
 from wengert.core.graph import Guard
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from wengert.backends.llvm import lower_builder
 from wengert.backends.llvm.indexed import Constant, Map
 from wengert.backends.llvm.interpret import interpret
-from wengert.backends.llvm.lower import LOOPS, RULES, can_lower, lower
+from wengert.backends.llvm.lower import builder as lower_builder
+from wengert.backends.llvm.lower.lower import LOOPS, RULES, can_lower, lower
 from wengert.backends.llvm.scalar_ops import supports
 from wengert.core.graph import Graph, input_node, step
 from wengert.core.node import Const

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from wengert.backends.llvm import lower_builder
 from wengert.backends.llvm.interpret import interpret
-from wengert.backends.llvm.lower import can_lower, lower
+from wengert.backends.llvm.lower import builder as lower_builder
+from wengert.backends.llvm.lower.lower import can_lower, lower
 from wengert.core.graph import Graph, input_node, step
 from wengert.core.node import Const
 from wengert.core.op import CONSTANT, ELEMENTWISE, OPS

@@ -6,8 +6,8 @@ import pytest
 import wengert
 from tests.backends.llvm.emitted import agree
 from wengert.backends.llvm import lapack
-from wengert.backends.llvm.lower import lower
-from wengert.backends.llvm.lower_linalg import SMALL
+from wengert.backends.llvm.lower.linalg import SMALL
+from wengert.backends.llvm.lower.lower import lower
 from wengert.backends.llvm.program import NativePlan
 
 pytest.importorskip("llvmlite")

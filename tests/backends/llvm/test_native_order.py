@@ -6,9 +6,9 @@ import pytest
 import wengert
 from tests.backends.llvm.emitted import agree, run
 from wengert.backends.guards import GuardFailed
-from wengert.backends.llvm.emit_sort import SHORT
+from wengert.backends.llvm.emit.sort import SHORT
 from wengert.backends.llvm.indexed import Axis, Program, Read, Routine, ScanOutput, Slot, Store
-from wengert.backends.llvm.lower import lower
+from wengert.backends.llvm.lower.lower import lower
 from wengert.backends.llvm.program import NativePlan
 from wengert.backends.llvm.routines import SORT
 

@@ -11,7 +11,7 @@ import wengert
 from tests.backends.llvm.kernels import fresh_python
 from wengert.backends.guards import GUARD, MISS, GuardFailed
 from wengert.backends.llvm import program
-from wengert.backends.llvm.emit import CannotEmit
+from wengert.backends.llvm.emit.emit import CannotEmit
 from wengert.backends.llvm.program import NativePlan
 
 

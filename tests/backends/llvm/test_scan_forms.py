@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 import wengert
-from wengert.backends.llvm.emit import emit
+from wengert.backends.llvm.emit.emit import emit
 from wengert.backends.llvm.indexed import ScanOutput
-from wengert.backends.llvm.lower import lower
+from wengert.backends.llvm.lower.lower import lower
 from wengert.backends.llvm.scan_forms import settled, updated_in_place
 
 pytest.importorskip("llvmlite")

@@ -5,10 +5,10 @@ import pytest
 
 import wengert
 from tests.backends.llvm.emitted import agree
-from wengert.backends.llvm.emit import emit
+from wengert.backends.llvm.emit.emit import emit
 from wengert.backends.llvm.indexed import Sub
 from wengert.backends.llvm.interpret import interpret
-from wengert.backends.llvm.lower import lower
+from wengert.backends.llvm.lower.lower import lower
 from wengert.backends.llvm.tables import FEWEST, tabled
 
 pytest.importorskip("llvmlite")

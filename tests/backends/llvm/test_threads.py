@@ -10,13 +10,13 @@ import ctypes
 import wengert
 from tests.backends.llvm.random_programs import function_of
 from wengert.backends.guards import GuardFailed
-from wengert.backends.llvm import threads_division
-from wengert.backends.llvm.emit import CannotEmit, emit
+from wengert.backends.llvm.emit.emit import CannotEmit, emit
 from wengert.backends.llvm.engine import engine
-from wengert.backends.llvm.entry import constant_memory
-from wengert.backends.llvm.lower import Refused, lower
+from wengert.backends.llvm.entry.call import constant_memory
+from wengert.backends.llvm.lower.lower import Refused, lower
 from wengert.backends.llvm.program import NativePlan
-from wengert.backends.llvm.threads_pool import pool
+from wengert.backends.llvm.threads import division as threads_division
+from wengert.backends.llvm.threads.pool import pool
 
 RANDOM = np.random.default_rng(7)
 NUMBERS = (2, 3, 8)

@@ -17,8 +17,8 @@ from tests.backends.llvm.kernels import fresh_python
 from wengert.backends.llvm import native_kernel
 from wengert.backends.llvm.engine import engine
 from wengert.backends.llvm.program import NativePlan
-from wengert.backends.llvm.threads_pool import Pool, pool
-from wengert.backends.llvm.threads_text import MOST, SPLIT
+from wengert.backends.llvm.threads.pool import Pool, pool
+from wengert.backends.llvm.threads.text import MOST, SPLIT
 
 X = np.random.default_rng(3).standard_normal(150_001)
 
@@ -83,7 +83,7 @@ def test_the_calling_thread_does_what_others_do_not():
 def test_helpers_are_started_when_needed_and_no_more_than_needed():
     printed = fresh_python("""
 import numpy as np, threading, wengert
-from wengert.backends.llvm.threads_pool import pool
+from wengert.backends.llvm.threads.pool import pool
 small = wengert.compile(np.sin, backend="native", threads=4)
 print(small(np.ones(10))[0] == np.sin(1.0), small(np.zeros(10))[0], pool().helpers)
 large = wengert.compile(lambda x: np.tanh(np.sin(np.exp(-x * x))), backend="native", threads=3)
@@ -103,7 +103,7 @@ def test_a_fork_has_threads_of_its_own():
         """
 import os, threading, warnings
 import numpy as np, wengert
-from wengert.backends.llvm.threads_pool import pool
+from wengert.backends.llvm.threads.pool import pool
 warnings.simplefilter("ignore")  # Python 3.12 tells of threads in a process that forks
 f = wengert.compile(lambda x: (np.tanh(np.sin(x)), np.sum(np.exp(x))), backend="native", threads=3)
 x = np.linspace(-1.0, 1.0, 300_000)

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from tests.backends.llvm.native_loops import compiled, llvm, module_text, optimised, unary
-from wengert.backends.llvm import vector_math
 from wengert.backends.llvm.scalar_ops import Vocabulary, supports
 from wengert.backends.llvm.scalar_rules import SIMPLE
+from wengert.backends.llvm.vector_math import table as vector_math
 
 LONG = np.longdouble
 DOUBLE, SINGLE = np.dtype("float64"), np.dtype("float32")

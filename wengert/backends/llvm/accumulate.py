@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from wengert.backends.llvm.emit_arithmetic import COMBINE, neutral
-from wengert.backends.llvm.emit_memory import Result
-from wengert.backends.llvm.emit_values import Evaluator, Places
+from wengert.backends.llvm.emit.arithmetic import COMBINE, neutral
+from wengert.backends.llvm.emit.memory import Result
+from wengert.backends.llvm.emit.values import Evaluator, Places
 from wengert.backends.llvm.indexed import Axis, Reduce
 from wengert.backends.llvm.instances import Instance
 from wengert.backends.llvm.loop_tree import Buffer, Loop, Node

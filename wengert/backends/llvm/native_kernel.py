@@ -16,16 +16,25 @@ import numpy as np
 
 from wengert.backends.guards import GuardFailed
 from wengert.backends.llvm.cache import cache
-from wengert.backends.llvm.emit import emit
+from wengert.backends.llvm.emit.emit import emit
 from wengert.backends.llvm.engine import engine
-from wengert.backends.llvm.entry import GUARD, MISS, constant_memory, exact, make_entry, of_kind, road_of, run_kernel
+from wengert.backends.llvm.entry.call import (
+    GUARD,
+    MISS,
+    constant_memory,
+    exact,
+    make_entry,
+    of_kind,
+    road_of,
+    run_kernel,
+)
 from wengert.backends.llvm.indexed import Map, Program, Reduce, Routine, Scan, ScanOutput
 from wengert.backends.llvm.kept_kernels import digest, load, store
 from wengert.backends.llvm.kernel import Kernel
 from wengert.backends.llvm.lapack import addresses
-from wengert.backends.llvm.lower import lower
+from wengert.backends.llvm.lower.lower import lower
 from wengert.backends.llvm.routines import operations as work_of
-from wengert.backends.llvm.threads_pool import MOST, pool
+from wengert.backends.llvm.threads.pool import MOST, pool
 from wengert.backends.numpy.compiled import PythonPlan
 from wengert.backends.numpy.interpreter import evaluate
 from wengert.core.graph import Graph

@@ -13,15 +13,15 @@ from typing import Any
 
 from wengert.backends.guards import GUARD, GuardFailed
 from wengert.backends.llvm.cache import cache
-from wengert.backends.llvm.emit import CannotEmit
+from wengert.backends.llvm.emit.emit import CannotEmit
 from wengert.backends.llvm.engine import engine
-from wengert.backends.llvm.entry_roads import first_road, road_taken
+from wengert.backends.llvm.entry.roads import first_road, road_taken
 from wengert.backends.llvm.indexed import Program
-from wengert.backends.llvm.lower import Refused, can_ask, can_lower, lower
+from wengert.backends.llvm.lower.lower import Refused, can_ask, can_lower, lower
 from wengert.backends.llvm.native_kernel import NativeKernel
 from wengert.backends.llvm.segments import LONGEST, Cut, Segment, cut, left_to_libraries, whole
 from wengert.backends.llvm.subplans import STRICT, Inside, inside
-from wengert.backends.llvm.threads_pool import pool, why_no_pool
+from wengert.backends.llvm.threads.pool import pool, why_no_pool
 from wengert.backends.numpy.compiled import PythonPlan
 from wengert.core.graph import Graph, Guard, Operand, copy_step, step
 from wengert.core.node import Const, Node, line_of

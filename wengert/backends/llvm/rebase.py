@@ -7,7 +7,7 @@ nothing is evaluated and what is added is the neutral element, so the sum has th
 from __future__ import annotations
 
 from wengert.backends.llvm.canonical import canonical
-from wengert.backends.llvm.emit_arithmetic import neutral
+from wengert.backends.llvm.emit.arithmetic import neutral
 from wengert.backends.llvm.indexed import (
     Affine,
     Axis,

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
-from wengert.backends.llvm.emit_decompositions import decomposition
-from wengert.backends.llvm.emit_linalg import factored, solved
-from wengert.backends.llvm.emit_sort import scratch_of, sorting
+from wengert.backends.llvm.emit.decompositions import decomposition
+from wengert.backends.llvm.emit.linalg import factored, solved
+from wengert.backends.llvm.emit.sort import scratch_of, sorting
 from wengert.backends.llvm.indexed import Routine
 from wengert.backends.llvm.routines import (
     CHOLESKY,

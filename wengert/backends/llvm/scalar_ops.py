@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from wengert.backends.llvm import scalar_rules, vector_math
+from wengert.backends.llvm import scalar_rules
+from wengert.backends.llvm.vector_math import table as vector_math
 from wengert.backends.llvm.vector_text import FLOATING, KINDS, Body, Value, kind_of, name_of, splat, vector
 
 

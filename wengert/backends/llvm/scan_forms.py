@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from wengert.backends.llvm.canonical import canonical
-from wengert.backends.llvm.emit_arithmetic import selects
+from wengert.backends.llvm.emit.arithmetic import selects
 from wengert.backends.llvm.indexed import Map, Program, Read, Reduce, Scan, ScanOutput, Slot, Store, Value
 
 SHORT = 4

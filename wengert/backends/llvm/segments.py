@@ -12,7 +12,7 @@ from itertools import accumulate, pairwise
 from math import prod
 from typing import Any
 
-from wengert.backends.llvm.lower_branches import is_cheap
+from wengert.backends.llvm.lower.branches import is_cheap
 from wengert.core.graph import Graph, Guard, Operand, copy_step, input_node
 from wengert.core.node import Const, Node
 from wengert.core.structure import ITEM

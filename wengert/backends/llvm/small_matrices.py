@@ -1,7 +1,7 @@
 """Small matrices in index form, element by element: factors with exchanges of rows, solutions.
 
 Elimination with partial pivoting (Golub and Van Loan, Matrix Computations, 3.4), in which every exchange is a choice
-of values: so a stack of matrices is one loop over the stack. Imports the index form and ``lower_builder``. Invariant:
+of values: so a stack of matrices is one loop over the stack. Imports the index form and ``lower/builder``. Invariant:
 elements are values over the axes of the stack alone."""
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from wengert.backends.llvm.indexed import Affine, Axis, Constant, Value
-from wengert.backends.llvm.lower_builder import BOOL, Builder, Dim
+from wengert.backends.llvm.lower.builder import BOOL, Builder, Dim
 
 Matrix = list[list[Value]]
 Column = list[Value]

@@ -1,0 +1,1 @@
+"""``compile``: recording, checking what was read from outside, paths, and the calls that find theirs."""

@@ -1,0 +1,337 @@
+"""One recorded path of a compiled function: the function runs once, on handles, and its result is the call's.
+
+Imports core, numpy_api, ``engine`` and the walk over what is outside. Invariant: the frame and the names are given
+back on every way out, and neither the caller's arguments nor anything outside hold a handle afterwards."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
+from types import BuiltinFunctionType, FunctionType
+from typing import Any
+
+import numpy as np
+
+from wengert.api import engine
+from wengert.api.arguments import name_of
+from wengert.api.compiling.outside import Outside
+from wengert.api.compiling.reads import Content
+from wengert.api.compiling.tensors import Entered, Given, Taken, Taking, Unfit, widened
+from wengert.api.tracing import is_input
+from wengert.core import context
+from wengert.core.context import FULL
+from wengert.core.graph import Graph
+from wengert.core.handle import HANDLES, TracedArray, handle, is_handle
+from wengert.core.node import Const, describe, here
+from wengert.core.structure import root
+from wengert.core.trace import graph_of
+from wengert.core.tree import Structure, flatten
+from wengert.core.types import dtype_of, shape_of
+from wengert.rewrite.recompute import recompute
+from wengert.tensor.session import Session
+from wengert.tensor.tensor import Tensor
+
+_SUSPENDED = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
+
+
+class Refused(Exception):
+    """A function, or some calls of it, cannot be compiled; ``rerun`` says that the call has no result yet,
+    ``asked`` what it asks of arguments, so that only others of the same types can be recorded."""
+
+    def __init__(self, reason: str, result: Any = None, *, rerun: bool = True, asked: str = "") -> None:
+        super().__init__(reason)
+        self.reason, self.result, self.rerun, self.asked = reason, result, rerun, asked
+
+
+class Raised(Exception):
+    """The recorded run raised, and what it did to Tensors and arguments until then is not done yet: the function is to
+    run again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """A path as recorded. The graph's outputs are the ``dynamic`` leaves of the result, then the new contents of the
+    argument leaves numbered in ``written``; ``leaves`` has the others, ``kinds`` the type of each."""
+
+    graph: Graph
+    outside: Outside
+    structure: Structure
+    leaves: tuple[Any, ...]
+    dynamic: tuple[bool, ...]
+    kinds: tuple[type, ...]
+    written: tuple[int, ...]
+    taken: Taken | None  # how the result is made of these where there are Tensors
+    tensors: bool  # whether the function works with Tensors
+    given: Given | None  # the Tensors among arguments and outside
+    outer: tuple[Any, ...]  # those outside
+    inputs: tuple[bool, ...]  # which of the plain leaves are inputs
+    types: tuple[Any, ...]  # the plain leaves: type, shape and dtype of an input, else the value
+    careful: str  # what it asks its arguments besides their values; only ordinary ones (see ``ordinary``) are replayed
+
+
+def record(
+    fun: Callable[..., Any],
+    leaves: Sequence[Any],
+    structure: Structure,
+    taken: Sequence[bool],
+    check: str,
+    given: Given | None = None,
+    units: Sequence[Any] = (),
+    folds: bool | str = True,
+) -> tuple[Recording, Any]:
+    """Run ``fun`` on a call's plain leaves, those ``taken`` as inputs; gives the path and the result of the call.
+    ``given`` says how ``units``, the Tensors of the call, are among its arguments; those that ``fun`` reads from
+    outside are inputs too. ``folds``: how the loops of what is differentiated inside are treated (``Frame.folds``).
+
+    Raises Refused where the run cannot be replayed, and whatever the function raises."""
+    fixed = [v for v, t in zip(leaves, taken, strict=True) if not t and type(v) is not np.ndarray]
+    code = getattr(getattr(fun, "__func__", fun), "__code__", None)
+    if code is not None and code.co_flags & _SUSPENDED:
+        raise Refused("it is a generator or a coroutine, whose steps run later")
+    outside = Outside(fun, fixed, check)
+    if outside.obstacle:
+        raise Refused(outside.obstacle)
+    first, count = len(units), len(leaves)
+    try:
+        given, units, leaves = widened(given, units, outside.tensors, leaves)
+    except Unfit as problem:
+        raise Refused(str(problem)) from None
+    more = [is_input(v) for v in leaves[first : first + len(leaves) - count]]
+    taken = (*taken[:first], *more, *taken[first:])
+    inside = Session()
+    try:
+        recording, result, refusal = _run(fun, leaves, structure, taken, outside, given, units, first, inside, folds)
+    except BaseException as problem:
+        # Lists and attributes must not keep handles; the caller decides whether the function runs again.
+        if outside.changed() is not None:
+            outside.restore()
+        inside.close({id(t) for t in units})
+        if given is not None and isinstance(problem, Exception):
+            raise Raised(problem) from problem
+        raise
+    refusal = inside.close({id(t) for t in units}) or refusal
+    changed = outside.changed()
+    if changed is not None:
+        reason = f"it changes {changed.label}"
+        if outside.restore():
+            raise Refused(reason)
+        raise Refused(reason, result(), rerun=False)
+    if outside.met.unseeded:
+        raise Refused("it makes a random generator without a seed", None if refusal else result(), rerun=bool(refusal))
+    if refusal:
+        raise Refused(refusal)
+    if not ordinary(leaves, recording.careful):
+        which = "are one array" if recording.careful == SAME else "overlap, are read-only or not in C order"
+        raise Refused(f"it asks {recording.careful}, and some {which}", asked=recording.careful)
+    if outside.met.raised is not None:
+        raise Refused(f"it goes on after an error at {describe(outside.met.raised)}", result(), rerun=False)
+    if outside.met.text is not None:
+        raise Refused(
+            f"it makes text of a value (print, an f-string) at {describe(outside.met.text)}", result(), rerun=False
+        )
+    if outside.met.kinks:
+        raise Refused("a gradient in it watches for kinks (nonsmooth=)", result(), rerun=False)
+    outside.settle()
+    return recording, result()
+
+
+def _run(
+    fun: Callable[..., Any],
+    leaves: Sequence[Any],
+    structure: Structure,
+    taken: Sequence[bool],
+    outside: Outside,
+    given: Given | None,
+    units: Sequence[Any],
+    first: int,
+    inside: Session,
+    folds: bool | str,
+) -> tuple[Any, Callable[[], Any], str]:
+    where = here(4)
+    private = [v.copy(order="K") if type(v) is np.ndarray else v for v in leaves]
+    frame, token = context.enter(FULL)
+    frame.asks = True
+    frame.folds = folds
+    frame.steps = None if frame.swept or frame.kinks is not None else []
+    frame.met = outside.met
+    inside.start = frame.start
+    frame.note = inside
+    entered: Entered | None = None
+    try:
+        roots = [root(v, where, rich=True) for v, t in zip(private, taken, strict=True) if t]
+        made = iter([handle(r.value, r.node) for r in roots])
+        filled = [next(made) if t else v for v, t in zip(private, taken, strict=True)]
+        origin = {
+            id(h): r.node for h, r in zip((f for f, t in zip(filled, taken, strict=True) if t), roots, strict=True)
+        }
+        entered = None if given is None else Entered(given, units, first, filled, inside)
+        tensors = [] if entered is None else entered.tensors
+        call = filled if given is None else given.fill(filled, tensors)
+        args, kwargs = structure.unflatten(call)
+        try:
+            out = engine.call(fun, args, kwargs)
+        except Exception as problem:
+            if _written(filled, taken, origin):
+                raise Raised(problem) from problem
+            raise
+        outputs, result = engine.flat_output(out)
+        take = Taking(inside, given, tensors, filled)
+        tensors_out: Taken | None = take.take(outputs)
+        if given is None and not any(type(o) is Tensor for o in outputs):
+            tensors_out = None
+        else:
+            outputs = [engine.settled(o) for o in take.parts]
+        del out
+        refusal = _refusal(args, kwargs, call, structure, leaves, private, taken, outputs) or take.refusal
+        written = _written(filled, taken, origin)
+        if written and not refusal:
+            try:
+                if shares(leaves, outside, written):
+                    refusal = "it writes into an argument that shares memory with something else that it reads"
+            except ValueError as problem:
+                raise Raised(problem) from None
+        moving = [is_handle(o) and o.node is not None and o.node.seq >= frame.start for o in outputs]
+        ends = [o for o, m in zip(outputs, moving, strict=True) if m]
+        ends = [*ends, *(filled[k] for k in written)]
+        plainly = given is None and tensors_out is None
+        graph = graph_of(frame, roots, ends, values=(), name=name_of(fun), alone=plainly)
+        if inside.regions:
+            graph = recompute(graph, inside.regions)
+        plain = [o.value if is_handle(o) else o for o in outputs]
+        ends_of: list[Any] = [filled[k] for k in written]
+        contents = [h.value for h in ends_of]
+    finally:
+        context.leave(frame, token)
+        if entered is not None:
+            entered.leave()
+    # An output that turned out constant stays an output of the graph: only its value is known already.
+    kept = tuple((None if m else v.copy() if type(v) is np.ndarray else v) for v, m in zip(plain, moving, strict=True))
+    kinds = tuple(map(type, plain))
+    recording = Recording(
+        replace(graph, memory={}),
+        outside,
+        result,
+        kept,
+        tuple(moving),
+        kinds,
+        tuple(written),
+        tensors_out,
+        inside.used(),
+        given,
+        tuple(outside.tensors),
+        tuple(taken),
+        tuple((type(v), shape_of(v), dtype_of(v)) if t else v for v, t in zip(leaves, taken, strict=True)),
+        LYING if outside.met.layout else SAME if outside.identity and len(_arrays(leaves)) > 1 else "",
+    )
+
+    def finished() -> Any:
+        fresh = [v.copy(order="K") if type(v) is np.ndarray else v for v in plain]
+        for k, content in zip(written, contents, strict=True):
+            leaves[k][...] = content
+        return result.unflatten(fresh if tensors_out is None else tensors_out.assemble(fresh, units))
+
+    return recording, finished, refusal
+
+
+def _written(filled: Sequence[Any], taken: Sequence[bool], origin: dict[int, Any]) -> list[int]:
+    """The numbers of the inputs that were written to; ``origin`` has their nodes."""
+    return [
+        k
+        for k, (h, t) in enumerate(zip(filled, taken, strict=True))
+        if t and type(h) is TracedArray and engine.settled(h).node is not origin[id(h)]
+    ]
+
+
+def shares(leaves: Sequence[Any], outside: Outside, written: Sequence[int]) -> bool:
+    """Whether an argument that is written to shares memory with another one, with itself, or with an array outside.
+
+    Raises ValueError for one that may not be written to: the function itself says where."""
+    if not all(leaves[k].flags.writeable for k in written):
+        raise ValueError("it writes into an argument that is read-only")
+    if any(overlaps(leaves[w]) for w in written):
+        return True
+    arrays = [(k, v) for k, v in enumerate(leaves) if type(v) is np.ndarray]
+    others = [read.array for read in outside.reads if isinstance(read, Content)]
+    return any(np.may_share_memory(leaves[w], v) for w in written for v in (*(v for k, v in arrays if k != w), *others))
+
+
+SAME, LYING = "whether two objects are one", "how its arguments lie in memory"
+
+
+def _arrays(leaves: Sequence[Any]) -> list[np.ndarray[Any, Any]]:
+    return [v for v in leaves if type(v) is np.ndarray]
+
+
+def ordinary(leaves: Sequence[Any], asked: str) -> bool:
+    """Whether what is asked of the arrays has the answer that a recorded run has, whose arrays are all different ones,
+    in C order, may be written to and share no memory."""
+    arrays = _arrays(leaves) if asked else []
+    if asked == SAME:
+        return len({id(v) for v in arrays}) == len(arrays)
+    return all(v.flags.carray for v in arrays) and not any(
+        np.may_share_memory(v, w) for k, v in enumerate(arrays) for w in arrays[:k]
+    )
+
+
+def overlaps(array: np.ndarray[Any, Any]) -> bool:
+    """Whether two elements of an array may be the same memory, as those of ``as_strided`` can."""
+    reach = array.itemsize
+    for step, count in sorted((abs(s), n) for s, n in zip(array.strides, array.shape, strict=True) if n > 1):
+        if step < reach:
+            return array.size > 0
+        reach += step * (count - 1)
+    return False
+
+
+_PLAIN = (bool, int, float, complex, str, bytes, np.generic, Enum, type, np.dtype, BuiltinFunctionType, np.ufunc, slice)
+
+
+def _refusal(
+    args: Any,
+    kwargs: Any,
+    filled: list[Any],
+    structure: Structure,
+    leaves: Sequence[Any],
+    private: list[Any],
+    taken: Sequence[bool],
+    outputs: list[Any],
+) -> str:
+    """Why a run cannot be replayed although it went well; empty when it can."""
+    now, shape = flatten((tuple(args), kwargs))
+    if shape != structure or any(a is not b for a, b in zip(now, filled, strict=True)):
+        return "it changes a container among its arguments"
+    for v, p, t in zip(leaves, private, taken, strict=True):
+        if not t and type(v) is np.ndarray and v.dtype != object and v.tobytes() != p.tobytes():
+            return "it writes into an integer array among its arguments"
+    for o in outputs:
+        if isinstance(o, type) and o in HANDLES:
+            return "it returns the type of a traced value"
+        if is_handle(o) or isinstance(o, _PLAIN) or (type(o) is np.ndarray and o.dtype != object):
+            continue
+        if type(o) is FunctionType and not o.__closure__:
+            continue
+        return f"it returns a {type(o).__name__}, which may hold values of the run"
+    return ""
+
+
+def why_untraceable(problem: BaseException) -> str:
+    """The first line of an error of the recording, with its place, as a reason."""
+    text = str(problem).partition("\n")[0]
+    line = getattr(problem, "line", 0)
+    place = f" at {getattr(problem, 'file', '')}:{line}" if line else ""
+    return f"it cannot be recorded: {text}{place}"
+
+
+def constants_of(graph: Graph) -> int:
+    """The bytes of the constants of a graph."""
+    seen: dict[int, int] = {}
+    for node in graph.nodes:
+        for a in node.args:
+            if isinstance(a, Const) and type(a.value) is np.ndarray:
+                seen[id(a.value)] = a.value.nbytes
+    return sum(seen.values())
+
+
+__all__ = ["LYING", "Raised", "Recording", "Refused", "constants_of", "ordinary", "record", "shares", "why_untraceable"]

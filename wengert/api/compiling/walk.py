@@ -1,0 +1,376 @@
+"""The walk over what a function can read besides its arguments: globals, closures, defaults, attributes, and the same
+for every Python function of the user's that it can reach by name.
+
+Imports core and ``compiling/reads``. Invariant: nothing of the user's runs during the walk; installed packages and
+the standard library count as constant."""
+
+from __future__ import annotations
+
+import dataclasses
+import dis
+import functools
+import random
+import sys
+import threading
+from array import array
+from collections import deque
+from contextvars import ContextVar
+from types import (
+    BuiltinFunctionType,
+    CellType,
+    CodeType,
+    FunctionType,
+    GetSetDescriptorType,
+    MemberDescriptorType,
+    MethodType,
+    ModuleType,
+)
+from typing import Any
+
+import numpy as np
+
+from wengert.api.compiling.questions import asks_identity, exact_type
+from wengert.api.compiling.reads import (
+    MISSING,
+    SCALARS,
+    Attribute,
+    Content,
+    Contents,
+    Entry,
+    Read,
+    Stream,
+    original,
+)
+from wengert.core.node import is_library, is_user_file
+from wengert.core.tree import STANDINS
+from wengert.tensor import draws
+
+_MOST = 20_000
+"""Facts and values of one walk; a function that reads more is not compiled."""
+_HEAP_TYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE: all classes made by Python, few of those made by C
+_KNOWN_COMPILED = sys.stdlib_module_names | {"builtins", "numpy"}
+_HIDDEN = (bytearray, memoryview, array, ContextVar, threading.local)
+_RAISING, _CATCHING = frozenset({"raise", "call"}), frozenset({"error", "record"})
+_MAKING = frozenset({"__init__", "__new__", "__post_init__", "__repr__", "__str__"})
+_DYNAMIC = frozenset({"vars", "getattr", "__dict__", "asdict", "astuple", "fields"})
+"""Names of what reads attributes that the code does not name."""
+_CHANGING = {
+    "time": frozenset({"clock_gettime", "localtime", "monotonic", "perf_counter", "process_time", "strftime", "time"}),
+    "datetime": frozenset({"now", "today", "utcnow"}),
+    "os": frozenset({"environ", "environb", "getenv", "getpid", "urandom"}),
+    "uuid": frozenset({"uuid1", "uuid4"}),
+    "secrets": frozenset({"choice", "randbelow", "randbits", "token_bytes", "token_hex"}),
+}
+"""What gives another answer at every call, by module: clocks, the environment, the system's random numbers."""
+_CachedFunction = type(functools.lru_cache(lambda: None))
+_CLOSED = (*SCALARS, BuiltinFunctionType, np.ufunc, np.dtype, type(np.sum), slice, range)
+
+
+@functools.lru_cache(maxsize=4096)
+def names_in(code: CodeType) -> tuple[frozenset[str], frozenset[str], frozenset[str], frozenset[str]]:
+    """Of a code object and those inside it: all names and short texts, the globals and the attributes it writes, and
+    what it may read as a global (names that only attributes have are none)."""
+    names, texts, loaded = set(code.co_names), set[str](), set[str]()
+    written: dict[int, set[str]] = {_STORE_GLOBAL: set(), _STORE_ATTR: set()}
+    argument = 0
+    for position in range(0, len(code.co_code), 2):
+        step, low = code.co_code[position], code.co_code[position + 1]
+        argument = argument << 8 | low
+        if step == dis.EXTENDED_ARG:
+            continue
+        if step in written:
+            written[step].add(code.co_names[argument])
+        elif step == _LOAD_GLOBAL:
+            loaded.add(code.co_names[argument >> 1])  # the last bit says whether it is called
+        elif step in _LOAD_NAMES:
+            loaded.add(code.co_names[argument])
+        argument = 0
+    for constant in code.co_consts:
+        if type(constant) is CodeType:
+            inner, *stored = names_in(constant)
+            names |= inner
+            written[_STORE_GLOBAL] |= stored[0]
+            written[_STORE_ATTR] |= stored[1]
+            loaded |= stored[2]
+        elif type(constant) is str and constant.isidentifier():
+            texts.add(constant)
+        elif type(constant) is tuple:  # the names of keyword arguments
+            texts.update(part for part in constant if type(part) is str and part.isidentifier())
+    kept = written[_STORE_GLOBAL], written[_STORE_ATTR], loaded | texts | written[_STORE_GLOBAL]
+    return frozenset(names | texts), *map(frozenset, kept)  # type: ignore[return-value]
+
+
+_STORE_GLOBAL, _STORE_ATTR, _LOAD_GLOBAL = (dis.opmap[name] for name in ("STORE_GLOBAL", "STORE_ATTR", "LOAD_GLOBAL"))
+_LOAD_NAMES = {dis.opmap[name] for name in ("LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS") if name in dis.opmap}
+
+
+def is_users(file: str | None) -> bool:
+    """Whether code of a file is the user's own: not wengert's, NumPy's, an installed package's."""
+    return file is None or (is_user_file(file) and not is_library(file))
+
+
+def _module_file(name: Any) -> str | None:
+    module = sys.modules.get(name) if type(name) is str else None
+    return getattr(module, "__file__", None) or (None if name not in sys.builtin_module_names else "<frozen>")
+
+
+class Walk:
+    """One round; ``names`` grows while functions are met."""
+
+    def __init__(self, names: set[str], stored: set[str], *, full: bool) -> None:
+        self.names = names
+        self.stored = stored  # the attributes that they write
+        self.full = full
+        self.obstacle = ""
+        self.identity = False  # whether it asks if two objects are one
+        self.reads: list[Read] = []
+        self.arrays: dict[int, Any] = {}
+        self.tensors: dict[int, Any] = {}
+        self._seen: dict[Any, Any] = {}
+        self._queue: deque[tuple[Any, str]] = deque()
+        self._running = False
+
+    def visit(self, value: Any, label: str) -> None:
+        """Look at a value, and at all that it leads to."""
+        self._queue.append((value, label))
+        if self._running:
+            return
+        self._running = True
+        while self._queue and not self.obstacle:
+            self._look(*self._queue.popleft())
+            if len(self._seen) + len(self.reads) > _MOST:
+                self.obstacle = f"it reads more than {_MOST} values from outside"
+        self._running = False
+
+    def streams(self) -> None:
+        """The random generators that every program can reach."""
+        if "numpy.random" in sys.modules:
+            self.reads.append(Stream("the random numbers of numpy.random", np.random.mtrand._rand))
+        self.reads.extend(Stream("the random numbers of Tensors", own) for own in draws.known())
+        self.reads.append(Stream("the random numbers of the module random", random._inst))
+
+    def _first(self, value: Any) -> bool:
+        if id(value) in self._seen:
+            return False
+        self._seen[id(value)] = value
+        return True
+
+    def _look(self, value: Any, label: str) -> None:
+        value = original(value)
+        kind = type(value)
+        self._changing(value, kind, label)
+        if issubclass(kind, _CLOSED) or not self._first(value):
+            return
+        if kind in STANDINS:
+            self.tensors[id(value)] = value
+        elif issubclass(kind, np.ndarray):
+            self._array(value, label)
+        elif kind is FunctionType:
+            self._function(value, label)
+        elif kind is MethodType:
+            self.visit(value.__func__, label)
+            self.visit(value.__self__, f"self of {label}")
+        elif issubclass(kind, (list, dict, set, deque, tuple, frozenset)):
+            self._container(value, label)
+            self._object(value, kind, label)
+        elif issubclass(kind, functools.partial):
+            for part in (value.func, *value.args, *value.keywords.values()):
+                self.visit(part, label)
+        elif kind is ModuleType:
+            self._module(value, label)
+        elif issubclass(kind, type):
+            self._class(value, label)
+        elif issubclass(kind, (np.random.Generator, np.random.RandomState, random.Random)):
+            self.reads.append(Stream(f"the random generator {label}", value))
+        elif issubclass(kind, (staticmethod, classmethod, property)):
+            for part in (value.fget, value.fset) if kind is property else (value.__func__,):
+                self.visit(part, label)
+        elif hasattr(kind, "__next__") or issubclass(kind, _HIDDEN):
+            self.obstacle = f"it reads a {kind.__name__} from outside ({label}), whose state cannot be compared"
+        else:
+            self._object(value, kind, label)
+
+    def _changing(self, value: Any, kind: type, label: str) -> None:
+        """A clock or the environment, imported by its own name."""
+        if kind is BuiltinFunctionType:
+            home, name = value.__module__, value.__name__
+            if name.removesuffix("_ns") not in _CHANGING.get("os" if home == "posix" else home or "", ()):
+                return
+        elif kind.__name__ != "_Environ" or kind.__module__ != "os":
+            return
+        self.obstacle = f"it reads {label}, which may give another answer at every call"
+
+    def _array(self, value: Any, label: str) -> None:
+        self.arrays[id(value)] = value
+        if value.dtype == object:
+            for part in value.ravel().tolist():
+                self.visit(part, label)
+        else:
+            self.reads.append(Content(label, value, full=self.full))
+
+    def _function(self, fun: Any, label: str) -> None:
+        code = fun.__code__
+        users = is_users(code.co_filename)
+        if users:
+            asked = exact_type(code, fun.__globals__)
+            if asked:
+                self.obstacle = (
+                    f"it asks whether a type is exactly {asked}, which only isinstance tells of traced values"
+                )
+                return
+            self.identity = self.identity or asks_identity(code)
+            names, written, stored, loaded = names_in(code)
+            self.names |= names
+            self.stored |= stored
+            if "errstate" in names and not _RAISING.isdisjoint(names):
+                self.obstacle = (
+                    f"{fun.__name__} asks for floating point errors (np.errstate), which a replay does not give"
+                )
+            elif "catch_warnings" in names and not _CATCHING.isdisjoint(names):
+                self.obstacle = f"{fun.__name__} acts on warnings (catch_warnings), which a replay does not give"
+            space = fun.__globals__
+            module = space.get("__name__", "?")
+            for name in loaded:
+                if name in space:
+                    self._entry(f"the global {name!r} of {module}", space, name)
+                elif name in written:
+                    self.reads.append(Entry(f"the global {name!r} of {module}", space, name, MISSING))
+            for name in ("__defaults__", "__kwdefaults__"):
+                held = getattr(fun, name)
+                if held:
+                    text = f"the defaults of {fun.__name__}"
+                    self.reads.append(Attribute(text, fun, name, held))
+                    self.visit(held, text)
+        for name, cell in zip(code.co_freevars, fun.__closure__ or (), strict=False):
+            self._cell(cell, name, fun, users=users)
+        wrapped = fun.__dict__.get("__wrapped__")
+        if wrapped is not None:
+            self.visit(wrapped, label)
+        if users and fun.__dict__:
+            self._attributes(fun, fun.__dict__, f"attribute of {fun.__name__}")
+
+    def _cell(self, cell: CellType, name: str, fun: Any, *, users: bool) -> None:
+        try:
+            held = original(cell.cell_contents)
+        except ValueError:  # not assigned yet
+            return
+        label = f"{name!r} in the closure of {fun.__name__}"
+        if users:
+            self.reads.append(Attribute(label, cell, "cell_contents", held))
+            self.visit(held, label)
+        elif callable(held) and not _is_ours(type(held)):
+            self.visit(held, label)
+
+    def _entry(self, label: str, space: Any, name: str, owner: Any = None) -> None:
+        key = (id(space), name)
+        if key in self._seen:
+            return
+        self._seen[key] = space
+        held = original(space[name])
+        self.reads.append(Entry(label, space, name, held, owner))
+        self.visit(held, label)
+
+    def _container(self, value: Any, label: str) -> None:
+        if not isinstance(value, (tuple, frozenset)):
+            self.reads.append(Contents(label, value))
+        for part in [*value.values()] if isinstance(value, dict) else [*value]:
+            if not isinstance(part, SCALARS):
+                self.visit(part, label)
+
+    def _module(self, value: ModuleType, label: str) -> None:
+        found = sorted(n for n in self.names if n.removesuffix("_ns") in _CHANGING.get(value.__name__, ()))
+        if found:
+            self.obstacle = f"it reads {value.__name__}.{found[0]}, which may give another answer at every call"
+        if not is_users(_module_file(value.__name__)):
+            return
+        space = vars(value)
+        for name in self.names & space.keys():
+            self._entry(f"{value.__name__}.{name}", space, name)
+
+    def _class(self, value: type, label: str, *, made: bool = True) -> None:
+        """What a class gives; ``made`` says that the program may make instances, so that what does that is read."""
+        if value.__module__ == "datetime" and (found := sorted(self.names & _CHANGING["datetime"])):
+            self.obstacle = f"it reads {value.__name__}.{found[0]}, which may give another answer at every call"
+        if (id(value), made) in self._seen:
+            return
+        self._seen[id(value), made] = value
+        for cls in value.__mro__:
+            if not is_users(_module_file(cls.__module__)) or cls.__module__ == "builtins":
+                continue
+            for name, held in list(cls.__dict__.items()):
+                if name in self.names:
+                    if type(held) not in (MemberDescriptorType, GetSetDescriptorType):
+                        self._entry(f"{cls.__name__}.{name}", cls.__dict__, name)
+                elif name.startswith("__") and type(held) is FunctionType and (made or name not in _MAKING):
+                    self.visit(held, f"{cls.__name__}.{name}")
+
+    def _object(self, value: Any, kind: type, label: str) -> None:
+        """The attributes of an instance; of a class of the user's those that the functions met name."""
+        if kind is _CachedFunction:
+            self.visit(value.__wrapped__, label)
+        top = kind.__module__.partition(".")[0]
+        if top == "numpy":
+            return
+        standard = top in sys.stdlib_module_names
+        if not standard:
+            self._class(kind, label, made=False)
+            if _is_opaque(value, kind):
+                self.obstacle = f"it reads a {kind.__name__} from outside ({label}), whose state cannot be compared"
+        attributes = getattr(value, "__dict__", None)
+        if type(attributes) is dict:
+            every = dataclasses.is_dataclass(kind) or top == "wengert" or not self.names.isdisjoint(_DYNAMIC)
+            every = every or (top == "collections" if standard else not is_users(_module_file(kind.__module__)))
+            self._attributes(value, attributes, f"attribute of {kind.__name__}", every=every)
+        for cls in kind.__mro__:
+            for name, member in cls.__dict__.items():
+                if type(member) is MemberDescriptorType and name in self.names and hasattr(value, name):
+                    held = getattr(value, name)
+                    self.reads.append(Attribute(f"{kind.__name__}.{name}", value, name, held))
+                    self.visit(held, f"{kind.__name__}.{name}")
+
+    def _attributes(self, owner: Any, space: dict[str, Any], label: str, *, every: bool = False) -> None:
+        ours = _is_ours(type(owner))
+        for name in list(space):
+            if ours and not isinstance(space[name], (FunctionType, MethodType)):
+                continue
+            if every or name in self.names:
+                self._entry(f"{name!r}, {label}", space, name, owner)
+        # What the program may set, or what the class gives as long as the instance has none.
+        given = (self.names - space.keys()) & _class_data(type(owner))  # type: ignore[arg-type]
+        for name in (self.stored - space.keys()) | given:
+            if (id(space), name) not in self._seen:
+                self._seen[id(space), name] = space
+                self.reads.append(Entry(f"{name!r}, {label}", space, name, MISSING))
+
+
+@functools.cache
+def _class_data(kind: type) -> frozenset[str]:
+    """The names of what a class holds that is neither function nor descriptor."""
+    return frozenset(
+        name
+        for cls in kind.__mro__[:-1]
+        for name, held in cls.__dict__.items()
+        if not name.startswith("__") and not hasattr(type(held), "__get__")
+    )
+
+
+def _is_opaque(value: Any, kind: type) -> bool:
+    """Whether an object keeps its state where Python cannot see it: compiled classes of installed packages."""
+    if callable(value) or _is_ours(kind):
+        return False
+    compiled = [
+        cls
+        for cls in kind.__mro__
+        if not cls.__flags__ & _HEAP_TYPE and cls.__module__.partition(".")[0] not in _KNOWN_COMPILED
+    ]
+    return bool(compiled) or not (
+        hasattr(value, "__dict__") or any("__slots__" in cls.__dict__ for cls in kind.__mro__)
+    )
+
+
+def _is_ours(kind: type) -> bool:
+    module = getattr(kind, "__module__", "")
+    return module.startswith("wengert.") and not module.startswith(("wengert.nn", "wengert.optim"))
+
+
+__all__ = ["Walk", "is_users", "names_in"]

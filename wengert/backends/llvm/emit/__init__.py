@@ -1,0 +1,1 @@
+"""From a scheduled program to the text of a kernel."""

@@ -1,0 +1,106 @@
+"""Loops in index form: the scan, and running sums and products as scans along their axis.
+
+Imports core, ops.loops, ``lower/builder``; what lowers a body is given by ``lower``. Invariant: what a body asks about
+its values (an index within its axis) is asked of every row, outside of the loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from wengert.backends.llvm.indexed import Axis, Map, Program, Scan, ScanOutput, Slot, Store
+from wengert.backends.llvm.lower.builder import BOOL, Builder, Dim, Laid, Refused
+from wengert.core.graph import Graph, input_node
+from wengert.core.graph import step as graph_step
+from wengert.core.node import Node
+from wengert.core.op import OPS
+from wengert.core.types import ArrayType
+
+Lower = Callable[[Graph], Program]
+
+
+def body_of(graph: Graph, lower: Lower) -> Program:
+    """The body of a loop in index form, made once; its guards, which it must not have, are a last row, all true."""
+    known: Program | Refused | None = graph.memory.get("indexed")
+    if known is None:
+        try:
+            known = _without_guards(lower(graph))
+        except Refused as refused:
+            known = refused
+        graph.memory["indexed"] = known
+    if isinstance(known, Refused):
+        raise Refused(f"in the body of a loop: {known}")
+    return known
+
+
+def _without_guards(program: Program) -> Program:
+    if not program.guards:
+        return program
+    holds = program.guards[0][0]
+    for guard, _ in program.guards[1:]:
+        holds = Map((), BOOL, "logical_and", (holds, guard))
+    slot = Slot("holds", (), BOOL, "output")
+    return Program(program.inputs, program.constants, (*program.stores, Store(slot, holds, ())))
+
+
+def scan(b: Builder, node: Node, operands: Sequence[Laid], lower: Lower) -> list[Laid]:
+    """The outputs of a scan: final carries, then stacked rows."""
+    graph, length, carries, reverse, sequences, *_ = node.params
+    if length < 1:
+        raise Refused("a loop that does not run")
+    body = body_of(graph, lower)
+    for operand, slot, k in zip(operands, body.inputs, range(len(operands)), strict=True):
+        row = operand.shape[1:] if carries <= k < carries + sequences else operand.shape
+        if row != slot.shape:
+            raise Refused("a loop whose operands do not fit its body")
+    given = tuple(
+        (b.cast(operand.value, slot.dtype), tuple(d.find() if isinstance(d, Axis) else 0 for d in operand.dims))
+        for operand, slot in zip(operands, body.inputs, strict=True)
+    )
+    first = carries + sequences
+    made = Scan(length, bool(reverse), body, given[:carries], given[carries:first], given[first:])
+    outputs = [_output(b, made, k, k >= carries) for k in range(len(body.stores))]
+    if len(outputs) > len(graph.outputs):
+        b.check(outputs.pop().value, "what a loop asks about its values")
+    return outputs
+
+
+def _output(b: Builder, scan: Scan, number: int, stacked: bool) -> Laid:
+    slot = scan.body.stores[number].slot
+    dims = b.axes((scan.length, *slot.shape) if stacked else slot.shape)
+    axes = tuple(d for d in dims if isinstance(d, Axis))
+    return b.laid(ScanOutput(axes, slot.dtype, scan, number, dims, where=b.where), dims)
+
+
+# ---------------------------------------------------------------- running sums and products
+
+
+def _running(name: str, neutral: float) -> Callable[[Builder, Node, Sequence[Laid], Lower], Laid]:
+    def rule(b: Builder, node: Node, operands: Sequence[Laid], lower: Lower) -> Laid:
+        (x,) = operands
+        dtype: np.dtype[Any] = node.type.dtype
+        if dtype == BOOL or not x.dims:
+            raise Refused(f"a running {name} of this form")
+        axis = int(node.params[0]) % len(x.dims)
+        rest: tuple[Dim, ...] = (*x.dims[:axis], *x.dims[axis + 1 :])
+        shape = tuple(d.extent if isinstance(d, Axis) else 1 for d in rest)
+        row = ArrayType(shape, dtype)
+        carried, part = input_node(row), input_node(row)
+        joined = graph_step(OPS[name], (carried, part), (), row, node.where)
+        body = Graph(inputs=(carried, part), outputs=(joined, joined), nodes=(joined,))
+        length = x.shape[axis]
+        outer = graph_step(OPS["stack"], (), (body, length, 1, False, 1, None), None, node.where)
+        start = b.laid(b.number(neutral if dtype.kind == "f" else abs(neutral), dtype), rest)
+        ordered = b.laid(x.value, (x.dims[axis], *rest))
+        rows = scan(b, outer, (start, ordered), lower)[1]
+        return b.laid(rows.value, (*rows.dims[1 : axis + 1], rows.dims[0], *rows.dims[axis + 1 :]))
+
+    return rule
+
+
+RULES = {"cumsum": _running("add", -0.0), "cumprod": _running("multiply", 1.0)}
+"""Operations that are loops; -0 is what adds nothing, whatever the sign of a zero."""
+
+__all__ = ["RULES", "body_of", "scan"]

@@ -1,0 +1,1 @@
+"""Loops that are shared among threads."""

@@ -1,0 +1,1 @@
+"""Functions that stand in for those which NumPy's protocols cannot reach, while a trace runs."""

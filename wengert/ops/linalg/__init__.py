@@ -1,0 +1,1 @@
+"""Linear algebra: factorisations, eigenvalues, singular values, norms, and what happens at ties."""

@@ -1,0 +1,1 @@
+"""Folding: iterations that a trace recorded one after the other become loops again."""
