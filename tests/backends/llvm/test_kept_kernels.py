@@ -1,5 +1,8 @@
 """Kernels on disk: one digest for one program, another for anything that makes another kernel."""
 
+import shutil
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -58,6 +61,16 @@ def test_machines_and_dtypes_are_told_apart():
         digest_of(lambda y: np.sum(np.exp(y), axis=0), np.float32(x)),
     }
     assert len(found) == 5
+
+
+@pytest.mark.parametrize("file", ["schedule.py", "emit/loops.py", "vector_math/power.py"])
+def test_a_change_of_any_stage_is_another_compiler(file, tmp_path):
+    folder = tmp_path / "llvm"
+    shutil.copytree(Path(kept_kernels.__file__).parent, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    assert kept_kernels.sources(folder) == kept_kernels.SOURCES
+    with (folder / file).open("a") as opened:
+        opened.write("# changed\n")
+    assert kept_kernels.sources(folder) != kept_kernels.SOURCES
 
 
 def test_another_compiler_finds_nothing_old(monkeypatch):

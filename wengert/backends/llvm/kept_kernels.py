@@ -20,17 +20,18 @@ from wengert.backends.llvm.indexed import Axis, Program, Routine, Scan, Slot, Va
 from wengert.backends.llvm.kernel import Kernel
 
 
-def _sources() -> str | None:
+def sources(folder: Path) -> str | None:
+    """The hash of all Python files below a folder; None where they cannot be read."""
     found = hashlib.sha256()
     try:
-        for path in sorted(Path(__file__).parent.glob("*.py")):
+        for path in sorted(folder.rglob("*.py")):
             found.update(path.read_bytes())
     except OSError:
         return None
     return found.hexdigest()
 
 
-SOURCES = _sources()
+SOURCES = sources(Path(__file__).parent)
 """The hash of the compiler's own files, taken when they are loaded; None where they cannot be read."""
 
 
@@ -172,4 +173,4 @@ class _Writer:
         raise Unkept(f"{kind.__name__} in a program")
 
 
-__all__ = ["Unkept", "digest", "load", "store"]
+__all__ = ["Unkept", "digest", "load", "sources", "store"]
