@@ -16,7 +16,7 @@ import numpy as np
 
 from wengert.core import context, handle, node, record, types
 from wengert.core.op import CONSTANT, ELEMENTWISE, LINEAR, OPS, Op
-from wengert.ops import apply, differences, memory, products, python_numbers, residuals, visit
+from wengert.ops import apply, differences, memory, products, python_numbers, residuals, squares, visit
 from wengert.ops.python_numbers import RAISING
 from wengert.ops.residuals import Rule
 
@@ -59,6 +59,7 @@ NAMESPACE: dict[str, Any] = {
     "Const": node.Const,
     "RichNode": node.RichNode,
     "TYPE": types.ArrayType.of,
+    "SCALAR": types.ArrayType.of(1.0),
     "HERE": node.here,
     "ASK": python_numbers.ask,
 }
@@ -129,7 +130,7 @@ def hasten(ops: Iterable[Op]) -> None:
         if op in wanted and name not in _hastened and function.__code__.co_filename != "<wengert stub>":
             _hastened.add(name)
             if not op.outputs and not op.inputs[0].startswith("*"):
-                function.__code__ = _compile(source(op, name, variant, long=True), name)
+                function.__code__ = _compile(source(op, name, variant, long=True, inline=True), name)
 
 
 _hastened: set[str] = set()
@@ -167,9 +168,10 @@ def source(op: Op, name: str, variant: str, *, long: bool = False, inline: bool 
     else:
         expression = f"{evaluation}({', '.join([*(f'x{k}' for k in range(count)), *params])})"
     if long:
-        out[-1] = out[-1].partition(" return ")[0]
+        out[-1] = " if S.special:"
         out.extend(_fully(op, par, expression, evaluation if variant == "twin" else ""))
-        line(f"  return SPECIAL(OP_{safe}, {ops}, {par}{other})")
+        known = f"if {' and '.join(f'type({a}) in KNOWN' for a in operands)}: " if foreign != "FOREIGN" else ""
+        line(f"  {known}return SPECIAL(OP_{safe}, {ops}, {par}{other})")
     for k in range(count):
         line(f" t = type(a{k})")
         line(" if t is TA or t is TS:")
@@ -221,7 +223,7 @@ def source(op: Op, name: str, variant: str, *, long: bool = False, inline: bool 
 def _fully(op: Op, par: str, expression: str, evaluation: str) -> list[str]:
     """What ``apply.fully`` does, where a frame lists its steps; what it does not do falls through."""
     count, safe = len(op.inputs), op.name.replace(".", "_")
-    out = ["  while (F := TRACING()) is not None and F.steps is not None:"]
+    out = ["  while (F := TRACING()) is not None and (G := F.steps) is not None:"]
     line = out.append
     for k in range(count):
         line(f"   t = type(a{k})")
@@ -229,7 +231,7 @@ def _fully(op: Op, par: str, expression: str, evaluation: str) -> list[str]:
         line(f"    if a{k}.base is not None: SYNC(a{k})")
         line(f"    x{k} = a{k}.value; n{k} = a{k}.node")
         line(f"    if n{k} is None or n{k}.seq < F.start or n{k}.abstract: break")
-        line(f"   elif t in SCALARS: x{k} = a{k}; n{k} = Const(a{k})")
+        line(f"   elif t in SCALARS: x{k} = a{k}; n{k} = NEW(Const); n{k}.value = a{k}")
         line("   else: break")
     line(f"   if {' and '.join(f'type(n{k}) is Const' for k in range(count))}: break")
     line(f"   try: y = {expression}")
@@ -239,15 +241,17 @@ def _fully(op: Op, par: str, expression: str, evaluation: str) -> list[str]:
     if (NAMESPACE[evaluation] if evaluation else op.evaluate) in RAISING:
         operands, values = (", ".join(f"{letter}{k}" for k in range(count)) for letter in "ax")
         line(f"   if F.met is not None: ASK({evaluation or f'EV_{safe}'}, ({operands},), ({values},))")
-    line("   f = FRAME(1); c = f.f_code")
-    line(f"   n = RichNode(SEQ(), OP_{safe}, (), (), {par},")
-    line("    (c, f.f_lasti) if USER(c.co_filename) and S.where is None else OUTSIDE(f))")
+    # What the constructors of node and handle do, written out: more than half of the time of the whole.
+    line("   f = FRAME(1); c = f.f_code; n = NEW(RichNode)")
+    line("   n.where = (c, f.f_lasti) if USER(c.co_filename) and S.where is None else OUTSIDE(f)")
+    line(f"   n.seq = SEQ(); n.op = OP_{safe}; n.inputs = n.saved = (); n.params = {par}")
     line(f"   n.args = ({''.join(f'n{k}, ' for k in range(count))})")
-    line("   n.type = TYPE(y)")
-    if evaluation:
-        line(f"   n.evaluate = {evaluation}")
-    line("   F.steps.append(n)")
-    line("   return TA(y, n) if type(y) is ND else TS(y, n)")
+    line(f"   n.tangents = None; n.abstract = False; n.evaluate = {evaluation or 'None'}")
+    line("   if type(y) is ND: n.type = TYPE(y); h = NEW(TA)")
+    line("   else: n.type = SCALAR if type(y) in FLOATS else TYPE(y); h = NEW(TS)")
+    line("   G.append(n)")
+    line("   h.value = y; h.node = n; h.base = None")
+    line("   return h")
     return out
 
 
@@ -276,6 +280,7 @@ def _saved(op: Op, need: Any) -> str:
 
 
 NAMESPACE.update(INTO=products.multiply_into, OWN=products.own, TIMES=products.multiply_owned, MINUS=differences.minus)
+NAMESPACE.update(SQUARE=squares.in_place)
 
 
 def pull_function(op: Op) -> Callable[..., None]:
@@ -285,6 +290,8 @@ def pull_function(op: Op) -> Callable[..., None]:
     where = {need.name: slot for need, slot in zip(op.needs, slots, strict=True)}
     out = [f"def pull_{safe}(n, ct, sw):"]
     line = out.append
+    if op.name in squares.NAMES:  # asked before anything else here holds the residuals
+        line(f" if type(ct) is ND and ct.size >= {squares.LARGE} and sw.final and SQUARE(n, ct, sw): return")
     line(f" {', '.join([*slots, 'm'])}{'' if slots else ','} = n.saved")
     if op.kind == ELEMENTWISE:
         fitted = all(rule is not None for rule in op.rules)
