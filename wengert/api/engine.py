@@ -48,10 +48,15 @@ def call(fun: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) -
         frame.given = fun, args, kwargs
     token = reach.enter(fun)
     try:
-        return reach.served(fun)(*args, **kwargs)
+        out = reach.served(fun)(*args, **kwargs)
+        if frame is not None and frame.strayed is not None:
+            raise frame.strayed
+        return out
     except WengertError:
         raise
     except Exception as problem:
+        if frame is not None and frame.strayed is not None:
+            raise frame.strayed from problem
         hidden = find_ours(problem)
         if hidden is not None:
             raise hidden from None

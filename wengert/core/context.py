@@ -42,7 +42,7 @@ class Frame:
 
     __slots__ = (
         "alive", "asks", "copies", "folds", "forwards", "full", "given", "guards", "keeper", "kind", "kinks", "met",
-        "note", "parent", "start", "steps", "swept", "ties", "watched",
+        "note", "parent", "start", "steps", "strayed", "swept", "ties", "watched",
     )
 
     def __init__(self, kind: str, parent: Frame | None) -> None:
@@ -70,6 +70,7 @@ class Frame:
         self.folds: bool | str = parent.folds if parent is not None else False
         self.met: Any = parent.met if parent is not None else None  # is told of the constants met
         self.ties: Any = None  # of a forward one: what equal eigenvalues left open (``ops/linalg/ties``)
+        self.strayed: Any = None  # the error of a thread that used its values without knowing of it (``core/record``)
         self.keeper: Any = None  # keeps chosen results in place of residuals (``ops/keeping``)
 
     def chain(self) -> Iterator[Frame]:

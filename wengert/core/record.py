@@ -13,7 +13,7 @@ import numpy as np
 
 from wengert.core.constants import keep_constant, watch_constant
 from wengert.core.context import LINEARIZE, SWITCH, TIES, Frame, next_seq, tracing
-from wengert.core.errors import LeakWarning
+from wengert.core.errors import CutError, LeakWarning, error_at
 from wengert.core.handle import buffer, handle, is_handle
 from wengert.core.node import Const, Node, RichNode, describe, here
 from wengert.core.op import CONSTANT, OWNED, Op
@@ -22,10 +22,28 @@ from wengert.core.types import ArrayType
 
 def live_node(node: Node | None) -> Node | None:
     """The node, or None when its trace has ended: then its handle stands for its plain value."""
-    if node is not None and node.seq < SWITCH.oldest:
-        leaked(node)
-        return None
+    if node is not None:
+        if node.seq < SWITCH.oldest:
+            leaked(node)
+            return None
+        if node.tangents or node.type is not None:
+            check_thread(node)
     return node
+
+
+def check_thread(node: Node) -> None:
+    """Raise where a value of a forward trace or a full recording is used in a thread that does not know of the trace:
+    tangents and steps would be missing. The traces that run raise as well, for errors of threads are easily lost."""
+    if tracing.get() is not None or node.seq < SWITCH.oldest or not (node.tangents or node.type is not None):
+        return
+    error = error_at(
+        CutError, "a traced value was used in a thread that knows nothing of the trace, which would cut the derivative",
+        fix="run the work in a copy of the context that the function runs in, one per thread: pool.submit(contextvars."
+        "copy_context().run, work, t), Thread(target=contextvars.copy_context().run, args=(work, t)); or use no thread",
+    )
+    for frame in list(SWITCH.live):
+        frame.strayed = error
+    raise error
 
 
 def leaked(node: Node) -> None:
@@ -188,6 +206,6 @@ def seen_from(outer: Frame, value: Any, node: Node | None) -> Any:
 
 
 __all__ = [
-    "item_of", "keep_constant", "leaked", "live_node", "make_node", "plain", "push", "record", "residual",
-    "seen_from",
+    "check_thread", "item_of", "keep_constant", "leaked", "live_node", "make_node", "plain", "push", "record",
+    "residual", "seen_from",
 ]  # fmt: skip
