@@ -42,6 +42,9 @@ MATRICES = frozenset(
 )
 """Operations that are right for a matrix near the one they are given, as measured by its largest element."""
 
+SOLVED = frozenset(("inv", "solve"))
+"""Operations that subtract sums which may be left out where a factor is zero."""
+
 LARGER = frozenset(("maximum", "minimum", "fmax", "fmin", "max", "min", "clip", "relu", "sort", "partition"))
 """Operations that choose between zeros of two signs as it comes (vectors that are sorted do not even keep them)."""
 
@@ -173,7 +176,7 @@ def _otherwise(node: Node, operands: list[Any], rng: np.random.Generator, *, tog
         y = y if more is None else more.astype(y.dtype)[()]
     if name in SUMS and _may_overflow(operands):
         y = np.where(_overflows(node, operands), rng.choice([0.0, np.inf, -np.inf, np.nan]), y).astype(y.dtype)[()]
-    if name in SUMS and np.any(np.equal(y, 0)):  # a sum that begins with zero is no minus zero
+    if name in SUMS | SOLVED and np.any(np.equal(y, 0)):  # a sum that begins with zero is no minus zero
         y = np.where(np.equal(y, 0), np.copysign(0.0, rng.uniform(-1, 1, np.shape(y))), y).astype(y.dtype)[()]
     chain = np.sqrt(max(map(np.size, operands), default=1)) if name in CHAINS else 0.0
     return rounded(y, rng, 2.0 + chain, together=together)
