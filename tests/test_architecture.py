@@ -29,7 +29,6 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "rewrite": ("core", "ops"),
     "symbolic": ("core", "ops", "diff", "rewrite"),
     "plan": ("core", "ops", "diff", "rewrite"),
-    "show": ("core", "ops", "plan"),
 }
 MAY_IMPORT["backends"] = ("core", "ops", "plan", "diff", "rewrite", "batch")
 MAY_IMPORT["tensor"] = (*MAY_IMPORT["backends"], "numpy_api", "symbolic", "backends")
@@ -37,7 +36,7 @@ MAY_IMPORT["api"] = (*MAY_IMPORT["tensor"], "tensor", "numeric")
 # `wengert.numpy`, the names of NumPy for those who import them from here.
 MAY_IMPORT["numpy"] = ("core", "ops", "numpy_api")
 # "wengert" is the package's own __init__, which gathers the public names.
-MAY_IMPORT["wengert"] = (*MAY_IMPORT["api"], "api", "show", "numpy")
+MAY_IMPORT["wengert"] = (*MAY_IMPORT["api"], "api", "numpy")
 MAY_IMPORT["cli"] = (*MAY_IMPORT["wengert"], "wengert")
 MAY_IMPORT["__main__"] = ("cli",)
 MAY_IMPORT["testing"] = MAY_IMPORT["cli"]
