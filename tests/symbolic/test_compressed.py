@@ -25,9 +25,7 @@ CASES = [
 
 def values_of(shapes, seed=3):
     rng = np.random.default_rng(seed)
-    return {
-        n: rng.normal(size=tuple(SIZES[d] for d in ((s,) if isinstance(s, str) else s))) for n, s in shapes.items()
-    }
+    return {n: rng.normal(size=tuple(SIZES[d] for d in ((s,) if isinstance(s, str) else s))) for n, s in shapes.items()}
 
 
 @pytest.mark.parametrize(("text", "wrt", "shapes", "pattern"), CASES)

@@ -54,7 +54,7 @@ def var(name: str, shape: Any = (), **facts: bool) -> Expression:
     """
     from wengert.symbolic.expression import variable
 
-    _serve()
+    differentiate_named_functions()
     return variable(name, shape, **facts)
 
 
@@ -71,7 +71,7 @@ def function(name: str, shape: Any = (), of: Any = ()) -> Expression:
     """
     from wengert.symbolic.expression import function as made
 
-    _serve()
+    differentiate_named_functions()
     return made(name, shape, of)
 
 
@@ -89,7 +89,7 @@ def parse(text: str, syntax: str = "numpy", **shapes: Any) -> Expression:
     """
     from wengert.symbolic.expression import parse as read
 
-    _serve()
+    differentiate_named_functions()
     return read(text, syntax, shapes)[0]
 
 
@@ -186,13 +186,17 @@ def from_sympy(expression: Any) -> Expression:
     """
     from wengert.symbolic.from_sympy import from_sympy as read
 
-    _serve()
+    differentiate_named_functions()
     return read(expression)
 
 
 def differentiate_named_functions() -> None:
-    """Let operations without a closed form be differentiated by forward mode wherever a form is evaluated."""
+    """Let operations without a closed form be differentiated by forward mode, wherever a form is evaluated or written
+    as source; expressions by the two modes of the core.
+    """
+    from wengert.api.gradients import jvp, vjp
     from wengert.api.jacobians import jacobian
+    from wengert.symbolic.graphs_run import install_modes
     from wengert.symbolic.named import install_jacobian
 
     def by_slots(function: Callable[..., Any], slots: tuple[int, ...], values: Any) -> Any:
@@ -201,14 +205,6 @@ def differentiate_named_functions() -> None:
         return function(*values)
 
     install_jacobian(by_slots)
-
-
-def _serve() -> None:
-    """Let expressions be differentiated by the two modes of the core."""
-    from wengert.api.gradients import jvp, vjp
-    from wengert.symbolic.graphs_run import install_modes
-
-    differentiate_named_functions()
     install_modes(vjp, jvp)
 
 

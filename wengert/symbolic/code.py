@@ -29,7 +29,9 @@ CONNECTED = {"and": "np.logical_and", "or": "np.logical_or", "not": "np.logical_
 class Code(PatternCode):
     """Writes NumPy; ``sizes`` gives the text of each named dimension, ``named`` the parts that have a name already."""
 
-    def __init__(self, sizes: Mapping[str, str], named: Mapping[Form, str] | None = None) -> None:
+    def __init__(self, sizes: Mapping[str, str], named: Mapping[Form, str] | None = None, inline: bool = False) -> None:
+        self.inline = inline
+        """Whether the functions that derivative operators are stand in their places."""
         self.sizes = sizes
         self.named = dict(named or {})
 
@@ -338,7 +340,7 @@ class Code(PatternCode):
         return f"{FUNCTIONS[name].numpy}({inner})", ATOM
 
     def _abstract(self, form: Form) -> Text:
-        return named_source.call(form, self.write, lambda d: self.dim(d)[0]), ATOM
+        return named_source.call(form, self.write, lambda d: self.dim(d)[0], self.inline), ATOM
 
     def _einsum(self, form: Form) -> Text:
         places, rank, _sizes = form.value

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from wengert.symbolic.notation import Form
 from wengert.symbolic.writer import ATOM, Text
 
@@ -25,6 +27,13 @@ class PatternCode:
         if k:
             words.append(str(k))
         return f"np.tri({', '.join(words)})", ATOM
+
+    def _array(self, form: Form) -> Text:
+        shape, entries = form.value
+        text = repr(np.reshape(entries, shape).tolist())
+        for word in ("inf", "nan"):
+            text = text.replace(word, f"np.{word}")
+        return f"np.array({text})", ATOM
 
     def _arange(self, form: Form) -> Text:
         return f"np.arange({self.dim(form.value[0])[0]})", ATOM

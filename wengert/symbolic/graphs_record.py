@@ -135,9 +135,9 @@ def _recorded(function: Callable[..., Any], kinds: Sequence[Any], args: Any, kwa
     graphs: list[Graph] = []
     structure: Any = None
     for k, row in enumerate(sizes):
-        leaves = [_sample(shape, dtype, row, k) for shape, dtype in kinds]
+        leaves = [sample(shape, dtype, row, k) for shape, dtype in kinds]
         try:
-            graph, structure = _once(function, leaves, args, kwargs, row)
+            graph, structure = record_once(function, leaves, args, kwargs, row)
         except WengertError:
             raise
         except (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, RuntimeError) as problem:
@@ -191,7 +191,7 @@ def _bounded(name: str, kinds: Sequence[Any], given: Any, row: Mapping[str, int]
         )
 
 
-def _once(
+def record_once(
     function: Callable[..., Any], leaves: Sequence[Any], args: Any, kwargs: Any, row: Mapping[str, int]
 ) -> tuple[Graph, Structure]:
     """One recording of a call; no trace around it sees its steps."""
@@ -234,7 +234,7 @@ def _sizes(kinds: Sequence[Any], args: Any, kwargs: Any) -> list[dict[str, int]]
     return [dict(zip(ordered, row, strict=False)) for row in SIZES]
 
 
-def _sample(shape: Sequence[Any], dtype: np.dtype[Any], row: Mapping[str, int], which: int) -> Any:
+def sample(shape: Sequence[Any], dtype: np.dtype[Any], row: Mapping[str, int], which: int) -> Any:
     """An array to record on, of other signs and in another order each time: what follows from the values differs, and
     is refused then. Square matrices are positive definite.
     """
@@ -242,7 +242,7 @@ def _sample(shape: Sequence[Any], dtype: np.dtype[Any], row: Mapping[str, int], 
     if not numbers:
         return (0.7, 0.4, 0.9)[which] if dtype.kind == "f" else dtype.type(1)
     count = np.arange(1, 1 + int(np.prod(numbers))).reshape(numbers)
-    value = 0.3 + 0.4 * np.modf(count * (0.618, 0.414, 0.732)[which])[0]
+    value = np.random.default_rng(31 + which).uniform(0.3, 0.7, numbers)  # of full rank
     if dtype.kind == "b":
         return count % (which + 1) == 0  # all, every second, every third
     if dtype.kind != "f":
@@ -277,4 +277,4 @@ def _explained(problem: Exception, name: str, kinds: Sequence[Any], row: Mapping
     return WengertValueError(f"{name} does not take shapes {shapes}" + ("" if mentions else f": {said}"))
 
 
-__all__ = ["Slot", "called", "check_shapes"]
+__all__ = ["Slot", "called", "check_shapes", "record_once", "sample"]

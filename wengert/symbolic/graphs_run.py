@@ -72,6 +72,11 @@ def jvp(graph: Graph, tangents: Mapping[str, Any], values: Mapping[str, Any]) ->
     return found
 
 
+def forward_mode() -> Mode:
+    """``jvp(function, primals, tangents)``, as installed."""
+    return _mode(1)
+
+
 def _mode(which: int) -> Mode:
     if not _modes:
         raise NoRuleError("nothing is installed that differentiates graphs: import wengert")
@@ -126,4 +131,4 @@ def _name(graph: Graph, name: str | None) -> str:
     return name
 
 
-__all__ = ["evaluate", "install_modes", "jvp", "outputs", "vjp"]
+__all__ = ["evaluate", "forward_mode", "install_modes", "jvp", "outputs", "vjp"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
@@ -16,6 +17,7 @@ import numpy as np
 from wengert.core.errors import NoRuleError, WengertError, WengertValueError, error_at
 from wengert.core.graph import Operand
 from wengert.core.node import Const
+from wengert.core.op import ELEMENTWISE
 from wengert.core.structure import ITEM, ROOT
 from wengert.symbolic import arrays
 from wengert.symbolic.build import count, eye, number, scale
@@ -25,6 +27,8 @@ from wengert.symbolic.named import Named, named_term
 from wengert.symbolic.recorded_rules import RULES
 from wengert.symbolic.terms import Constant, Term, intern
 
+FINAL = {"vector_norm", "length"}
+"""Operations that are refused where their rule refuses them; others are then kept by name."""
 Stand = Callable[[Any], Term]
 """What an array of numbers is in a term."""
 
@@ -64,31 +68,64 @@ def term_where(operand: Operand, old: Term, new: Term, stand: Stand | None = Non
 
 def _lowered(node: SymbolicNode, operands: list[Any]) -> Any:
     if node.op is ITEM:
-        return operands[0][node.params[0]]
+        found = operands[0][node.params[0]]
+        if isinstance(found, Missing):
+            raise refusal(node, found.why)
+        return found
     rule = RULES.get(node.op.name)
+    why: Any = None
     try:
         made = NotImplemented if rule is None else rule(*operands, *node.params)
-        if made is NotImplemented:
-            made = _by_name(node, operands)
     except WengertError as error:
         if getattr(error, "line", 0):
             raise
-        raise refusal(node, str(error).split("\n")[0]) from None
+        if node.op.kind == ELEMENTWISE or node.op.name in FINAL:
+            raise refusal(node, str(error).split("\n")[0]) from None
+        made, why = NotImplemented, str(error).split("\n")[0]
     except (TypeError, AttributeError) as error:
-        raise refusal(node, f"{node.op.name} in this spelling has no closed form ({error})") from None
+        made, why = NotImplemented, f"{node.op.name} in this spelling has no closed form ({error})"
     if isinstance(made, Term) and made.shape != node.type.shape:
-        raise refusal(node, f"{node.op.name} in this spelling has no closed form (its shape is {node.type.shape})")
+        made, why = NotImplemented, f"{node.op.name} in this spelling has no closed form (shape {node.type.shape})"
+    if made is NotImplemented:
+        try:
+            made = _by_name(node, operands)
+        except WengertError as error:
+            raise refusal(node, why or str(error).split("\n")[0]) from None
     return made
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """An output of an operation with several that has no closed form."""
+
+    why: str
 
 
 def _by_name(node: SymbolicNode, operands: list[Any]) -> Any:
     """The named function of a step that has no closed form; one for each output."""
+    kinds = "".join(map(_kind, node.args))
+    kinds = "" if set(kinds) <= {"f"} else kinds
     if type(node.type) is tuple:
-        return tuple(
-            named_term(Named(node.op, node.params, k, node.where), operands, _real(kind))
-            for k, kind in enumerate(node.type)
-        )
-    return named_term(Named(node.op, node.params, None, node.where), operands, _real(node.type))
+        return tuple(_output(node, k, kinds, operands) for k in range(len(node.type)))
+    return named_term(Named(node.op, node.params, None, kinds, node.where), operands, _real(node.type))
+
+
+def _output(node: SymbolicNode, k: int, kinds: str, operands: list[Any]) -> Any:
+    """One of several outputs by name; what may not be asked for says why."""
+    try:
+        return named_term(Named(node.op, node.params, k, kinds, node.where), operands, _real(node.type[k]))
+    except WengertError as error:
+        return Missing(str(error).split("\n")[0])
+
+
+def _kind(operand: Operand) -> str:
+    """The kind of an operand's dtype; numbers that are no array count as floats."""
+    if isinstance(operand, Const):
+        given = operand.value
+        if isinstance(given, (int, float)) and not isinstance(given, bool):
+            return "f"
+        return np.dtype(getattr(given, "dtype", None) or (bool if isinstance(given, bool) else float)).kind
+    return str(operand.type.dtype.kind)
 
 
 def _real(kind: Any) -> tuple[Any, ...]:

@@ -1,7 +1,8 @@
 """Operations that are kept by name, as NumPy source: what they are, and their derivative operators along every entry.
 
-Imports core, notation, terms. Invariant: a line here is a formula of the operation's own differential, so the text
-needs NumPy alone (and SciPy's Bessel functions); what has no line here is refused by its name.
+Imports core, notation, named_steps, step_text. Invariant: a line here is a formula of the operation's own differential,
+so the text needs NumPy alone (and SciPy's special functions); what has no line here, and what is of higher order, is
+written from the steps that forward mode takes.
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from wengert.core.errors import NoRuleError
+from wengert.symbolic import named_steps
 from wengert.symbolic.dims import Dim
 from wengert.symbolic.notation import Form
+from wengert.symbolic.step_text import StepText
 from wengert.symbolic.terms import Abstract
 
 Lines = tuple[str, ...]
@@ -29,6 +32,8 @@ class Source:
     linear: bool = False
     rank: int = 0
     """The rank that the first argument must have, 0 for any."""
+    every: Lines = ()
+    """The lines of the derivative of any order by the one argument, along ``directions``."""
 
 
 _SYMMETRIC = "middle = (dx + dx.T) / 2"
@@ -70,17 +75,19 @@ SOURCES: dict[str, Source] = {
     ),
     "cumprod": Source(
         "np.cumprod({x}, {axis})",
-        {
-            "x": (
-                "rows, moved = np.moveaxis(x, {axis}, 0), np.moveaxis(dx, {axis}, 0)",
-                "value, slope, found = np.ones_like(rows[0]), np.zeros_like(rows[0]), np.empty(rows.shape)",
-                "for k in range(len(rows)):",
-                "    slope = slope * rows[k] + value * moved[k]",
-                "    value = value * rows[k]",
-                "    found[k] = slope",
-                "return np.moveaxis(found, 0, {axis})",
-            )
-        },
+        every=(  # the product rule, for the products of all subsets of the directions at once
+            "rows = np.moveaxis(x, {axis}, 0)",
+            "moved = [np.moveaxis(d, {axis}, 0) for d in directions]",
+            "parts = [np.ones_like(rows[0])] + [np.zeros_like(rows[0])] * (2 ** len(moved) - 1)",
+            "found = np.empty(rows.shape)",
+            "for k in range(len(rows)):",
+            "    parts = [",
+            "        part * rows[k] + sum(parts[s - 2**i] * d[k] for i, d in enumerate(moved) if s >> i & 1)",
+            "        for s, part in enumerate(parts)",
+            "    ]",
+            "    found[k] = parts[-1]",
+            "return np.moveaxis(found, 0, {axis})",
+        ),
     ),
     "cholesky": Source(
         "np.linalg.cholesky({x}, upper={upper})",
@@ -188,6 +195,27 @@ SOURCES: dict[str, Source] = {
             )
         },
         rank=2,
+        every=(  # X W with W = (X'X)^(-1/2), by Newton's steps, of which each makes one more derivative exact
+            "turn = x.shape[0] < x.shape[1]",
+            "given, moved = (x.T, [d.T for d in directions]) if turn else (x, directions)",
+            "_, s, v = np.linalg.svd(given, full_matrices=False)",
+            "subsets = range(2 ** len(moved))",
+            "parts = [given] + [np.zeros_like(given)] * (len(subsets) - 1)",
+            "for i, d in enumerate(moved):",
+            "    parts[2**i] = d",
+            "",
+            "def times(a, b):",
+            "    return [sum(a[t] @ b[s - t] for t in subsets if t & s == t) for s in subsets]",
+            "",
+            "gram = times([p.T for p in parts], parts)",
+            "root = [(v.T / s) @ v] + [np.zeros((len(s), len(s)))] * (len(subsets) - 1)",
+            "for _ in moved:",
+            "    wrong = times(times(root, gram), root)",
+            "    wrong[0] = wrong[0] - np.eye(len(s))",
+            "    root = [w - v.T @ (v @ e @ v.T / (s[:, None] + s)) @ v for w, e in zip(root, wrong)]",
+            "found = times(parts, root)[-1]",
+            "return found.T if turn else found",
+        ),
     ),
     "convolve": Source(
         "np.convolve({a}, {b})", {"a": ("return np.convolve(da, b)",), "b": ("return np.convolve(a, db)",)}, linear=True
@@ -202,42 +230,52 @@ SOURCES: dict[str, Source] = {
 PREFIX = "d_"
 
 
-def source_of(program: Any, args: Iterable[Form]) -> Source:
-    """The NumPy lines of an operation; raises NoRuleError, naming it, where there are none."""
+def source_of(program: Any, args: Iterable[Any]) -> Source | None:
+    """The lines of an operation for arguments of certain ranks; None where there are none."""
     name, params = program.name, program.options
     found = SOURCES.get(name)
     if found is None and program.is_constant:
         options = ", ".join(f"{n}={{{n}}}" for n in params)
         inputs = ", ".join(f"{{{n}}}" for n in program.inputs)
         found = Source(f"np.{name}({inputs}{', ' * bool(options)}{options})")
-    known = name != "matrix_norm" or (
-        params["order"] in (2, -2) and params["axis"] == (0, 1) and not params["keepdims"]
-    )
+    if name == "matrix_norm" and (params["order"] not in (2, -2) or params["axis"] != (0, 1) or params["keepdims"]):
+        return None
     first = next(iter(args), None)
-    if found is None or not known or (found.rank and first is not None and first.rank != found.rank):
-        raise _unknown(name)
-    return found
+    return None if found is not None and found.rank and first is not None and first.rank != found.rank else found
 
 
-def _unknown(name: str, what: str = "") -> NoRuleError:
-    return NoRuleError(
-        f"no NumPy source: {what}{name} is known by name only\n  fix: use evaluate, which differentiates it"
-    )
-
-
-def call(form: Form, write: Callable[[Form], str], dim: Callable[[Any], str]) -> str:
-    """The call of a named function, or of the function that ``definitions`` has for its derivative operator."""
+def call(form: Form, write: Callable[[Form], str], dim: Callable[[Any], str], inline: bool = False) -> str:
+    """The call of a named function, or of the function that ``definitions`` has for its derivative operator, which
+    stands in its place when ``inline``.
+    """
     name, slots, term = form.value
-    if term.program is None:
-        raise _unknown(name)
-    found = source_of(term.program, form.args)
-    inputs = term.program.inputs
-    words = [write(a) for a in form.args]
-    params = {n: _literal(v, dim) for n, v in term.program.options.items()}
+    program = term.program
+    if program is None:
+        raise NoRuleError(f"no NumPy source: {name} is an abstract function, known by name only")
+    found = source_of(program, term.args)
+    words = [_typed(write(a), kind) for a, kind in zip(form.args, program.kinds or "f" * len(form.args), strict=True)]
+    params = {n: _literal(v, dim) for n, v in program.options.items()}
     if not slots:
-        return found.value.format(**dict(zip(inputs, words, strict=True)), **params)
-    _checked(found, term)
+        if found is not None:
+            return found.value.format(**dict(zip(program.words(len(words)), words, strict=True)), **params)
+        text = StepText({}, dim, str).known(program.op, words, program.params)
+        if text is None:
+            raise NoRuleError(f"no NumPy source: {name} is known by name only\n  fix: use evaluate, which computes it")
+        return text if program.output is None else f"{text}[{program.output}]"
+    if inline:
+        return f"{named_steps.expression(term)}({', '.join(words)})"
+    if found is None or not _has(found, term):
+        return f"{named_steps.helper_name(PREFIX, term)}({', '.join(words)})"
     return f"{_function(term)}({', '.join([*words, *params.values()])})"
+
+
+def _typed(word: str, kind: str) -> str:
+    """An argument of the dtype that the operation is given."""
+    if kind == "b":
+        return f"({word} != 0)"
+    if kind in "iu":
+        return word if word.isdigit() else f"np.asarray({word}).astype(int)"
+    return word
 
 
 def _literal(value: Any, dim: Callable[[Any], str]) -> str:
@@ -246,19 +284,19 @@ def _literal(value: Any, dim: Callable[[Any], str]) -> str:
     return dim(value) if isinstance(value, Dim) else repr(value)
 
 
-def _checked(found: Source, term: Abstract) -> None:
-    """Raise NoRuleError for an order that the lines do not have."""
-    inputs = term.program.inputs
-    if any(inputs[k] not in found.along for k in term.slots) or (
-        len(term.slots) > 1 and not (found.linear and len(set(term.slots)) == len(term.slots) == 2)
-    ):
-        order = {2: "second", 3: "third"}.get(len(term.slots), f"{len(term.slots)}th")
-        raise _unknown(term.name, f"the {order} derivative of " if len(term.slots) > 1 else "the derivative of ")
+def _has(found: Source, term: Abstract) -> bool:
+    """Whether there are lines for a derivative."""
+    inputs = term.program.words(len(term.args))
+    if term.program.kinds:
+        return False
+    if found.every or (len(term.slots) == 1 and inputs[term.slots[0]] in found.along):
+        return True
+    return found.linear and len(set(term.slots)) == len(term.slots) == 2
 
 
 def _function(term: Abstract) -> str:
     inputs = term.program.inputs
-    parts = [term.name.replace(".", "_"), *(inputs[k] for k in term.slots if len(inputs) > 1)]
+    parts = [term.name.replace(".", "_"), *(inputs[k] for k in term.slots if len(inputs) > 1 or len(term.slots) > 1)]
     return PREFIX + "_".join(parts)
 
 
@@ -275,7 +313,15 @@ def definitions(form: Form) -> list[str]:
         stack.extend(inner.args)
         if inner.kind == "abstract" and inner.value[1]:
             term = inner.value[2]
-            found[_function(term)] = _definition(term, source_of(term.program, inner.args))
+            if term.program is None:
+                continue
+            source = source_of(term.program, term.args)
+            if source is not None and _has(source, term):
+                found[_function(term)] = _definition(term, source)
+            else:
+                name = named_steps.helper_name(PREFIX, term)
+                if name not in found:
+                    found[name] = named_steps.definition(name, term)
     return ["\n".join([*found[name], "", "", ""]) for name in sorted(found)]
 
 
@@ -285,14 +331,17 @@ def _definition(term: Abstract, found: Source) -> list[str]:
     by = [inputs[k] for k in term.slots]
     head = [f"def {_function(term)}({takes}):"]
     what = f'    """The derivative of {term.name}: the axes of its value, then those of {" and ".join(by)}."""'
-    if len(by) == 2:
+    taken = [f"d{n}" for n in by] if len(set(by)) == len(by) else [f"d{k + 1}" for k in range(len(by))]
+    rows = f"along({', '.join(taken)})"
+    for direction, name in reversed(list(zip(taken, by, strict=True))):
+        rows = f"[{rows} for {direction} in units({name})]"
+    if found.every and (len(by) > 1 or by[0] not in found.along):
+        inside, taken = [line.format(**plain) if "{" in line else line for line in found.every], ["*directions"]
+    elif len(by) == 2:
         value = found.value.format(**{n: f"d{n}" for n in inputs}, **plain)
         inside = [f"return {value}"]
-        rows = f"[[along(d{by[0]}, d{by[1]}) for d{by[1]} in units({by[1]})] for d{by[0]} in units({by[0]})]"
-        taken = ", ".join(f"d{n}" for n in by)
     else:
         inside = [line.format(**plain) if "{" in line else line for line in found.along[by[0]]]
-        rows, taken = f"[along(d{by[0]}) for d{by[0]} in units({by[0]})]", f"d{by[0]}"
     axes = " + ".join(f"np.shape({n})" for n in by)
     return [
         *head,
@@ -301,7 +350,7 @@ def _definition(term: Abstract, found: Source) -> list[str]:
         "    def units(array):",
         "        return np.eye(np.size(array)).reshape(-1, *np.shape(array))",
         "",
-        f"    def along({taken}):",
+        f"    def along({', '.join(taken)}):",
         *(f"        {line}" for line in inside),
         "",
         f"    found = np.array({rows})",

@@ -71,5 +71,6 @@ def worth_a_line(form: Form) -> bool:
         "row",
         "column",
         "constant",
+        "array",
         "diag",
     ) and (size(form) >= 3 or form.kind in ("call", "inv", "matrix", "norm", "reduce"))

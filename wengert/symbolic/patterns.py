@@ -29,8 +29,22 @@ def pattern_of(found: Sequence[Any], shape: tuple[Any, ...], scalar: Scalar) -> 
         return arrays.broadcast(scalar([v.flat[0].item() for v in found]), shape)
     if len(shape) == 1:
         return _counted(found, shape, scalar)
+    if len(shape) > 2 and 1 in (sides := [isinstance(d, int) and d for d in shape]):
+        kept = [k for k, d in enumerate(sides) if d != 1]
+        inner = pattern_of(
+            [v.reshape([v.shape[k] for k in kept]) for v in found], tuple(shape[k] for k in kept), scalar
+        )
+        sizes = dict(enumerate(shape))
+        return None if inner is None else arrays.contract([(inner, kept)], tuple(range(len(shape))), sizes)
     if len(shape) != 2:
         return None
+    if 1 in (whole := tuple(isinstance(d, int) and d for d in shape)) and shape != (1, 1):
+        row = whole[0] == 1
+        line = _counted([v.ravel() for v in found], shape[1:] if row else shape[:1], scalar)
+        if line is not None:
+            return arrays.contract([(line, "j" if row else "i")], "ij", {"i": shape[0], "j": shape[1]})
+    if (banded := _banded(found, shape, scalar)) is not None:
+        return banded
     tops = [np.max(v) if np.max(v) > 0 else np.min(v) for v in found]
     parts = [v / t if t else v for v, t in zip(found, tops, strict=True)]
     core = _matrix(parts, shape)
@@ -38,9 +52,13 @@ def pattern_of(found: Sequence[Any], shape: tuple[Any, ...], scalar: Scalar) -> 
 
 
 def _counted(found: Sequence[Any], shape: tuple[Any, ...], scalar: Scalar) -> Term | None:
-    """Evenly spaced numbers: first + step * (0, 1, 2, ...)."""
+    """Evenly spaced numbers: first + step * (0, 1, 2, ...); or one entry that is not zero, the first or the last."""
     if not all(len(v) > 2 for v in found):
         return None
+    for at, start in ((0, 0), (-1, shape[0] - 1)):
+        if all(v[at] and not np.any(np.delete(v, at)) for v in found):
+            unit = arrays.contract([(select(1, shape[0], start), ("u", "o"))], "o")
+            return arrays.times(scalar([_plain(v[at]) for v in found]), unit)
     steps = [(v[-1] - v[0]) / (len(v) - 1) for v in found]
     for v, step in zip(found, steps, strict=True):
         even = v[0] + step * np.arange(len(v))
@@ -68,6 +86,24 @@ def _matrix(parts: Sequence[Any], shape: tuple[Any, ...]) -> Term | None:
             lower = pattern("tri", shape[::-1] if turned else shape, k)
             return transpose(lower) if turned else lower
     return None
+
+
+def _banded(found: Sequence[Any], shape: tuple[Any, ...], scalar: Scalar) -> Term | None:
+    """A square matrix of one number below the diagonal, one on it, one above it, where the three differ."""
+    if shape[0] != shape[1] or min(len(v) for v in found) < 2:
+        return None
+    three = [(v[1, 0], v[0, 0], v[0, 1]) for v in found]
+    for v, (below, on, above) in zip(found, three, strict=True):
+        size = len(v)
+        if len({below, on, above}) < 3:
+            return None  # simpler forms say it
+        made = below * np.tri(size, size, -1) + on * np.eye(size) + above * np.tri(size, size, -1).T
+        if not np.array_equal(made, v):
+            return None
+    lower = pattern("tri", shape, -1)
+    parts = [(lower, 0), (eye(shape[0]), 1), (transpose(lower), 2)]
+    terms = [arrays.times(scalar([_plain(t[k]) for t in three]), core) for core, k in parts if any(t[k] for t in three)]
+    return add([(Fraction(1), t) for t in terms], shape)
 
 
 def _offset(lower: Any) -> int | None:

@@ -61,11 +61,20 @@ class Polar:
     is_constant: bool = False
     where: Any = None
     inputs: tuple[str, ...] = ("x",)
+    kinds: str = ""
 
     @property
     def options(self) -> dict[str, Any]:
         """It has no parameters."""
         return {}
+
+    def words(self, count: int) -> list[str]:
+        """The name of its argument."""
+        return list(self.inputs[:count])
+
+    def dtypes(self, count: int) -> list[np.dtype[Any]]:
+        """Its argument is an array of floats."""
+        return [np.dtype(float)] * count
 
     def is_flat(self, slots: tuple[int, ...]) -> bool:
         """No derivative of it is zero."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
@@ -18,6 +19,7 @@ from wengert.core.errors import WengertError, WengertValueError, error_at
 from wengert.core.graph import Graph, Operand
 from wengert.core.node import Const, Node, describe
 from wengert.core.op import Op
+from wengert.core.structure import ITEM
 from wengert.core.types import ArrayType
 from wengert.symbolic import functions
 from wengert.symbolic.build import count, scale, var
@@ -48,6 +50,23 @@ def sizes_for(variables: Mapping[str, Var], order: int = 0) -> list[dict[str, in
     if order:
         rows = [tuple(sorted(row, reverse=order < 0)) for row in rows]
     return [dict(zip(names, row, strict=False)) for row in rows]
+
+
+FACTORS = (1, 2, 3, 4, Fraction(1, 2), Fraction(1, 4), Fraction(8, 2**52))
+"""Factors of sizes in numbers that depend on them; the last is that of a tolerance, eight roundings."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unsized:
+    """The type of a result that nobody may ask for its size."""
+
+    dtype: Any
+    why: str
+
+    @property
+    def shape(self) -> tuple[Any, ...]:
+        """Raises WengertValueError: the size is not recognised."""
+        raise WengertValueError(self.why)
 
 
 class Recordings:
@@ -117,7 +136,7 @@ class Recordings:
             params = tuple(self.parameter([s.params[k] for s in steps]) for k in range(len(node.params)))
             kinds = [s.type for s in steps]
             try:
-                kind = self.kind(kinds)
+                kind = self.kind_if_known(kinds) if node.op is ITEM else self.kind(kinds)
             except WengertValueError:
                 kind = self.inferred(node.op, args, params, kinds)
                 if kind is None:
@@ -130,8 +149,8 @@ class Recordings:
 
     def kind(self, kinds: Sequence[Any]) -> Any:
         """The type of a result in all recordings, its shape named."""
-        if type(kinds[0]) is tuple:
-            return tuple(self.kind([t[k] for t in kinds]) for k in range(len(kinds[0])))
+        if type(kinds[0]) is tuple:  # what is not recognised is refused where it is used
+            return tuple(self.kind_if_known([t[k] for t in kinds]) for k in range(len(kinds[0])))
         try:
             shape = tuple(self.size([t.shape[k] for t in kinds]) for k in range(len(kinds[0].shape)))
         except WengertValueError:
@@ -139,6 +158,13 @@ class Recordings:
                 raise WengertValueError(f"a result of dtype {kinds[0].dtype} has no closed form") from None
             raise
         return ArrayType(shape, kinds[0].dtype)
+
+    def kind_if_known(self, kinds: Sequence[Any]) -> Any:
+        """The type of one of several results; where its size is not recognised, it is refused when it is asked for."""
+        try:
+            return self.kind(kinds)
+        except WengertValueError as problem:
+            return Unsized(kinds[0].dtype, str(problem))
 
     def inferred(self, op: Op, args: Sequence[Any], params: tuple[Any, ...], kinds: Sequence[Any]) -> Any:
         """What the operation's own type rule says of named sizes, if that is what all recordings have."""
@@ -201,7 +227,7 @@ class Recordings:
             if not all(v > 0 for v in values):
                 break  # a root has lost the sign
             raised = [float(v) ** float(1 / power) for v in values]
-            for factor in (1, 2, 3, 4, Fraction(1, 2), Fraction(1, 4)):
+            for factor in FACTORS:
                 whole = [r / float(factor) for r in raised]
                 near = [round(w) for w in whole]
                 if all(abs(w - n) < 1e-9 * abs(w) for w, n in zip(whole, near, strict=True)) and min(near) > 0:
@@ -247,19 +273,7 @@ class Recordings:
             rest = {v - c * r for v, r in zip(values, row, strict=True)}
             if not left and c > 0 and len(rest) == 1 and abs(min(rest)) <= 8:
                 return c * dim + min(rest)
-        for (a, r), (b, s) in itertools.combinations(basis, 2):
-            rest = {v - x - y for v, x, y in zip(values, r, s, strict=True)}
-            if len(rest) == 1:
-                (d,) = rest
-                if abs(d) <= 8:
-                    return a + b + d
-        for (a, r), (b, s) in itertools.combinations(basis[: len(names)], 2):
-            rest = {v - min(x, y) for v, x, y in zip(values, r, s, strict=True)}
-            if len(rest) == 1:
-                (d,) = rest
-                if abs(d) <= 8:
-                    return smaller(a, b) + d
-        return None
+        return _of_two(values, basis, basis[: len(names)])
 
     def parameter(self, values: Sequence[Any]) -> Any:
         """A parameter of a step: structure kept, sizes named."""
@@ -291,6 +305,20 @@ class Recordings:
             ):
                 return Arange(self.size(counts), start, each)
         raise WengertValueError("an index that depends on the sizes is not recognised")
+
+
+def _of_two(values: Sequence[int], basis: Sequence[Any], names: Sequence[Any]) -> Any:
+    """The sum of two sizes, the difference or the smaller one of two bare names, with a small number added."""
+    pairs: list[Any] = [
+        *((a + b, r, s, int.__add__) for (a, r), (b, s) in itertools.combinations(basis, 2)),
+        *((a - b, r, s, int.__sub__) for (a, r), (b, s) in itertools.permutations(names, 2)),
+        *((smaller(a, b), r, s, min) for (a, r), (b, s) in itertools.combinations(names, 2)),
+    ]
+    for found, r, s, together in pairs:
+        rest = {v - together(x, y) for v, x, y in zip(values, r, s, strict=True)}
+        if len(rest) == 1 and abs(min(rest)) <= 8:
+            return found + min(rest)
+    return None
 
 
 def same_array(a: Any, b: Any) -> bool:

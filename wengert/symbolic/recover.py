@@ -50,7 +50,9 @@ def _form(term: Term) -> Form:
     if isinstance(term, Var):
         return Form("name", value=(term.name, tuple(sorted(term.facts))), rank=term.rank)
     if isinstance(term, Constant):
-        return Form("constant", value=term.name, rank=term.rank)
+        if term.rank:
+            return Form("array", value=(term.shape, tuple(term.value.ravel().tolist())), rank=term.rank)
+        return Form("constant", value=term.name)
     if isinstance(term, Count):
         return Form("dim", value=term.dim)
     if isinstance(term, (Delta, Select, Pattern, Join)):

@@ -82,6 +82,13 @@ class ToSymPy:
             raise NoRuleError(f"SymPy has no word for the constant {form.value}")
         return known[form.value]
 
+    def _array(self, form: Form) -> Any:
+        shape, entries = form.value
+        if len(shape) > 2:
+            raise NoRuleError("SymPy has no word for an array of numbers of this rank")
+        rows, columns = (*shape, 1)[:2]
+        return self.sympy.Matrix(rows, columns, [self.sympy.nsimplify(v, rational=True) for v in entries])
+
     def _name(self, form: Form) -> Any:
         name = form.value[0]
         shape = self.free[name].shape

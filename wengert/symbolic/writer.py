@@ -385,7 +385,7 @@ def begins_turned(form: Form) -> bool:
 
 def turns_well(form: Form) -> bool:
     """Whether a term of a sum has a row that is written without brackets."""
-    return core_of(form).kind in ("mat", "name", "ones", "call", "constant")
+    return core_of(form).kind in ("mat", "name", "ones", "call", "constant", "array")
 
 
 COMPARE = {"greater": ">", "greater_equal": "≥", "equal": "=", "not_equal": "≠"}

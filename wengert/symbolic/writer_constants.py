@@ -70,6 +70,23 @@ class ConstantsWriter:
     def _unvec(self, form: Form) -> Text:
         return self.call("mat", self.write(form.args[0])), ATOM
 
+    def _array(self, form: Form) -> Text:
+        shape, entries = form.value
+        return self.rows(shape, entries), ATOM
+
+    def rows(self, shape: tuple[int, ...], entries: tuple[float, ...]) -> str:
+        """The entries of an array of numbers, row by row; of long rows the first two and the last."""
+        if not shape:
+            number, level = self.number(Fraction(entries[0]) if entries[0] - entries[0] == 0 else entries[0])
+            return number if level >= MUL or entries[0] < 0 else self.paren(number)
+        count = shape[0]
+        each = len(entries) // count if count else 0
+        shown = range(count) if count <= 6 else (0, 1, count - 1)
+        words = [self.rows(shape[1:], entries[k * each : (k + 1) * each]) for k in shown]
+        if count > 6:
+            words.insert(2, self.note("…"))
+        return self.paren(self.separator.join(words))
+
     def _join(self, form: Form) -> Text:
         return self.name("J"), ATOM
 
