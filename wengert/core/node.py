@@ -74,6 +74,8 @@ class Const:
 
     __slots__ = ("value",)
 
+    seq = -1  # it is no step
+
     def __init__(self, value: Any) -> None:
         self.value = value
 

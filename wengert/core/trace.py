@@ -7,18 +7,22 @@ input, or a constant."""
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import compress
 from operator import attrgetter
 from typing import Any
 
+import numpy as np
+
+from wengert.core.columns import COLUMNS, FOREIGN, Columns, columns_of
 from wengert.core.context import LINEARIZE, Frame
 from wengert.core.errors import WengertValueError, error_at
 from wengert.core.graph import Graph, Operand, Signature, copy_step, input_node
-from wengert.core.handle import is_handle
+from wengert.core.handle import HANDLES, is_handle
 from wengert.core.node import Const, Node
 from wengert.core.structure import ROOT
 from wengert.core.sweep import check_watched
 
-_by_seq = attrgetter("seq")
+_by_seq, _value = attrgetter("seq"), attrgetter("value")
 
 
 def graph_of(
@@ -50,14 +54,13 @@ def graph_of(
     note = steps.append
     taken = set(known) if alone else set()  # operands that are not what they stand for
     wanted = [e for e in (*ends, *asked) if isinstance(e, Node)]
-    listed = _listed(frame.steps, wanted, taken, resolve) if alone else None
+    listed = _listed(frame.steps, list(known), wanted, resolve) if alone else None
     frame.steps = None
     if listed is not None:
-        for node in listed:
-            if not taken.isdisjoint(node.args):
-                node.args = tuple([known.get(a, a) for a in node.args])
+        steps, entered, columns = listed
+        for node in entered:
+            node.args = tuple([known.get(a, a) for a in node.args])
         known.update((e, e) for e in wanted if e not in taken)
-        steps = listed
     for node in () if listed is not None else _needed(wanted, set(known), resolve):
         if alone and not _stands_for_more(node, taken):
             args = node.args
@@ -98,35 +101,45 @@ def graph_of(
         name=name,
         memory={"watched": frame.watched},
     )
-    if listed is not None and not bare:
-        complete(graph)
+    if listed is not None:
+        if bare:
+            graph.memory[COLUMNS] = columns
+        else:
+            complete(graph)
     return graph
 
 
 def complete(graph: Graph) -> None:
     """Fill in what the steps of a bare graph lack."""
+    graph.memory.pop(COLUMNS, None)
     for node in graph.nodes:
         node.inputs = tuple([None if type(a) is Const else a for a in node.args])
         node.saved = ()
 
 
 def _listed(
-    steps: Sequence[Node] | None, ends: Sequence[Node], roots: set[Node], resolve: Callable[[Operand], Operand]
-) -> list[Node] | None:
-    """The nodes that ``ends`` need, from the steps of a frame in order; None where something else is needed as well."""
+    steps: Sequence[Node] | None,
+    roots: Sequence[Node],
+    ends: Sequence[Node],
+    resolve: Callable[[Operand], Operand],
+) -> tuple[list[Node], list[Node], Columns] | None:
+    """The nodes that ``ends`` need, from the steps of a frame in order, those of them that read a root, and the columns
+    of all; None where something else is needed as well."""
     if not steps:
         return None
-    needed: set[Any] = set(ends)
-    found: list[Node] = []
-    note, more = found.append, needed.update
-    for node in reversed(steps):
-        if node in needed:
-            note(node)
-            more(node.args)
-    if any(type(a) is not Const or resolve(a) is not a for a in needed.difference(found, roots)):
+    columns = columns_of(roots, steps)
+    last = [columns.number(e) for e in ends]
+    alive = columns.needed(last)
+    if alive is not None:
+        steps, columns = [*compress(steps, alive.tolist())], columns.only(alive)
+    if FOREIGN in last or (columns.numbers == FOREIGN).any():
         return None
-    found.reverse()
-    return found
+    constants = columns.constants()
+    if not HANDLES.isdisjoint(map(type, map(_value, constants))) and any(resolve(a) is not a for a in constants):
+        return None
+    entered = np.flatnonzero((columns.numbers >= 0) & (columns.numbers < len(roots)))
+    readers = np.unique(np.searchsorted(columns.starts(), entered, side="right") - 1)
+    return list(steps), [steps[k] for k in readers.tolist()], columns
 
 
 def _stands_for_more(node: Node, taken: set[Node]) -> bool:

@@ -17,7 +17,7 @@ from wengert.core.op import CONTROL
 from wengert.core.types import ArrayType
 from wengert.rewrite.loops.find import Piece, table_dtype
 from wengert.rewrite.loops.paths import Static
-from wengert.rewrite.loops.tape import WEAK, Info, Tables
+from wengert.rewrite.loops.tables import WEAK, Info, Tables
 
 Array = np.ndarray[Any, Any]
 Ref = tuple[str, int]

@@ -19,7 +19,7 @@ from wengert.ops.memory import UPDATE
 from wengert.ops.paths import apply
 from wengert.rewrite.loops.find import FARTHEST
 from wengert.rewrite.loops.paths import Static, path_of
-from wengert.rewrite.loops.tape import WEAK, Info
+from wengert.rewrite.loops.tables import WEAK, Info
 
 Array = np.ndarray[Any, Any]
 _WINDOWS_UP_TO = 1 << 22

@@ -23,7 +23,8 @@ from wengert.ops.paths import Slot, apply
 from wengert.ops.steps import run_step
 from wengert.rewrite.loops.body import Loop
 from wengert.rewrite.loops.paths import path_of
-from wengert.rewrite.loops.tape import Info, Tables, Tape
+from wengert.rewrite.loops.tables import Info, Tables
+from wengert.rewrite.loops.tape import Tape
 
 _LARGEST = 1 << 16
 """Bytes of a sample."""

@@ -16,7 +16,8 @@ from wengert.ops.paths import apply
 from wengert.rewrite.loops.body import Folded, Loop, fold_piece
 from wengert.rewrite.loops.find import MIN_ITERATIONS, Piece, pieces_of
 from wengert.rewrite.loops.paths import Static, path_of
-from wengert.rewrite.loops.tape import Asked, Info, Tables, Tape
+from wengert.rewrite.loops.tables import Asked, Info, Tables
+from wengert.rewrite.loops.tape import Tape
 
 Array = np.ndarray[Any, Any]
 

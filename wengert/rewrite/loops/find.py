@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from wengert.rewrite.loops.paths import may_vary
-from wengert.rewrite.loops.tape import Info, Tape
+from wengert.rewrite.loops.tables import Info
+from wengert.rewrite.loops.tape import Tape
 
 MIN_ITERATIONS = 4
 FARTHEST = 12

@@ -15,14 +15,14 @@ from wengert.ops.paths import Path, Slot, apply
 Static = tuple[Any, ...]
 """Steps of a path; an index has an entry per axis: i (an element), s (a slice: length and step), f (all), a (an integer
 array), n (a new axis)."""
-_ONE: Static = (("index", (("i",),)),)
+ONE: Static = (("index", (("i",),)),)
 
 
 def parsed(path: Path, shape: tuple[int, ...]) -> tuple[Static, tuple[Any, ...]]:
     """A path parted into what is fixed and the numbers in it."""
     if len(path) == 1 and path[0][0] == "index" and type(path[0][1]) is int:
         number = path[0][1]
-        return _ONE, (number + shape[0] if number < 0 else number,)
+        return ONE, (number + shape[0] if number < 0 else number,)
     statics: list[Any] = []
     numbers: list[Any] = []
     for at, (kind, argument) in enumerate(path):
@@ -161,4 +161,4 @@ def may_vary(static: Static, varying: Sequence[bool], *, reads: bool) -> bool:
     return reads or moving.count("s") == 0 or (moving == ["s"] and "i" not in kinds)
 
 
-__all__ = ["Static", "may_vary", "parsed", "path_of", "slice_of"]
+__all__ = ["ONE", "Static", "may_vary", "parsed", "path_of", "slice_of"]
