@@ -7,6 +7,7 @@ at its place of zeros, add up to the term.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -23,6 +24,8 @@ MOST = 60
 
 Parts = list[tuple[Any, Term]]
 Factors = list[tuple[Term, tuple[Hashable, ...]]]
+Pair = tuple[Any, Factors, Term, Term]
+"""A number, scalars, a column and a row: their product is a matrix."""
 
 
 @dataclass(slots=True)
@@ -40,6 +43,21 @@ class Place:
     def full(self) -> bool:
         """Whether the core is as large as the result."""
         return len(self.used) == len(self.axes) and all(c.all for _, c in self.axes)
+
+    def apart(self, other: Place) -> bool:
+        """Whether two places surely have no entry in common: strips along different diagonals."""
+        for i, j in itertools.combinations(range(len(self.axes)), 2):
+            offsets = [place.offset(i, j) for place in (self, other)]
+            if None not in offsets:
+                between = offsets[0] - offsets[1]
+                if isinstance(between, int) and between != 0:
+                    return True
+        return False
+
+    def offset(self, i: int, j: int) -> Any:
+        """How far axis i is ahead of axis j where both are counted together in steps of one; else None."""
+        (k, first), (m, second) = self.axes[i], self.axes[j]
+        return first.start - second.start if k == m and first.step == second.step == 1 else None
 
 
 @dataclass(slots=True)
@@ -153,7 +171,7 @@ def summed(parts: Parts) -> Term:
 
 def layers(parts: Parts) -> Layers:
     """The terms of a matrix: outer products by their right vectors, and products that differ in one weight merged."""
-    pairs: list[tuple[Any, Term, Term]] = []
+    pairs: list[Pair] = []
     weighted: dict[Any, list[Any]] = {}
     for c, t in parts:
         heavy, light, scalars = _sorted(t)
@@ -161,7 +179,7 @@ def layers(parts: Parts) -> Layers:
             u, v = (
                 contract(light.get(k, []), (k,), {k: t.shape[k]}) if k in light else ones((t.shape[k],)) for k in (0, 1)
             )
-            pairs.append((c, contract([*scalars, (u, (0,))], (0,)), v))
+            pairs.append((c, scalars, u, v))
             continue
         labels = tuple(light)
         if len(labels) > 1:
@@ -215,17 +233,24 @@ def _meeting(factors: Factors) -> tuple[int, list[int], Hashable] | None:
     return None
 
 
-def _grouped(pairs: list[tuple[Any, Term, Term]]) -> list[tuple[Term, Term]]:
-    """Outer products that share a vector as one: by the right vectors or the left ones, whichever are fewer."""
-    ways = []
-    for side in (2, 1):
-        groups: dict[int, list[Any]] = {}
-        for row in pairs:
-            shared, other = row[side], row[3 - side]
-            groups.setdefault(shared.ident, [shared, []])[1].append((row[0], other))
-        made = [(summed(parts), shared) for shared, parts in groups.values()]
-        ways.append([(a, b) if side == 2 else (b, a) for a, b in made])
-    return min(ways, key=len)
+def _grouped(pairs: list[Pair]) -> list[tuple[Term, Term]]:
+    """Outer products that share a vector as one: the vector that most of them share first."""
+    made: list[tuple[Term, Term]] = []
+    left = list(pairs)
+    while left:
+        counts: dict[tuple[int, int], int] = {}
+        for row in left:
+            for side in (3, 2):
+                counts[side, row[side].ident] = counts.get((side, row[side].ident), 0) + 1
+        side, ident = max(counts, key=lambda at: (counts[at], at[0]))
+        group = [row for row in left if row[side].ident == ident]
+        left = [row for row in left if row[side].ident != ident]
+        shared = group[0][side]
+        other = summed(
+            [(c, contract([*scalars, (row[5 - side], (0,))], (0,))) for row in group for c, scalars in [row[:2]]]
+        )
+        made.append((other, shared) if side == 3 else (shared, other))
+    return made
 
 
 __all__ = ["Layers", "Place", "layers", "places", "summed"]

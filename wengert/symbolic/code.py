@@ -10,9 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
-import numpy as np
-
 from wengert.symbolic import named_source
+from wengert.symbolic.code_contractions import path_of
 from wengert.symbolic.code_patterns import PatternCode
 from wengert.symbolic.cuts import Cut, index_of
 from wengert.symbolic.dims import Dim, parts_of
@@ -349,24 +348,6 @@ class Code(PatternCode):
         words = ", ".join(self.write(f) for f in form.args)
         best = f", optimize={path_of(spec)}" if len(form.args) > 2 and rank > 2 else ""
         return f"np.einsum('{spec}', {words}{best})", ATOM
-
-
-def path_of(spec: str) -> list[Any]:
-    """An order of pairwise contractions that is good where summed dimensions are the long ones, found once.
-
-    When the source is written.
-    """
-    left, out = spec.split("->")
-    shapes = [tuple(24 if c in out else 96 for c in word) for word in left.split(",")]
-    found = np.einsum_path(
-        spec, *(np.broadcast_to(0.0, s) for s in shapes), optimize="optimal" if len(shapes) < 6 else "greedy"
-    )
-    steps: list[tuple[int, ...]] = []
-    for step in found[0][1:]:
-        steps.extend(
-            [tuple(int(k) for k in step)] if len(step) < 3 else [(0, 1)] * (len(step) - 1)
-        )  # pairs reach the BLAS
-    return [found[0][0], *steps]
 
 
 def _broadcasts(form: Form) -> bool:

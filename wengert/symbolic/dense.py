@@ -7,7 +7,8 @@ every program is compared with the plain meaning before it is returned.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -31,17 +32,17 @@ class Piece:
 
     place: Place
     rest: list[Form]
-    gram: Form | None = None
+    grams: list[Form] = field(default_factory=list)
     outer: list[tuple[Form, Form]] = field(default_factory=list)
     merged: bool = False
 
     @property
     def forms(self) -> list[Form]:
         """All its forms."""
-        return [*([self.gram] if self.gram else []), *(f for pair in self.outer for f in pair), *self.rest]
+        return [*self.grams, *(f for pair in self.outer for f in pair), *self.rest]
 
 
-def pieces(term: Term) -> list[Piece]:
+def pieces(term: Term, style: Style) -> list[Piece]:
     """A term by the places of the result that it fills."""
     found = []
     for place in places(term):
@@ -53,13 +54,13 @@ def pieces(term: Term) -> list[Piece]:
             found.append(Piece(place, [form_of(summed(parts))]))
             continue
         made = layers(parts)
-        gram = next((t for t in made.rest if place.full and is_weighted_gram(peeled(form_of(t))[1])), None)
-        others = [(Fraction(1), t) for t in made.rest if t is not gram]
+        grams = [t for t in made.rest if place.full and style.is_gram(peeled(form_of(t))[1])][: style.grams]
+        others = [(Fraction(1), t) for t in made.rest if t not in grams]
         found.append(
             Piece(
                 place,
                 [form_of(add(others, others[0][1].shape))] if others else [],
-                None if gram is None else form_of(gram),
+                [form_of(t) for t in grams],
                 [(form_of(u), form_of(v)) for u, v in made.outer],
                 made.merged,
             )
@@ -70,28 +71,39 @@ def pieces(term: Term) -> list[Piece]:
 STANDS = {"row": "[None, :]", "column": "[:, None]"}
 
 
-def body(term: Term, printed: Form, sizes: Mapping[str, str], taken: Iterable[str]) -> list[str]:
+def body(
+    term: Term, printed: Form, sizes: Mapping[str, str], taken: Iterable[str], style: Style | None = None
+) -> list[str]:
     """The lines of a function that computes a term; ``printed`` is its form, taken where nothing is gained."""
+    style = style or PRINTED
     planned = (term.rank > 1 or has_selections(term)) and not any(isinstance(t, Abstract) for t in ordered(term))
-    found = pieces(term) if planned else []
+    found = pieces(term, style) if planned else []
     plain = not planned or (len(found) == 1 and not has_selections(term) and _no_better(found[0], printed))
     forms = [printed] if plain else [f for piece in found for f in piece.forms]
-    code = Code(sizes)
-    written: list[str] = []
-    for word, form in shared(Form("all", tuple(forms)), [*taken, *RESERVED], worth_a_line, 12, _in_steps):
-        written.extend(softmax_lines(word, form, code) or [f"{word} = {code.write(form)}"])
-        code = Code(sizes, {**code.named, form: word})
+    code = style.code(sizes)
+    named: list[tuple[str, list[str]]] = []
+    for word, form in shared(Form("all", tuple(forms)), [*taken, *RESERVED], style.worth, style.most, _in_steps):
+        named.append((word, (style.softmax or softmax_lines)(word, form, code) or [f"{word} = {code.write(form)}"]))
+        code = style.code(sizes, {**code.named, form: word})
     if plain:
-        return [*written, f"return {code.write(printed)}"]
-    result = Filling(term, code)
+        return used(named, [f"return {code.write(printed)}"])
+    result = style.filling(term, code)
     for piece in found:
         result.add(piece)
-    return [*written, *result.finished(STANDS.get(printed.kind, "") if printed.rank == term.rank == 1 else "")]
+    return used(named, result.finished(STANDS.get(printed.kind, "") if printed.rank == term.rank == 1 else ""))
+
+
+def used(named: list[tuple[str, list[str]]], last: list[str]) -> list[str]:
+    """Lines with the definitions before them that they use."""
+    for word, lines in reversed(named):
+        if any(re.search(rf"\b{word}\b", line) for line in last):
+            last = [*lines, *last]
+    return last
 
 
 def _no_better(piece: Piece, printed: Form) -> bool:
     """Whether one full piece is but the printed form in other words."""
-    if not piece.place.full or piece.gram is not None or piece.merged or len(piece.outer) + bool(piece.rest) > 1:
+    if not piece.place.full or piece.grams or piece.merged or len(piece.outer) + bool(piece.rest) > 1:
         return False
     return printed.kind == "outer" if piece.outer else size(printed) <= sum(map(size, piece.rest)) + len(piece.rest) - 1
 
@@ -100,8 +112,27 @@ def _in_steps(form: Form) -> bool:
     return form.kind == "reduce" and form.value[0] == "softmax" and form.args[0].rank > 0
 
 
+@dataclass(frozen=True, slots=True)
+class Style:
+    """How a program is written: for people, or for what runs it."""
+
+    code: type[Code]
+    filling: type[Filling]
+    worth: Callable[[Form], bool] = worth_a_line
+    """Whether a repeated part is computed once."""
+    most: int = 12
+    is_gram: Callable[[Form], bool] = is_weighted_gram
+    """Whether a matrix product is written as one with its own transpose."""
+    grams: int = 1
+    """How many of those."""
+    softmax: Callable[[str, Form, Code], list[str] | None] | None = None
+
+
 class Filling:
     """The lines that fill a result, piece by piece."""
+
+    floats = False
+    """Whether all arrays are known to be of floats."""
 
     def __init__(self, term: Term, code: Code) -> None:
         self.term = term
@@ -109,6 +140,8 @@ class Filling:
         self.lines: list[str] = []
         self.started = False
         self.blank = False
+        self.zeros = False
+        self.places: list[Place] = []
         self.rows_in_order = False
         self.flat = False
         self.joint: Gram | None = None
@@ -130,14 +163,14 @@ class Filling:
         code, place = self.code, piece.place
         if not place.full and not self.started:
             self.lines.append(f"filled = np.zeros({self.code.shape(self.term.shape)})")
-            self.started = self.blank = self.rows_in_order = True
+            self.started = self.zeros = self.rows_in_order = True
         elif not self.started:  # products are, transposes are not
-            self.rows_in_order = len(place.axes) == 2 and (piece.gram is not None or not piece.rest)
+            self.rows_in_order = len(place.axes) == 2 and (bool(piece.grams) or not piece.rest)
+        self.blank = self.zeros and all(place.apart(other) for other in self.places)
+        self.places.append(place)
         target = "filled" if place.full else self.strip(place) or self.target(place)
-        if piece.gram is not None:
-            lines, word = weighted_gram(piece.gram, code)
-            self.lines += lines
-            self.write(word)
+        for form in piece.grams:
+            self.write(self._gram(form))
         rest = list(piece.rest)
         if len(place.axes) > 2:
             rest = self._joined(rest, place, target)
@@ -146,11 +179,16 @@ class Filling:
             if self.started or not place.full:
                 whole = filling(whole)
             word = _spread(code.write(whole), whole, place)
-            if not self.started and place.full and _whole(whole):
+            if not self.started and place.full and self._whole(whole):
                 word = f"1.0 * ({word})"  # floats, whatever comes in: others are added
             self.write(word, target)
         if piece.outer:
             self.write(self._outer(piece.outer), target)
+
+    def _gram(self, form: Form) -> str:
+        lines, word = weighted_gram(form, self.code)
+        self.lines += lines
+        return word
 
     def _outer(self, pairs: list[tuple[Form, Form]]) -> str:
         """Outer products in one pass over the result."""
@@ -160,13 +198,16 @@ class Filling:
             return code.write(filling(v))
         if not others and self.started and v.kind == "ones":
             return f"({code.write(u)})[:, None]" if filling(u).rank else code.write(filling(u))
-        whole = [_whole(u) for u, _ in pairs]
+        whole = [self._whole(u) for u, _ in pairs]
         if not others:  # twice as fast as np.outer, which multiplies without the BLAS
             row = f"(1.0 * {code.at(u, MUL)})" if whole[0] else code.at(u, ATOM)
             return f"np.dot({row}[:, None], {code.at(v, ATOM)}[None, :])"
         rows = [f"1.0 * {code.at(u, MUL)}" if w else code.write(u) for w, (u, _) in zip(whole, pairs, strict=True)]
         columns = [code.write(v) for _, v in pairs]
         return f"np.array(({', '.join(rows)})).T @ np.array(({', '.join(columns)}))"
+
+    def _whole(self, form: Form) -> bool:
+        return not self.floats and _whole(form)
 
     def _joined(self, rest: list[Form], place: Place, target: str) -> list[Form]:
         """The forms that are left when those that a joint Gram matrix gives are written."""
@@ -193,7 +234,11 @@ class Filling:
         view = "".join(dict.fromkeys(letters))
         if letters == view:
             return cut if cut != "filled" else "filled[...]"
-        return f"np.einsum('{letters}->{view}', {cut})[...]"
+        return self.view(letters, view, cut)
+
+    def view(self, letters: str, axes: str, cut: str) -> str:
+        """A diagonal of a part of the result."""
+        return f"np.einsum('{letters}->{axes}', {cut})[...]"
 
     def strip(self, place: Place) -> str | None:
         """A diagonal of the result as every so many-th entry of its rows one after another; None where it is none."""
@@ -281,3 +326,6 @@ def softmax_lines(name: str, form: Form, code: Code) -> list[str] | None:
         f"{name} = np.exp({name} - np.max({name}{keep}))",
         f"{name} = {name} / np.sum({name}{keep})",
     ]
+
+
+PRINTED = Style(Code, Filling)

@@ -17,6 +17,9 @@ from wengert.core import freed
 from wengert.core.errors import NoRuleError, WengertTypeError, WengertValueError
 from wengert.symbolic import dense
 from wengert.symbolic.code import Code
+from wengert.symbolic.code_kernels import KERNELS
+from wengert.symbolic.dense_fused import FUSED
+from wengert.symbolic.dense_quick import QUICK
 from wengert.symbolic.dims import Dim, sized
 from wengert.symbolic.evaluate import evaluate, sizes_of
 from wengert.symbolic.layouts import Laid
@@ -24,7 +27,7 @@ from wengert.symbolic.named import Named
 from wengert.symbolic.named_source import definitions
 from wengert.symbolic.notation import Form
 from wengert.symbolic.recover import form_of
-from wengert.symbolic.runner import Runner, kinds_of, plain
+from wengert.symbolic.runner import Runner, checked, kinds_of, plain
 from wengert.symbolic.simplify import expanded
 from wengert.symbolic.slices import check_slices
 from wengert.symbolic.terms import Abstract, Term, Var, dimensions, ordered, variables
@@ -71,6 +74,8 @@ class Program:
     _seen: set[Any]
     _large: int
     _runners: dict[Any, Runner]
+    _check: Callable[[Mapping[str, Any]], Any] | None = None
+    """What evaluates values of the kinds that were evaluated last."""
 
     @cached_property
     def form(self) -> Form:
@@ -94,10 +99,13 @@ class Program:
 
     def numpy_source(self, name: str = "derivative") -> str:
         """The form as a function in source, which needs NumPy only; parts that occur twice are computed once."""
+        return self._source(name, dense.PRINTED)
+
+    def _source(self, name: str, style: dense.Style) -> str:
         form = self.form
         if form.rank > 2:  # multiplied out: no large tensor in between
             form = form_of(expanded(self._laid.term))
-        return self._defined(dense.body(self._laid.term, form, self._sizes(), self.free), form, name)
+        return self._defined(dense.body(self._laid.term, form, self._sizes(), self.free, style), form, name)
 
     def _defined(self, lines: list[str], form: Form, name: str) -> str:
         return defined(lines, form, name, [*self.free, *self._missing()])
@@ -128,7 +136,8 @@ class Program:
         """
         if not _compilers:
             raise NoRuleError("nothing is installed that compiles\n  fix: import wengert")
-        compiled = _compilers[0](self._function, **options)
+        plain = self.named or options.get("backend") == "numpy"
+        compiled = _compilers[0](self._function if plain else self._fused, **options)
         if self._symmetric is None or not _symmetric_sums or options.get("backend") == "numpy":
             return compiled
         name, factor = self._symmetric
@@ -149,8 +158,11 @@ class Program:
         What is evaluated again and again is compiled where llvmlite is installed, and evaluated so where that is
         faster.
         """
+        if self._check is not None and (found := self._check(values)) is not None:
+            return found
         kinds = kinds_of(values)
         if (runner := self._runners.get(kinds)) is not None:
+            runner.check = self._check = runner.check or checked(kinds, self.bound, runner)
             return runner.call(*[values[n] if n in values else self.bound[n] for n in runner.names])
         unknown = [n for n in values if n not in self.free and n not in self._missing()]
         if unknown:
@@ -190,14 +202,16 @@ class Program:
         large = self._symmetric is not None and len(found) >= WORTH
         if not large and (type(found) is np.float64 if not self._laid.shape else found.dtype == float):
             patient = bool(self.named)  # there is no program that a long evaluation would be spent in
-            self._runners[kinds] = Runner(self._program, list(self.free), self._rivals(), patient)
+            self._runners[kinds] = Runner(self._program, list(self.free), self._rivals(), patient, 0 if patient else 1)
 
     def _rivals(self) -> list[Callable[[], Callable[..., Any]]]:
         """What may evaluate faster than the program: the likeliest first."""
-        found = [lambda: self._native] if _compilers and not self.named else []
+        found = [] if self.named else [lambda: self._quick]
+        if _compilers and not self.named:
+            found.append(lambda: self._native)
         first = self.order == 1 or (self.order == 2 and not self.given.rank)
         if _accumulators and first and self._laid.axes == tuple(range(self.term.rank)) and self._plain_shape:
-            found.insert(0 if self.term.rank > 2 else len(found), lambda: self._accumulated)
+            found.insert(1 if self.term.rank > 2 else len(found), lambda: self._accumulated)
         return found
 
     @property
@@ -206,7 +220,35 @@ class Program:
 
     @cached_property
     def _native(self) -> Callable[..., Any]:
-        return _compilers[0](self._function)
+        return _compilers[0](self._fused)
+
+    @cached_property
+    def _fused(self) -> Callable[..., Any]:
+        """The program as a compiler likes it."""
+        return self._alike(_made(self._source("derivative", FUSED), "derivative"))
+
+    @cached_property
+    def _quick(self) -> Callable[..., Any]:
+        """The program for speed with NumPy alone."""
+        if not self.free.keys().isdisjoint(KERNELS):
+            return self._function
+        return self._alike(_made(self._source("derivative", QUICK), "derivative", KERNELS))
+
+    def _alike(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """A function that should compute the same, compared with the program; the program where they differ."""
+        for round_ in (0, LARGER):
+            values, sizes = points(self.given, self.free, round_)
+            arrays = [*(values[n] for n in self.free), *(sizes[n] for n in self._missing())]
+            with np.errstate(all="ignore"):
+                wanted = np.asarray(self._function(*arrays))
+                if not np.all(np.isfinite(wanted)):
+                    continue
+                found = np.asarray(function(*arrays))
+            if found.shape != wanted.shape or not np.all(
+                np.abs(found - wanted) <= 1e-9 * np.max(np.abs(wanted)) + 1e-12
+            ):
+                return self._function
+        return function
 
     @cached_property
     def _accumulated(self) -> Callable[..., Any]:
@@ -293,8 +335,8 @@ def computed(term: Term, free: Mapping[str, Var]) -> Callable[[Mapping[str, Any]
     return value
 
 
-def _made(source: str, name: str) -> Callable[..., Any]:
-    space: dict[str, Any] = {}
+def _made(source: str, name: str, known: Mapping[str, Any] | None = None) -> Callable[..., Any]:
+    space: dict[str, Any] = dict(known or {})
     exec(compile(source, "<wengert closed form>", "exec"), space)
     return space[name]
 

@@ -1,8 +1,8 @@
 """Evaluating one form again and again: by its NumPy program, then by what is fastest of it and its rivals.
 
-Rivals are the same program as native code, and the accumulated derivative of the formula's own value, compiled. Imports
-NumPy only. Invariant: making a rival starts when evaluation has taken as long as that may cost, so that it at most
-doubles the time spent; a rival is taken only where its value is that of the program.
+Rivals are the same program in other words, as native code, and the accumulated derivative of the formula's own value,
+compiled. Imports NumPy only. Invariant: making a rival starts when evaluation has taken as long as that may cost, so
+that it at most doubles the time spent; a rival is taken only where its value is that of the program.
 """
 
 from __future__ import annotations
@@ -16,10 +16,14 @@ import numpy as np
 
 FLOAT = np.dtype(float)
 COST = 0.1
-"""Seconds of evaluation after which a rival is made: about what it costs. The next one comes after five times that."""
+"""Seconds of evaluation after which a rival is compiled: about what it costs. The next one comes after twice that."""
+WORDS = 0.1
+"""What a rival costs that is written in other words only, as a share of ``COST``."""
 LONG = 0.02
 """Seconds of one evaluation that is left to NumPy: what takes that long is one large product."""
 ROUNDS = 7
+TIMED = 8
+"""Of so many evaluations one is timed, once so many have been."""
 
 Kinds = tuple[Any, ...]
 
@@ -36,13 +40,39 @@ def plain(kinds: Kinds) -> bool:
     return all(type(k) is tuple or k is float for _, k in kinds)
 
 
+def checked(kinds: Kinds, bound: Mapping[str, Any], runner: Runner) -> Callable[[Mapping[str, Any]], Any]:
+    """A function that gives what ``runner`` evaluates for named values of these kinds, and None for others."""
+    given = {name: f"v{k}" for k, (name, _) in enumerate(kinds)}
+    space: dict[str, Any] = {"ndarray": np.ndarray, "FLOAT": FLOAT, "bound": bound, "runner": runner}
+    tests = []
+    for k, (_, kind) in enumerate(kinds):
+        space[f"shape{k}"] = kind
+        array = f"type(v{k}) is ndarray and v{k}.dtype is FLOAT and v{k}.shape == shape{k}"
+        tests.append(array if type(kind) is tuple else f"type(v{k}) is float")
+    lines = [
+        "def check(values):",
+        f"    if len(values) != {len(kinds)}:",
+        "        return None",
+        "    try:",
+        *[f"        {word} = values[{name!r}]" for name, word in given.items()],
+        "    except KeyError:",
+        "        return None",
+        f"    if {' and '.join(tests) or True}:",
+        f"        return runner.call({', '.join(given.get(n, f'bound[{n!r}]') for n in runner.names)})",
+    ]
+    exec("\n".join(lines), space)
+    found: Callable[[Mapping[str, Any]], Any] = space["check"]
+    return found
+
+
 class Runner:
     """A function for arrays of certain shapes; ``call`` is what evaluates it now, ``rivals`` make others in turn.
 
-    Evaluations that take ``LONG`` are left to the function, unless it is ``patient``.
+    The first ``early`` of them are not compiled. Evaluations that take ``LONG`` are left to the function, unless it is
+    ``patient``.
     """
 
-    __slots__ = ("call", "calls", "due", "function", "long", "names", "rivals", "spent")
+    __slots__ = ("call", "calls", "check", "due", "early", "function", "long", "names", "rivals", "spent")
 
     def __init__(
         self,
@@ -50,35 +80,42 @@ class Runner:
         names: Sequence[str],
         rivals: Sequence[Callable[[], Callable[..., Any]]],
         patient: bool = False,
+        early: int = 0,
     ) -> None:
         self.function = function
         self.names = tuple(names)
         self.rivals = list(rivals)
+        self.early = early
         self.spent = 0.0
         self.due = COST
         self.calls = 0
         self.long = math.inf if patient else LONG
         self.call: Callable[..., Any] = self._counted if rivals else function
+        self.check: Callable[[Mapping[str, Any]], Any] | None = None
 
     def _counted(self, *arrays: Any) -> Any:
+        calls = self.calls = self.calls + 1
+        if calls > TIMED and calls % TIMED:
+            return self.function(*arrays)
         begin = time.perf_counter()
         found = self.function(*arrays)
-        self.spent += time.perf_counter() - begin
-        self.calls += 1
-        if self.spent > self.due:
+        self.spent += (time.perf_counter() - begin) * (TIMED if calls > TIMED else 1)
+        if self.spent > (self.due * WORDS if self.early else self.due):
             self._compare(arrays, found)
         return found
 
     def _compare(self, arrays: Sequence[Any], wanted: Any) -> None:
         """Take the faster of the function and its next rival at these arrays."""
         self.call = self.function  # whatever happens below, and in other threads
-        if self.spent > self.long * self.calls:
+        early, self.early = self.early, max(0, self.early - 1)
+        if not early and self.spent > self.long * self.calls:
             return
         made = _ready(self.rivals.pop(0), arrays, wanted)
         if made is not None and _faster(made, self.function, arrays):
             self.function = self.call = made
         if self.rivals:
-            self.spent, self.calls, self.due = 0.0, 0, 5 * self.due
+            self.due *= 1 if early else 2
+            self.spent, self.calls = 0.0, 0
             self.call = self._counted
 
 
@@ -106,7 +143,8 @@ def same(found: Any, wanted: Any) -> bool:
     """Whether two values are of one type and shape and agree up to rounding."""
     if type(found) is not type(wanted) or np.shape(found) != np.shape(wanted):
         return False
-    if np.asarray(found).dtype != np.asarray(wanted).dtype:
+    given, other = np.asarray(found), np.asarray(wanted)
+    if given.dtype != other.dtype or given.flags.writeable != other.flags.writeable:
         return False
     finite = np.abs(np.asarray(wanted)[np.isfinite(wanted)])
     scale = float(np.max(finite, initial=0.0))
@@ -120,4 +158,4 @@ def _seconds(call: Callable[..., Any], arrays: Sequence[Any], repeats: int) -> f
     return (time.perf_counter() - begin) / repeats
 
 
-__all__ = ["Runner", "kinds_of", "plain", "same"]
+__all__ = ["Runner", "checked", "kinds_of", "plain", "same"]
