@@ -16,8 +16,9 @@ from wengert.numpy_api import lookups, protocols
 from wengert.numpy_api.table import METHODS
 from wengert.ops import arithmetic, compare, contract
 from wengert.ops.generate import operator
+from wengert.ops.items import getitem
 from wengert.ops.join import zero_dimensional
-from wengert.ops.memory import getitem, read, write
+from wengert.ops.memory import read, write
 
 _BINARY = {
     "add": arithmetic.add, "sub": arithmetic.subtract, "mul": arithmetic.multiply, "truediv": arithmetic.divide,

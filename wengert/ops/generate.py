@@ -223,7 +223,7 @@ def source(op: Op, name: str, variant: str, *, long: bool = False, inline: bool 
 def _fully(op: Op, par: str, expression: str, evaluation: str) -> list[str]:
     """What ``apply.fully`` does, where a frame lists its steps; what it does not do falls through."""
     count, safe = len(op.inputs), op.name.replace(".", "_")
-    out = ["  while (F := TRACING()) is not None and (G := F.steps) is not None:"]
+    out = ["  while (F := TRACING()) is not None and (G := F.steps) is not None and not F.forwards:"]
     line = out.append
     for k in range(count):
         line(f"   t = type(a{k})")

@@ -7,7 +7,6 @@ sets ``shared``, and the next write copies).
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import numpy as np
@@ -15,10 +14,10 @@ import numpy as np
 from wengert.core.context import FULL, SWITCH, next_seq, tracing
 from wengert.core.errors import CutError, error_at
 from wengert.core.handle import TracedArray, TracedScalar, buffer, check_inside, handle, is_handle
-from wengert.core.node import USER_FILES, Node, RichNode, here, outside
+from wengert.core.node import Const, Node, RichNode, here
 from wengert.core.op import Op
 from wengert.core.record import live_node, make_node, plain
-from wengert.core.types import ArrayType, dtype_of, shape_of
+from wengert.core.types import SCALARS, ArrayType, dtype_of, shape_of
 from wengert.ops.paths import READ_ONLY, Path, Step, apply, fill, freeze, is_basic, numbered
 from wengert.ops.regions import (
     ADD_AT,
@@ -101,32 +100,6 @@ def _get_node(h: Any, path: Path, dynamic: tuple[Any, ...], dyn_nodes: tuple[Any
     return make_node(
         GET, (value, *dynamic), (parent, *dyn_nodes), (path, shape_of(h.value), dtype_of(h.value)), y, frame,
     )
-
-
-_new = object.__new__
-
-
-def getitem(h: Any, index: Any) -> Any:
-    """``h[index]``: the ordinary case in one short function, everything else by ``read``."""
-    parent = h.node
-    kind = type(index)
-    if h.base is not None or parent is None or SWITCH.special or not (kind is int or kind is slice or is_basic(index)):
-        return read(h, ("index", index))
-    value = h.value
-    y = value[index]
-    frame = sys._getframe(1)
-    code = frame.f_code
-    where = (code, frame.f_lasti) if USER_FILES.get(code.co_filename) and SWITCH.where is None else outside(frame)
-    path = (("index", index),)
-    node = _new(Node)  # what the constructors of node and handle do, written out
-    node.seq, node.op, node.inputs, node.saved = next_seq(), GET, (parent,), ()
-    node.params, node.where = (path, value.shape, value.dtype), where
-    if type(y) is not np.ndarray:
-        return TracedScalar(y, node)
-    out = _new(TracedArray)
-    h.version = out.version = 0
-    out.value, out.node, out.base, out.path = y, node, h, path
-    return out
 
 
 def read(h: Any, step: Step) -> Any:
@@ -362,6 +335,16 @@ def _write_node(
     if old is None and v_node is None and not any(n is not None for n in dyn_nodes):
         return None
     frame = tracing.get()
+    if (
+        before is None and not dyn_nodes and old is not None and frame is not None and frame.steps is not None
+        and old.seq >= frame.start and not old.abstract and not frame.forwards
+        and (type(v) in SCALARS if v_node is None else v_node.seq >= frame.start and not v_node.abstract)
+    ):  # what most writes are in a program that is recorded to be compiled
+        node = RichNode(next_seq(), op, (), (), params, here(3))
+        node.args = (old, Const(v) if v_node is None else v_node)
+        node.type = ArrayType.of(base.value)
+        frame.steps.append(node)
+        return node
     stated = before if before is not None else base.value
     return make_node(
         op, (stated, v, *dynamic), (old, v_node, *dyn_nodes), params, base.value, frame,
@@ -376,7 +359,6 @@ __all__ = [
     "add_region",
     "check_export",
     "fit",
-    "getitem",
     "make_live",
     "overwrite",
     "plain",

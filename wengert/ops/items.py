@@ -1,0 +1,91 @@
+"""``h[index]``: what programs do most with arrays, in one short function for each of the two traces that meet it often.
+
+Imports core, ``memory``. Invariant: node and handle are those that ``memory.read`` makes, which does all the rest.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import numpy as np
+
+from wengert.core.context import SWITCH, next_seq, tracing
+from wengert.core.handle import TracedArray, TracedScalar
+from wengert.core.node import USER_FILES, Node, RichNode, outside
+from wengert.core.types import ArrayType
+from wengert.ops.memory import read, refresh
+from wengert.ops.paths import is_basic
+from wengert.ops.regions import GET
+
+_new = object.__new__
+
+
+def getitem(h: Any, index: Any) -> Any:
+    """``h[index]``: the ordinary case in one short function, everything else by ``read``."""
+    parent = h.node
+    kind = type(index)
+    if parent is None or not (kind is int or kind is slice or is_basic(index)):
+        return read(h, ("index", index))
+    if SWITCH.special:
+        frame = tracing.get()
+        if frame is None or frame.steps is None or parent.seq < frame.start or parent.abstract or frame.forwards:
+            return read(h, ("index", index))
+        return _listed(h, index, frame)
+    if h.base is not None:
+        return read(h, ("index", index))
+    value = h.value
+    y = value[index]
+    frame = sys._getframe(1)
+    code = frame.f_code
+    where = (code, frame.f_lasti) if USER_FILES.get(code.co_filename) and SWITCH.where is None else outside(frame)
+    path = (("index", index),)
+    node = _new(Node)  # what the constructors of node and handle do, written out
+    node.seq, node.op, node.inputs, node.saved = next_seq(), GET, (parent,), ()
+    node.params, node.where = (path, value.shape, value.dtype), where
+    if type(y) is not np.ndarray:
+        return TracedScalar(y, node)
+    out = _new(TracedArray)
+    h.version = out.version = 0
+    out.value, out.node, out.base, out.path = y, node, h, path
+    return out
+
+
+def _listed(h: Any, index: Any, frame: Any) -> Any:
+    """The same in a full recording that lists its steps, of any array of that recording."""
+    base = h.base
+    if base is not None and base is not h:
+        if getattr(h, "traced", None) is not None:
+            return read(h, ("index", index))
+        if h.version != base.version:
+            refresh(h, base)
+    value = h.value
+    y = value[index]
+    caller = sys._getframe(2)
+    code = caller.f_code
+    path = (("index", index),)
+    node = _new(RichNode)
+    users = USER_FILES.get(code.co_filename) and SWITCH.where is None
+    node.where = (code, caller.f_lasti) if users else outside(caller)
+    node.seq, node.op, node.params = next_seq(), GET, (path, value.shape, value.dtype)
+    node.inputs = node.saved = ()
+    node.args = (h.node,)
+    node.tangents = node.evaluate = None
+    node.abstract = False
+    node.type = ArrayType.of(y)
+    frame.steps.append(node)
+    if type(y) is not np.ndarray:
+        return TracedScalar(y, node)
+    out = _new(TracedArray)
+    out.node = node
+    if base is None:
+        h.version = out.version = 0
+        out.value, out.base, out.path = y, h, path
+        return out
+    out.value = y.copy(order="K") if base.base is base else y  # live: never alias memory that writes hit
+    out.base, out.version = base, base.version
+    out.path = path if base is h else (*h.path, *path)
+    return out
+
+
+__all__ = ["getitem"]
