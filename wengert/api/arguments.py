@@ -15,7 +15,7 @@ import numpy as np
 from wengert.core.errors import WengertIndexError, WengertTypeError, WengertValueError, error_at
 from wengert.core.handle import is_handle
 from wengert.core.tree import STANDINS, Structure, arrays, flatten, is_static
-from wengert.core.types import dtype_of
+from wengert.core.types import dtype_of, shape_of
 
 
 def name_of(fun: Any) -> str:
@@ -241,12 +241,14 @@ def checked(leaf: Any, path: str, fun: Any = None) -> Any:
     dtype = getattr(leaf, "dtype", None)
     if dtype is not None and getattr(dtype, "kind", "O") in "iub":
         raise error_at(
-            WengertTypeError, f"{path} of {name_of(fun)} has dtype {dtype}, by which nothing can be differentiated",
+            WengertTypeError,
+            f"{path} of {name_of(fun)} has dtype {dtype}, by which nothing can be differentiated",
             fix="pass it as floating point: x.astype(float)",
         )
     what = f"an array of dtype {dtype}" if dtype is not None else f"a {type(leaf).__name__} ({leaf!r:.60})"
     raise error_at(
-        WengertTypeError, f"{path} of {name_of(fun)} is {what}, by which nothing can be differentiated",
+        WengertTypeError,
+        f"{path} of {name_of(fun)} is {what}, by which nothing can be differentiated",
         fix="differentiate by floats, float arrays, or containers of them (argnums= or argnames= chooses the argument)",
     )
 
@@ -264,12 +266,14 @@ def scalar_output(out: Any, fun: Any, holomorphic: bool) -> Any:
         )
     if isinstance(plain, (list, tuple, dict)):
         raise error_at(
-            WengertTypeError, f"grad needs a function that returns one real number; {name} returned a {kind.__name__}",
+            WengertTypeError,
+            f"grad needs a function that returns one real number; {name} returned a {kind.__name__}",
             fix="return one number, use has_aux=True for (value, extras), or jacobian for several outputs",
         )
     if not isinstance(plain, (float, int, complex, np.number, np.ndarray, np.bool_)):
         raise error_at(
-            WengertTypeError, f"grad needs a function that returns one real number; {name} returned a {kind.__name__}",
+            WengertTypeError,
+            f"grad needs a function that returns one real number; {name} returned a {kind.__name__}",
             fix="return a float",
         )
     shape = np.shape(plain)
@@ -281,7 +285,57 @@ def scalar_output(out: Any, fun: Any, holomorphic: bool) -> Any:
         )
     if dtype_of(plain).kind == "c" and not holomorphic:
         raise error_at(
-            WengertTypeError, f"grad needs a real output; {name} returned the complex number {plain}",
+            WengertTypeError,
+            f"grad needs a real output; {name} returned the complex number {plain}",
             fix="return its real part or modulus, or use holomorphic=True for the complex derivative",
         )
     return out
+
+
+def match(structure: Structure, outputs: Sequence[Any], given: Any, name: str) -> list[Any]:
+    """Tangents or cotangents checked against the values they belong to: same structure, shapes and kinds of numbers."""
+    parts = structure.flatten_like(given, name)
+    paths = structure.paths() if structure.size > 1 else [""]
+    made: list[Any] = []
+    for value, part, path in zip(outputs, parts, paths, strict=True):
+        plain = value.value if is_handle(value) else value
+        if part is None:
+            made.append(None)
+            continue
+        if plain is None or not isinstance(plain, (float, int, complex, np.ndarray, np.generic)):
+            made.append(None)
+            continue
+        got = part.value if is_handle(part) else part
+        if isinstance(got, (str, bytes)):
+            raise error_at(
+                WengertTypeError, f"the {name}{path} is a {type(got).__name__}", fix="give floating point numbers"
+            )
+        if not isinstance(got, (np.ndarray, np.generic, float, int, complex)):
+            got = part = np.asarray(part)
+        if shape_of(got) != shape_of(plain):
+            raise error_at(
+                WengertValueError,
+                f"the {name}{path} has shape {shape_of(got)}, the value it belongs to {shape_of(plain)}",
+                fix=f"give a {name} of the value's shape",
+            )
+        if dtype_of(got).kind not in "fciub":
+            raise error_at(
+                WengertTypeError, f"the {name}{path} has dtype {dtype_of(got)}", fix="give floating point numbers"
+            )
+        if dtype_of(got).kind == "c" and dtype_of(plain).kind != "c":
+            raise error_at(
+                WengertTypeError,
+                f"the {name}{path} is complex, the value it belongs to is real",
+                fix=f"give a real {name}",
+            )
+        if not is_handle(part):
+            part = _promoted(got, plain)
+        made.append(part)
+    return made
+
+
+def _promoted(got: Any, plain: Any) -> Any:
+    dtype = dtype_of(plain) if dtype_of(plain).kind in "fc" else np.dtype(float)
+    if type(got) is np.ndarray:
+        return got.astype(dtype)
+    return dtype.type(got)

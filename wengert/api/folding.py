@@ -14,7 +14,7 @@ import numpy as np
 
 from wengert.api import engine
 from wengert.core import context
-from wengert.core.context import FULL, REVERSE, SWITCH, Frame, tracing
+from wengert.core.context import FOLDING, FULL, REVERSE, SWITCH, Frame, tracing
 from wengert.core.graph import Graph
 from wengert.core.handle import handle, is_handle
 from wengert.core.node import Const
@@ -28,10 +28,6 @@ from wengert.ops.steps import run_step
 Rebuild = Callable[[list[Any]], tuple[Sequence[Any], dict[str, Any]]]
 
 
-FOLDING = "folding"
-"""The note of a recording that is made to be folded."""
-
-
 class Unfolded(BaseException):
     """The function holds a checkpointed call, whose steps belong to one sweep: it is differentiated as it stands."""
 
@@ -43,7 +39,7 @@ def folded_trace(
     around = tracing.get()
     assert around is not None
     try:
-        graph, structure = _recorded(fun, leaves, rebuild, where)
+        graph, structure, kinked = _recorded(fun, leaves, rebuild, where)
     except Unfolded:
         if around.full is not None and around.full.note is FOLDING:
             raise
@@ -62,6 +58,7 @@ def folded_trace(
         release(graph)
     graph = gates(folded)
     frame, token = context.enter(REVERSE)
+    frame.kinked = kinked
     full = frame.full
     met = full.met if full is not None else None
     try:
@@ -80,7 +77,9 @@ def folded_trace(
     return frame, roots, out
 
 
-def _recorded(fun: Callable[..., Any], leaves: Sequence[Any], rebuild: Rebuild, where: Any) -> tuple[Graph, Structure]:
+def _recorded(
+    fun: Callable[..., Any], leaves: Sequence[Any], rebuild: Rebuild, where: Any
+) -> tuple[Graph, Structure, Any]:
     around = tracing.get()
     frame, token = context.enter(FULL)
     frame.note = FOLDING
@@ -92,7 +91,8 @@ def _recorded(fun: Callable[..., Any], leaves: Sequence[Any], rebuild: Rebuild, 
         roots = [root(v, where, rich=True) for v in plain]
         args, kwargs = rebuild([handle(r.value, r.node) for r in roots])
         outputs, structure = engine.flat_output(engine.call(fun, args, kwargs))
-        return graph_of(frame, roots, outputs, values=plain, name="body", alone=True, bare=True), structure
+        graph = graph_of(frame, roots, outputs, values=plain, name="body", alone=True, bare=True)
+        return graph, structure, frame.kinked
     finally:
         context.leave(frame, token)
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from wengert.api import engine
-from wengert.api.arguments import Selection, checked, name_of, require_function, scalar_output
+from wengert.api.arguments import Selection, checked, match, name_of, require_function, scalar_output
 from wengert.api.kinks import look, publish, watcher
 from wengert.api.verify import verified, verified_call
 from wengert.core import context
@@ -25,7 +25,7 @@ from wengert.core.errors import NoDependenceWarning, TieError, WengertTypeError,
 from wengert.core.handle import is_handle
 from wengert.core.node import describe, line_of, user_frame
 from wengert.core.structure import root
-from wengert.core.tree import Structure, arrays, flatten
+from wengert.core.tree import arrays, flatten
 from wengert.core.types import dtype_of, shape_of
 from wengert.ops.fitting import exact_tangent
 from wengert.ops.linalg.ties import Ties
@@ -90,6 +90,9 @@ def value_and_grad(
             fun,
         )
 
+    options = {"argnums": argnums, "argnames": argnames, "has_aux": has_aux, "holomorphic": holomorphic}
+    again = functools.partial(_again, fun, options)
+
     @functools.wraps(fun)
     def value_and_gradient(*args: Any, **kwargs: Any) -> Any:
         if is_watched((args, kwargs)):
@@ -142,10 +145,27 @@ def value_and_grad(
             grads = gradient_by_directions(fun, args, kwargs, argnums, argnames, has_aux)
             if not finite(grads):
                 raise open_ends
-        gradient = picked.arrange(grads)
+        gradient = _on_one_side(frame, picked.arrange(grads), again, picked, leaves)
         return ((value, aux), gradient) if has_aux else (value, gradient)
 
     return value_and_gradient
+
+
+def _again(fun: Any, options: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+    return value_and_grad(fun, **options)(*args, **kwargs)[1]
+
+
+def _on_one_side(frame: Any, found: Any, again: Callable[..., Any], picked: Selection, leaves: Sequence[Any]) -> Any:
+    """What was found; where it was the derivative of another one at a kink, ``again(*args, **kwargs)`` on one side."""
+    if frame.kinked is None:
+        return found
+    from wengert.api.sides import on_one_side
+
+    def run(roots: list[Any]) -> Any:
+        args, kwargs = picked.rebuild(roots)
+        return again(*args, **kwargs)
+
+    return on_one_side(run, leaves)
 
 
 def _one(out: Any) -> Any:
@@ -246,6 +266,9 @@ def vjp(
 
     def pullback(cotangent: Any) -> tuple[Any, ...]:
         cts = match(structure, outputs, cotangent, "cotangent")
+        if frame.kinked is not None:
+            again = lambda *args: vjp(fun, *args, has_aux=has_aux)[1](cotangent)  # noqa: E731
+            return _on_one_side(frame, None, again, picked, leaves)  # type: ignore[no-any-return]
         live = [o if is_handle(o) and o.node is not None and o.node.seq >= where else 0.0 for o in outputs]
         found = engine.sweep_back(frame, live, cts, roots, keep=True)
         taken = {id(ct) for ct in cts}
@@ -259,55 +282,6 @@ def vjp(
 
 def _own(leaf: Any) -> Any:
     return leaf.copy(order="K") if type(leaf) is np.ndarray else leaf
-
-
-def match(structure: Structure, outputs: Sequence[Any], given: Any, name: str) -> list[Any]:
-    """Tangents or cotangents checked against the values they belong to: same structure, shapes and kinds of numbers."""
-    parts = structure.flatten_like(given, name)
-    paths = structure.paths() if structure.size > 1 else [""]
-    made: list[Any] = []
-    for value, part, path in zip(outputs, parts, paths, strict=True):
-        plain = value.value if is_handle(value) else value
-        if part is None:
-            made.append(None)
-            continue
-        if plain is None or not isinstance(plain, (float, int, complex, np.ndarray, np.generic)):
-            made.append(None)
-            continue
-        got = part.value if is_handle(part) else part
-        if isinstance(got, (str, bytes)):
-            raise error_at(
-                WengertTypeError, f"the {name}{path} is a {type(got).__name__}", fix="give floating point numbers"
-            )
-        if not isinstance(got, (np.ndarray, np.generic, float, int, complex)):
-            got = part = np.asarray(part)
-        if shape_of(got) != shape_of(plain):
-            raise error_at(
-                WengertValueError,
-                f"the {name}{path} has shape {shape_of(got)}, the value it belongs to {shape_of(plain)}",
-                fix=f"give a {name} of the value's shape",
-            )
-        if dtype_of(got).kind not in "fciub":
-            raise error_at(
-                WengertTypeError, f"the {name}{path} has dtype {dtype_of(got)}", fix="give floating point numbers"
-            )
-        if dtype_of(got).kind == "c" and dtype_of(plain).kind != "c":
-            raise error_at(
-                WengertTypeError,
-                f"the {name}{path} is complex, the value it belongs to is real",
-                fix=f"give a real {name}",
-            )
-        if not is_handle(part):
-            part = _promoted(got, plain)
-        made.append(part)
-    return made
-
-
-def _promoted(got: Any, plain: Any) -> Any:
-    dtype = dtype_of(plain) if dtype_of(plain).kind in "fc" else np.dtype(float)
-    if type(got) is np.ndarray:
-        return got.astype(dtype)
-    return dtype.type(got)
 
 
 def jvp(
@@ -368,9 +342,9 @@ def jvp(
     finally:
         context.leave(frame, token)
     frame.ties.check(outputs, frame)
-    moved = [_tangent_of(o, frame) for o in outputs]
     value = shape.unflatten([engine.outward(o) for o in outputs])
-    derivative = shape.unflatten(moved)
+    derivative = shape.unflatten([_tangent_of(o, frame) for o in outputs])
+    derivative = _on_one_side(frame, derivative, lambda *p: jvp(fun, p, tangents, has_aux)[1], picked, leaves)
     return (value, derivative, outward_tree(aux)) if has_aux else (value, derivative)
 
 
@@ -396,4 +370,4 @@ def _tangent_of(out: Any, frame: Any) -> Any:
     return dtype.type(t)
 
 
-__all__ = ["checked", "grad", "jvp", "value_and_grad", "vjp"]
+__all__ = ["checked", "grad", "jvp", "match", "value_and_grad", "vjp"]

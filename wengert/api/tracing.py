@@ -88,9 +88,7 @@ def trace(fun: Callable[..., Any]) -> Callable[..., Graph]:
                 _names(fun, signature),
                 result,
             )
-            return graph_of(
-                frame, roots, outputs, values=leaves, signature=named, name=name_of(fun)
-            )
+            return graph_of(frame, roots, outputs, values=leaves, signature=named, name=name_of(fun))
         finally:
             context.leave(frame, token)
 
@@ -122,9 +120,7 @@ def _names(fun: Any, signature: Signature) -> tuple[str, ...]:
             for i in range(k, count):
                 found[i] = f"{parameter.name}[{i - k}]"
     positional, keywords = signature.structure.children
-    paths = [
-        p for child, name in zip(positional.children, found, strict=True) for p in child.paths(name)
-    ]
+    paths = [p for child, name in zip(positional.children, found, strict=True) for p in child.paths(name)]
     for name, child in zip(keywords.extra or (), keywords.children, strict=True):
         paths.extend(child.paths(str(name)))
     return tuple(p for p, taken in zip(paths, signature.taken, strict=True) if taken)
@@ -158,12 +154,14 @@ def linearize(fun: Callable[..., Any], *primals: Any) -> tuple[Any, LinearMap]:
         return outputs
 
     outputs, graph = linearize_flat(run, leaves, here(), name=f"derivative of {name_of(fun)}")
+    if graph.memory["kinked"] is not None:
+        from wengert.api.sides import map_on_one_side
+
+        graph = map_on_one_side(lambda roots: linearize_flat(run, roots, here(), name=graph.name)[1], leaves)
     structure, watched = shapes[0], graph.memory["watched"]
     kinds = [tangent_kind(o) for o in outputs]
     # Outputs that are no numbers have no tangent.
-    graph = graph.with_steps(
-        graph.nodes, [o for o, k in zip(graph.outputs, kinds, strict=True) if k is not None]
-    )
+    graph = graph.with_steps(graph.nodes, [o for o, k in zip(graph.outputs, kinds, strict=True) if k is not None])
     moves = [k >= 0 for span in picked._spans for k in span]
     types = iter(ArrayType.of(v.value if is_handle(v) else v) for v in leaves)
     source = Space(given, tuple(next(types) if moving else None for moving in moves), many=True)

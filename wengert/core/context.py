@@ -24,6 +24,9 @@ REVERSE, FORWARD, FULL, ABSTRACT, LINEARIZE = "reverse", "forward", "full", "abs
 TIES = "ties"
 """The mode of a watcher of kinks that wants to see every step (``ops/linalg/ties``)."""
 
+FOLDING = "folding"
+"""The note of a full recording that is made to be folded, and then to be differentiated."""
+
 BODY = "a body"
 """The note of a full recording of a body (of a loop, a branch), which will run elsewhere, and other times."""
 
@@ -41,8 +44,8 @@ class Frame:
     """One running trace; ``parent`` is the trace it runs inside of, or None."""
 
     __slots__ = (
-        "alive", "asks", "copies", "folds", "forwards", "full", "given", "guards", "keeper", "kind", "kinks", "met",
-        "note", "parent", "start", "steps", "strayed", "swept", "ties", "watched",
+        "alive", "asks", "copies", "folds", "forwards", "full", "given", "guards", "keeper", "kind", "kinked", "kinks",
+        "met", "note", "parent", "side", "start", "steps", "strayed", "swept", "ties", "watched",
     )
 
     def __init__(self, kind: str, parent: Frame | None) -> None:
@@ -50,8 +53,11 @@ class Frame:
         self.parent = parent
         self.start = next_seq()
         self.alive = True
-        # What is fully recorded runs again later: only then do the traces outside of it follow its steps.
-        inherited = parent.forwards if parent is not None and kind != FULL else ()
+        # What is fully recorded runs again later: only then do the traces outside of it follow its steps. (But on which
+        # side of a kink they are is decided when they are recorded.)
+        inherited = parent.forwards if parent is not None else ()
+        if kind == FULL and inherited:
+            inherited = tuple([f for f in inherited if f.side is not None])
         self.forwards: tuple[Frame, ...] = (*inherited, self) if kind == FORWARD else inherited
         # Whether steps made here are going to be pulled: then they keep inputs and residuals. (The steps of a sweep
         # that is itself recorded belong to the traces outside of the one that is swept.)
@@ -69,6 +75,8 @@ class Frame:
         # ("reverse": these only ever swept back).
         self.folds: bool | str = parent.folds if parent is not None else False
         self.met: Any = parent.met if parent is not None else None  # is told of the constants met
+        self.kinked: Any = None  # where a second derivative met a kink (``ops/sides``)
+        self.side: Any = None  # of a forward one that carries the direction which decides there
         self.ties: Any = None  # of a forward one: what equal eigenvalues left open (``ops/linalg/ties``)
         self.strayed: Any = None  # the error of a thread that used its values without knowing of it (``core/record``)
         self.keeper: Any = None  # keeps chosen results in place of residuals (``ops/keeping``)

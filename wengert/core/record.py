@@ -169,7 +169,8 @@ def push(
         )
         if all(t is None for t in tangents):
             continue
-        outer = forward.parent
+        # (A direction that decides at kinks is nobody's derivative: it is a step of the recording it goes through.)
+        outer = forward.parent if forward.side is None else frame.full
         if outer is not None:
             operands = [seen_from(outer, v, n) for v, n in zip(values, nodes, strict=True)]
             if op.outputs:
@@ -179,11 +180,16 @@ def push(
         else:
             operands, result = list(values), y
         mask: tuple[int, ...] = tuple(t is not None for t in tangents)
-        if hands_on and mask[0]:
+        if hands_on and mask[0] and forward.side is None:
             mask = (OWNED, *mask[1:])
+        side = frame.forwards[0].side
         token = tracing.set(outer)
         try:
-            tangent = op.push(operands, result, params, tangents, mask)
+            if side is None:
+                tangent = op.push(operands, result, params, tangents, mask)
+            else:
+                with side.pushing(forward, tangents, outer):
+                    tangent = op.push(operands, result, params, tangents, mask)
         finally:
             tracing.reset(token)
         if tangent is not None:

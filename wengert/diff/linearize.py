@@ -44,22 +44,21 @@ def linearize(
 
     The graph takes a tangent per value and gives one per output; outputs that are no floating point
     numbers have the constant None. Its ``memory["watched"]`` has the large arrays among the
-    residuals: ``core.sweep.check_watched`` says whether one was overwritten."""
+    residuals: ``core.sweep.check_watched`` says whether one was overwritten; ``memory["kinked"]`` says where a second
+    derivative met a kink (``ops/sides``)."""
     outer, outer_token = context.enter(LINEARIZE)
     try:
         kinds = [ArrayType.of(v.value if is_handle(v) else v) for v in values]
         tangents = [dummy(kind, where) for kind in kinds]
         inner, inner_token = context.enter(FORWARD)
         try:
-            roots = [
-                root(v, where, frame=inner, tangent=t)
-                for v, t in zip(values, tangents, strict=True)
-            ]
+            roots = [root(v, where, frame=inner, tangent=t) for v, t in zip(values, tangents, strict=True)]
             outputs = [settled(o) for o in function(roots)]
         finally:
             context.leave(inner, inner_token)
         moved = [_tangent(o, inner) for o in outputs]
         graph = graph_of(outer, tangents, moved, name=name)
+        graph.memory["kinked"] = outer.kinked
     finally:
         context.leave(outer, outer_token)
     return outputs, graph
@@ -87,10 +86,7 @@ def tangent_kind(out: Any) -> ArrayType | None:
     """The type of an output's tangent: that of the output; None for what is no floating point
     number."""
     plain = out.value if is_handle(out) else out
-    if (
-        not isinstance(plain, (np.ndarray, np.generic, float, complex))
-        or dtype_of(plain).kind not in "fc"
-    ):
+    if not isinstance(plain, (np.ndarray, np.generic, float, complex)) or dtype_of(plain).kind not in "fc":
         return None
     return ArrayType(shape_of(plain), dtype_of(plain))
 

@@ -18,6 +18,7 @@ from wengert.core.types import dtype_of
 from wengert.ops.contract import conj
 from wengert.ops.kinds import constant, elementwise
 from wengert.ops.kinks import choice, some
+from wengert.ops.sides import Side, side_at
 
 
 def raw(x: Any) -> Any:
@@ -41,6 +42,10 @@ def _slope(x: Any) -> Any:
         return conj(x) / size
     at_zero = choice.get().abs
     slope = np.sign(x)
+    side = side_at(lambda: np.equal(x, 0), x)
+    if side is not None:
+        zero = np.equal(x, 0)
+        return slope + zero * side.sign(x, zero)
     return slope if at_zero == 0.0 else slope + at_zero * np.equal(x, 0)
 
 
@@ -76,7 +81,7 @@ fabs = elementwise(
 # ---------------------------------------------------------------- maximum and relatives
 
 
-def _shares(beaten: Any, *, numbers: bool = False) -> list[Any]:
+def _shares(beaten: Any, *, largest: bool, numbers: bool = False) -> list[Any]:
     """The partials of a choice between two; ``beaten(a, b)`` says that ``a`` is not taken, a tie
     included.
 
@@ -92,14 +97,19 @@ def _shares(beaten: Any, *, numbers: bool = False) -> list[Any]:
         return np.logical_not(beaten(a, b))
 
     return [
-        lambda a, b: _share(np.equal(a, b), taken(a, b), first=True),
-        lambda a, b: _share(np.equal(a, b), taken(b, a), first=False),
+        lambda a, b: _share(a, b, taken(a, b), largest=largest, first=True),
+        lambda a, b: _share(a, b, taken(b, a), largest=largest, first=False),
     ]
 
 
-def _share(tie: Any, taken: Any, *, first: bool) -> Any:
+def _share(a: Any, b: Any, taken: Any, *, largest: bool, first: bool) -> Any:
+    tie = np.equal(a, b)
     if not some(tie):
         return taken * 1.0
+    side = side_at(lambda: tie, a, b)
+    if side is not None:
+        ahead = side.ahead(a, b, tie, largest=largest)
+        return np.where(tie, ahead if first else np.logical_not(ahead), taken) * 1.0
     share = choice.get().max
     return np.where(tie, share if first else 1.0 - share, taken)
 
@@ -111,7 +121,7 @@ def _tie(values: Any, params: Any, y: Any) -> Any:
 maximum = elementwise(
     "maximum",
     np.maximum,
-    _shares(np.less_equal),
+    _shares(np.less_equal, largest=True),
     inputs="a b",
     kink=_tie,
     zeroes=True,
@@ -121,7 +131,7 @@ maximum = elementwise(
 minimum = elementwise(
     "minimum",
     np.minimum,
-    _shares(np.greater_equal),
+    _shares(np.greater_equal, largest=False),
     inputs="a b",
     kink=_tie,
     zeroes=True,
@@ -131,7 +141,7 @@ minimum = elementwise(
 fmax = elementwise(
     "fmax",
     np.fmax,
-    _shares(np.less_equal, numbers=True),
+    _shares(np.less_equal, largest=True, numbers=True),
     inputs="a b",
     kink=_tie,
     zeroes=True,
@@ -141,7 +151,7 @@ fmax = elementwise(
 fmin = elementwise(
     "fmin",
     np.fmin,
-    _shares(np.greater_equal, numbers=True),
+    _shares(np.greater_equal, largest=False, numbers=True),
     inputs="a b",
     kink=_tie,
     zeroes=True,
@@ -156,16 +166,42 @@ fmin = elementwise(
 def _inside(x: Any, low: Any, high: Any) -> Any:
     # At a bound the derivative in x is 0 (least norm of [0, 1]); the bound itself then gets all of
     # it.
+    side = _bounds(x, low, high)
+    if side is not None:
+        return _pieces(side, x, low, high)[0]
     return np.logical_not(np.logical_or(np.less_equal(x, low), np.greater_equal(x, high))) * 1.0
 
 
+def _at_low(x: Any, low: Any, high: Any) -> Any:
+    side = _bounds(x, low, high)
+    if side is not None:
+        return _pieces(side, x, low, high)[1]
+    above = np.logical_or(np.greater_equal(x, high), np.greater(low, high))
+    return np.logical_and(np.less_equal(x, low), np.logical_not(above)) * 1.0
+
+
 def _at_high(x: Any, low: Any, high: Any) -> Any:
+    side = _bounds(x, low, high)
+    if side is not None:
+        return _pieces(side, x, low, high)[2]
     return np.logical_or(np.greater_equal(x, high), np.greater(low, high)) * 1.0
 
 
-def _at_low(x: Any, low: Any, high: Any) -> Any:
-    above = np.logical_or(np.greater_equal(x, high), np.greater(low, high))
-    return np.logical_and(np.less_equal(x, low), np.logical_not(above)) * 1.0
+def _bounds(x: Any, low: Any, high: Any) -> Side | None:
+    return side_at(lambda: np.logical_or(np.equal(x, low), np.equal(x, high)), x, low, high)
+
+
+def _pieces(side: Side, x: Any, low: Any, high: Any) -> tuple[Any, Any, Any]:
+    """Which of the three the step min(high, max(x, low)) takes."""
+    inner = maximum(x, low)
+    moved = [side.tangent(v, k) for k, v in enumerate((x, low, high))]
+    tie = np.equal(x, low)
+    over = np.where(tie, side.above(moved[0] - moved[1], np.abs(moved[0]) + np.abs(moved[1]), tie), np.greater(x, low))
+    tangent = np.where(over, moved[0], moved[1])
+    tie = np.equal(inner, high)
+    below = side.above(moved[2] - tangent, np.abs(moved[2]) + np.abs(tangent), tie)
+    kept = np.where(tie, below, np.less(inner, high)) * 1.0
+    return kept * over, kept * np.logical_not(over), 1.0 - kept
 
 
 clip = elementwise(
@@ -185,7 +221,7 @@ clip = elementwise(
 copysign = elementwise(
     "copysign",
     np.copysign,
-    [lambda a, b: np.sign(a) * np.copysign(1.0, b), 0],
+    [lambda a, b: _slope(a) * np.copysign(1.0, b), 0],
     inputs="a b",
     kink=lambda v, p, y: np.logical_or(v[0] == 0, v[1] == 0),
     domain=((0.2, 2.0), (0.2, 2.0)),
@@ -238,12 +274,8 @@ ldexp = elementwise(
     samples=lambda rng: (((rng.normal(size=3), np.array([-2, 0, 3])), ()), ((rng.normal(), 5), ())),
     doc="`y = x 2^i` for an integer `i`.",
 )
-exponent = constant(
-    "exponent", lambda x: np.frexp(x)[1], doc="The binary exponent: the second output of `frexp`."
-)
-spacing = constant(
-    "spacing", np.spacing, doc="The distance to the next larger floating point number."
-)
+exponent = constant("exponent", lambda x: np.frexp(x)[1], doc="The binary exponent: the second output of `frexp`.")
+spacing = constant("spacing", np.spacing, doc="The distance to the next larger floating point number.")
 
 
 def modf(x: Any) -> Any:
@@ -266,6 +298,10 @@ def _relu_slope(x: Any) -> Any:
     # ``x`` may be its sign alone (``residuals.sign_of``): only comparisons with zero are made.
     at_zero = choice.get().relu
     positive = np.greater(x, 0)
+    side = side_at(lambda: np.equal(x, 0), x)
+    if side is not None:
+        zero = np.equal(x, 0)
+        positive = np.logical_or(positive, np.logical_and(zero, np.greater(side.sign(x, zero), 0)))
     dtype = getattr(x, "dtype", None)  # in float32 the product with a cotangent stays there
     if dtype is None or dtype.itemsize >= 8:
         slope = positive * 1.0

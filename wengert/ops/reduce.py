@@ -19,9 +19,9 @@ from wengert.core.handle import is_handle
 from wengert.core.types import FLOAT64, ArrayType, dtype_of, shape_of
 from wengert.ops.contract import conj
 from wengert.ops.kinds import general, linear
-from wengert.ops.kinks import choice
 from wengert.ops.memory import fit, read, real_part
 from wengert.ops.products import absorb
+from wengert.ops.shares import extreme_shares
 
 
 def kept_shape(shape: tuple[Any, ...], axis: Any) -> tuple[Any, ...]:
@@ -321,35 +321,8 @@ def _min(x: Any, axis: Any, keepdims: Any) -> Any:
     return np.minimum.reduce(x, axis=axis, keepdims=keepdims)
 
 
-def _even_split(x: Any, y: Any, axis: Any) -> Any:
-    """1/k at each of the k elements that attain the extreme."""
-    chosen = np.equal(x, y)
-    single = x.dtype == np.float32  # whose slopes stay float32
-    if (first := choice.get().first) is not None:
-        share = _first_and_others(chosen, axis, first)
-        return share.astype(np.float32) if single else share
-    if is_handle(chosen) or axis is not None:
-        share = chosen / np.add.reduce(chosen, axis=axis, keepdims=True)
-        return share.astype(np.float32) if single else share
-    hits = np.count_nonzero(chosen)
-    kind = np.float32 if single else np.float64
-    if hits == 1:
-        return chosen.astype(kind)
-    return np.divide(chosen, hits, dtype=kind) if hits else np.full(x.shape, np.nan, kind)
-
-
-def _first_and_others(chosen: Any, axis: Any, share: float) -> Any:
-    """``share`` at the first of the k elements that attain the extreme, (1 - share) / (k - 1) at the others."""
-    shape = shape_of(chosen.value if is_handle(chosen) else chosen)
-    axes = normal_axes(axis, len(shape))
-    order = (*(k for k in range(len(shape)) if k not in axes), *axes)
-    moved = tuple(shape[k] for k in order)
-    rows = (1.0 * chosen).transpose(order).reshape((*moved[: len(moved) - len(axes)], -1))
-    count = np.add.reduce(rows, axis=-1, keepdims=True)
-    first = rows * np.equal(np.add.accumulate(rows, axis=-1), 1.0)
-    others = (rows - first) * (1.0 - share) / np.maximum(count - 1.0, 1.0)
-    shares = (first * np.where(np.equal(count, 1.0), 1.0, share) + others) / np.minimum(count, 1.0)  # no extreme: NaN
-    return shares.reshape(moved).transpose(tuple(order.index(k) for k in range(len(shape))))
+def _shares(x: Any, y: Any, axis: Any, *, largest: bool) -> Any:
+    return extreme_shares(x, y, axis, normal_axes(axis, len(x.shape)), largest=largest)
 
 
 def tied(values: Any, params: Any, y: Any) -> Any:
@@ -364,8 +337,18 @@ def _tied_elements(values: Any, params: Any, y: Any) -> Any:
 
 
 _extreme = partial(reduction, kink=_tied_elements, zeroes=True)
-max = _extreme("max", _max, _even_split, doc="The largest element over axes; ties share evenly.")
-min = _extreme("min", _min, _even_split, doc="The smallest element over axes; ties share evenly.")
+max = _extreme(
+    "max",
+    _max,
+    lambda x, y, axis: _shares(x, y, axis, largest=True),
+    doc="The largest element over axes; ties share evenly.",
+)
+min = _extreme(
+    "min",
+    _min,
+    lambda x, y, axis: _shares(x, y, axis, largest=False),
+    doc="The smallest element over axes; ties share evenly.",
+)
 
 
 # ---------------------------------------------------------------- logarithms of sums

@@ -15,6 +15,7 @@ import numpy as np
 from wengert.core.types import ArrayType
 from wengert.ops.kinds import constant, general, linear
 from wengert.ops.select import gather
+from wengert.ops.sides import Side, side_at
 
 
 def _integers(types: Any, params: Any) -> ArrayType:
@@ -45,8 +46,7 @@ searchsorted = constant(
     infer=lambda types, params: ArrayType(types[1].shape, np.dtype(np.intp)),
     doc="Where `v` would go into the sorted `a`.",
     samples=lambda rng: [
-        ((np.sort(rng.normal(size=5)), rng.normal(size=(2, 3))), (side, None))
-        for side in ("left", "right")
+        ((np.sort(rng.normal(size=5)), rng.normal(size=(2, 3))), (side, None)) for side in ("left", "right")
     ],
 )
 tie_groups = constant(
@@ -92,12 +92,30 @@ tie_mean: Any = linear(
 )
 
 
+def _side_order(side: Side, x: Any, axis: int) -> Any:
+    """The indices that sort; equal elements in the order that they have a step further."""
+    tangent = side.rounded(x)
+    if not side.first:
+        x, tangent = np.flip(x, axis), np.flip(tangent, axis)
+    first = argsort(tangent, axis, "stable")
+    second = argsort(gather(x, first, axis), axis, "stable")
+    order = gather(first, second, axis)
+    steps = (np.diff(gather(v, order, axis), axis=axis) for v in (x, tangent))
+    side.note(np.logical_and(*(np.equal(step, 0) for step in steps)))
+    return order if side.first else x.shape[axis] - 1 - order
+
+
+def _in_order(x: Any, dx: Any, y: Any, axis: int) -> Any:
+    """The tangents of the sorted elements ``y``."""
+    side = side_at(lambda: has_ties(y, axis), x)
+    if side is not None:
+        return gather(dx, _side_order(side, x, axis), axis)
+    out = gather(dx, argsort(x, axis, "stable"), axis)
+    return tie_mean(out, tie_groups(y, axis)) if has_ties(y, axis) else out
+
+
 def _ordered_tangent(x: Any, dx: Any, y: Any, axis: int) -> Any:
-    order = argsort(x, axis, "stable")
-    out = gather(dx, order, axis)
-    in_order = gather(y, argsort(y, axis, "stable"), axis)
-    if has_ties(in_order, axis):
-        out = tie_mean(out, tie_groups(in_order, axis))
+    out = _in_order(x, dx, gather(y, argsort(y, axis, "stable"), axis), axis)
     return gather(out, argsort(argsort(y, axis, "stable"), axis, "stable"), axis)
 
 
@@ -120,7 +138,7 @@ def _equal_elements(values: Any, params: Any, y: Any) -> Any:
 sort = general(
     "sort",
     lambda x, axis: np.sort(x, axis=axis),
-    [lambda x, dx, y, axis: _sort_tangent(x, dx, y, axis)],
+    [lambda x, dx, y, axis: _in_order(x, dx, y, axis)],
     params={"axis": -1},
     shape=lambda x_shape: x_shape,
     kink=_equal_elements,
@@ -128,11 +146,6 @@ sort = general(
     samples=_sort_samples,
     zeroes=True,
 )
-
-
-def _sort_tangent(x: Any, dx: Any, y: Any, axis: int) -> Any:
-    out = gather(dx, argsort(x, axis, "stable"), axis)
-    return tie_mean(out, tie_groups(y, axis)) if has_ties(y, axis) else out
 
 
 partition = general(

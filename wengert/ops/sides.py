@@ -1,0 +1,134 @@
+"""Second derivatives at kinks: which smooth piece of a program is taken, the same one in every place.
+
+The mean of two pieces is right once; a product of means is not the mean of products. So a derivative that is itself
+differentiated takes one *piece*: that which holds a step further in one direction. A forward trace (``Side.frame``)
+carries the direction along, and at a kink the rules compare tangents. (One essentially active selection: Scholtes 2012,
+section 4.1.) Imports core, ``kinks``. Invariant: first derivatives, and programs that meet no kink, never ask a side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+import numpy as np
+
+from wengert.core.context import FOLDING, FORWARD, LINEARIZE, REVERSE, SWITCH, Frame, tracing
+from wengert.core.handle import is_handle
+from wengert.core.node import here
+from wengert.core.types import shape_of
+from wengert.ops.kinks import LEAST_NORM, choice
+
+_NOISE = 2.0**-40
+"""Tangents that differ by less than this part of their size count as equal."""
+
+
+class Side:
+    """A direction that decides at kinks, while a derivative runs again.
+
+    ``frame`` the forward trace that carries it; ``first`` which of the pieces that are equal along it too is taken;
+    ``open`` where such were met; ``along`` the forward trace whose step is being pushed, and its tangents.
+    """
+
+    __slots__ = ("along", "first", "frame", "open")
+
+    def __init__(self, frame: Frame, *, first: bool) -> None:
+        self.frame = frame
+        self.first = first
+        self.open: Any = None
+        self.along: tuple[Frame, Any] | None = None
+
+    def tangent(self, x: Any, k: int = 0) -> Any:
+        """How an operand, the k-th of its step, moves along the direction."""
+        if self.along is not None and self.along[0] is self.frame:
+            t = self.along[1][k]
+        else:
+            node = x.node if is_handle(x) else None
+            t = node.tangents.get(self.frame) if node is not None and node.tangents else None
+        if t is None:
+            return 0.0
+        if not is_handle(t):
+            return t
+        running = tracing.get()
+        return t if running is not None and running.full is not None else t.value
+
+    @contextmanager
+    def pushing(self, forward: Frame, tangents: Any, outer: Frame | None) -> Iterator[None]:
+        """A block in which the tangent of a step is computed, seen from ``outer``."""
+        before, self.along = self.along, (forward, tangents)
+        followed = outer.forwards if outer is not None else ()
+        if outer is not None and forward is self.frame:
+            outer.forwards = ()  # the direction itself is followed no further
+        try:
+            yield
+        finally:
+            self.along = before
+            if outer is not None:
+                outer.forwards = followed
+
+    def sign(self, x: Any, tie: Any) -> Any:
+        """1 or -1 where a value at zero goes up or down."""
+        t = self.tangent(x)
+        still = np.logical_not(np.greater(np.abs(t), 0))
+        self.note(np.logical_and(still, tie))
+        return np.where(still, 1.0 if self.first else -1.0, np.sign(t))
+
+    def ahead(self, a: Any, b: Any, tie: Any, *, largest: bool) -> Any:
+        """Whether the first of two equal values becomes the larger one (the smaller one)."""
+        one, other = self.tangent(a, 0), self.tangent(b, 1)
+        return self.above(one - other if largest else other - one, np.abs(one) + np.abs(other), tie)
+
+    def above(self, gap: Any, size: Any, tie: Any) -> Any:
+        """Where the first of two equal values is taken, by the gap between tangents of this size."""
+        near = np.logical_not(np.greater(np.abs(gap), _NOISE * size))
+        self.note(np.logical_and(near, tie))
+        return np.where(near, self.first, np.greater(gap, 0))
+
+    def rounded(self, x: Any) -> Any:
+        """The tangent of an array without its noise, so that what is equal along the direction is equal."""
+        t = self.tangent(x)
+        scale = np.max(np.abs(t), initial=0.0) if not is_handle(t) else np.max(np.abs(t))
+        scale = np.where(np.equal(scale, 0), 1.0, scale) * _NOISE
+        return np.rint(t / scale) * scale + np.zeros(shape_of(x.value if is_handle(x) else x))
+
+    def note(self, left: Any) -> None:
+        """Note that the direction leaves some open."""
+        if bool(np.any(left)) and self.open is None:
+            self.open = SWITCH.where or here(3)
+
+
+SIDE: ContextVar[Side | None] = ContextVar("wengert_side", default=None)
+
+
+def side_at(kink: Callable[[], Any], *operands: Any) -> Side | None:
+    """The side to take where a rule has met a kink of its operands, or None: then its element of least norm is right.
+
+    ``kink()`` is the mask of the elements on a kink; it is asked where a second derivative is being taken.
+    """
+    side = SIDE.get()
+    if side is None:
+        if not any(map(is_handle, operands)) or choice.get() != LEAST_NORM:
+            return None
+        outermost = _differentiating()
+        if outermost is not None and outermost.kinked is None and bool(np.any(kink())):
+            outermost.kinked = SWITCH.where or here(3)
+        return None
+    if (side.along is None and not any(map(is_handle, operands))) or choice.get() != LEAST_NORM:
+        return None
+    return side
+
+
+def _differentiating() -> Frame | None:
+    """The outermost trace that differentiates what runs now."""
+    found = None
+    frame = tracing.get()
+    while frame is not None:
+        if frame.kind in (REVERSE, FORWARD, LINEARIZE) or frame.note is FOLDING:
+            found = frame
+        frame = frame.parent
+    return found
+
+
+__all__ = ["SIDE", "Side", "side_at"]
