@@ -117,7 +117,7 @@ def test_choices_by_value_and_loops_over_sizes_are_refused_with_the_reason():
 
 def test_an_operation_of_complex_values_is_refused_with_its_line():
     def spectrum(x):
-        return np.sum(np.abs(np.fft.rfft(x)))
+        return np.fft.fft(x) * 2
 
     with pytest.raises(wg.WengertError, match="complex128 has no closed form") as caught:
         wg.closed_form(spectrum, "x", shapes={"x": "n"})

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from wengert.core.errors import WengertTypeError, WengertValueError
+from wengert.core.errors import WengertError, WengertTypeError, WengertValueError
 
 if TYPE_CHECKING:
     from wengert.symbolic.expression import Expression
@@ -226,16 +226,55 @@ def _symmetric_sum(matrix: Any, factor: float) -> Any:
 
 
 def _recorded(fun: Callable[..., Any], free: dict[str, Var], check: bool) -> tuple[Term, dict[str, Any], Again]:
-    """The term of a function, recorded at three sets of sizes, and the arrays that it reads from outside; with
-    ``check`` its value has been compared with the function's.
+    """The term of a function and the arrays that it reads from outside; with ``check`` its value has been compared
+    with the function's. What looks at values, or takes other steps at other sizes, is run on expressions.
     """
+    differentiate_named_functions()
+    try:
+        return _traced(fun, free, check)
+    except WengertError as refusal:
+        found = _built(fun, free)
+        if found is None:
+            raise refusal from None
+        return found
+
+
+def _built(fun: Callable[..., Any], free: dict[str, Var]) -> tuple[Term, dict[str, Any], Again] | None:
+    """The same from a run of the function on expressions, compared at two points; None where it does not take them."""
+    from wengert.api.tracing import trace
+    from wengert.core.op import CONTROL, OPS
+    from wengert.core.structure import ITEM
+    from wengert.symbolic.expression import Expression
+    from wengert.symbolic.graphs_terms import term_where
+    from wengert.symbolic.recorded import sizes_for
+    from wengert.symbolic.terms import variables
+    from wengert.symbolic.verify import check_value, points, sample
+
+    try:
+        rng = np.random.default_rng(100)
+        steps = trace(fun)(**{n: sample(v, sizes_for(free)[0], rng, 1) for n, v in free.items()})
+        if any(n.op is not ITEM and (n.op.kind == CONTROL or OPS.get(n.op.name) is not n.op) for n in steps):
+            return None  # rules of the user's own and loops
+        found = fun(**{n: Expression(v) for n, v in free.items()})
+        if not isinstance(found, Expression) or not set(variables(found.term)) <= set(free):
+            return None
+        for round_ in (0, 1):
+            values, sizes = points(found.term, free, round_)
+            with np.errstate(all="ignore"):
+                check_value(found.term, values, sizes, fun(**{n: values[n] for n in free}))
+    except Exception:  # noqa: BLE001  whatever a function does with what is no array
+        return None
+    return found.term, {}, lambda old, new: term_where(found.source, old, new)
+
+
+def _traced(fun: Callable[..., Any], free: dict[str, Var], check: bool) -> tuple[Term, dict[str, Any], Again]:
+    """The term of a function, recorded at three sets of sizes."""
     import inspect
 
     from wengert.api.tracing import trace
     from wengert.symbolic.recorded import Recordings, sizes_for
     from wengert.symbolic.verify import check_value, sample
 
-    differentiate_named_functions()
     names = list(inspect.signature(fun).parameters)
     missing = [
         n

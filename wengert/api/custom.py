@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from wengert.api.arguments import name_of
-from wengert.core.errors import WengertTypeError, error_at
+from wengert.core.errors import NoRuleError, WengertTypeError, error_at
 from wengert.core.handle import is_handle
 from wengert.core.op import Op
 from wengert.core.tree import Structure, flatten, is_static
@@ -66,6 +66,12 @@ class _Custom:
             args = bound.args
         leaves, structure = flatten(args)
         if not any(map(is_handle, leaves)):
+            if any(hasattr(type(leaf), "held_constant") for leaf in leaves):
+                raise error_at(
+                    NoRuleError,
+                    f"{name_of(self._fun)} has a derivative rule of its own, which no formula has",
+                    fix="call the function that it was made of, or use wengert.grad on a function",
+                )
             return self._fun(*args)
         moving = [k for k, leaf in enumerate(leaves) if _is_number(leaf)]
         fixed = {k: leaf for k, leaf in enumerate(leaves) if k not in set(moving)}
@@ -230,4 +236,5 @@ def stop_gradient(value: Any) -> Any:
     """
     leaves, structure = flatten(value)
     leaves = [leaf.detach() if type(leaf) is Tensor else leaf for leaf in leaves]
+    leaves = [leaf.held_constant() if hasattr(type(leaf), "held_constant") else leaf for leaf in leaves]
     return structure.unflatten([stop(v) if is_handle(v) and dtype_of(v.value).kind in "fc" else v for v in leaves])

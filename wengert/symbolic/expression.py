@@ -17,17 +17,19 @@ from wengert.core.errors import NoRuleError, WengertTypeError, WengertValueError
 from wengert.core.graph import Graph, Operand
 from wengert.core.handle import is_handle
 from wengert.core.node import Const
+from wengert.core.op import OPS
 from wengert.symbolic import graphs_run
 from wengert.symbolic.build import number, var
 from wengert.symbolic.dims import Dim
 from wengert.symbolic.graphs import Held, abstract_step, graph_of, input_of, shape_of
 from wengert.symbolic.graphs_record import Slot, called, check_shapes
-from wengert.symbolic.graphs_terms import size_term, term_of
+from wengert.symbolic.graphs_terms import real, size_term, term_of
 from wengert.symbolic.operators import Operators
 from wengert.symbolic.recover import form_of
 from wengert.symbolic.terms import Abstract, Term, Var, intern, variables
 from wengert.symbolic.vocabulary import FACTS, Scope
 from wengert.symbolic.vocabulary import shape_of as declared_shape
+from wengert.symbolic.whole import COMPOSED
 
 
 class Expression(Operators):
@@ -68,8 +70,13 @@ class Expression(Operators):
         """What the program is in the language of closed forms; raises NoRuleError, naming the step, for one that is
         nothing there.
         """
-        found: Term = term_of(self.source)
+        found: Term = real(term_of(self.source))
         return found
+
+    @property
+    def known(self) -> Any:
+        """Whether every step has a form so far, complex ones among them; raises NoRuleError as ``term`` does."""
+        return term_of(self.source) is not None
 
     @property
     def shape(self) -> tuple[Any, ...]:
@@ -93,6 +100,16 @@ class Expression(Operators):
     def T(self) -> Expression:
         """The transpose."""
         return _transposed(self)
+
+    @property
+    def real(self) -> Expression:
+        """The real part."""
+        return call(np.real, (self,), {}, "the real part")
+
+    @property
+    def imag(self) -> Expression:
+        """The imaginary part."""
+        return call(np.imag, (self,), {}, "the imaginary part")
 
     def __str__(self) -> str:
         from wengert.symbolic.text import TextWriter
@@ -152,6 +169,10 @@ class Expression(Operators):
             raise AttributeError(f"a formula has no attribute {name!r}")
         return lambda *args, **kwargs: call(METHODS[name], (self, *args), kwargs, f"the method {name}")
 
+    def held_constant(self) -> Expression:
+        """The same as a constant (``wengert.stop_gradient``)."""
+        return call(OPS["stop_gradient"].record, (self,), {}, "stop_gradient")
+
     def evaluate(self, **values: Any) -> Any:
         """The value for given variables; raises WengertValueError when one is missing or does not fit."""
         return graphs_run.evaluate(self.graph, values)
@@ -209,7 +230,7 @@ def operand_of(value: Any) -> Operand:
         return Const(Held(value))
     if isinstance(value, (Dim, Fraction)):
         return Const(Held(size_term(value) if isinstance(value, Dim) else number(value)))
-    if isinstance(value, (int, float, np.number)) and not isinstance(value, (bool, np.bool_)):
+    if isinstance(value, (int, float, complex, np.number)) and not isinstance(value, (bool, np.bool_)):
         return Const(value)
     found = np.asarray(value)
     if found.dtype.kind not in "fiub":
@@ -233,8 +254,16 @@ def operate(function: Callable[..., Any], *values: Any) -> Any:
 
 def call(function: Callable[..., Any], args: Any, kwargs: Mapping[str, Any], name: str) -> Any:
     """A NumPy function of arguments that hold expressions; all else is handed to it as it is, sizes put in."""
-    if unknown := {"out", "where"} & set(kwargs):
-        raise NoRuleError(f"{name}: the options {sorted(unknown)} are not known of formulas")
+    if "out" in kwargs:
+        raise NoRuleError(f"{name}: the option out is not known of formulas")
+    composed = COMPOSED.get(function) if callable(function) else None
+    if composed is not None:
+        try:
+            found = composed(*args, **kwargs)
+        except TypeError as problem:
+            raise WengertTypeError(f"{name} does not take these arguments ({problem})") from None
+        if found is not NotImplemented:
+            return found
     operands: list[Operand] = []
 
     def slots(value: Any) -> Any:
@@ -255,7 +284,7 @@ def _made(function: Any, operands: list[Operand], args: Any, kwargs: Any, name: 
         kept: list[Operand] = []
         places: list[Any] = []
         for o in operands:
-            plain = type(o) is Const and isinstance(o.value, (int, float, np.number))
+            plain = type(o) is Const and isinstance(o.value, (int, float, complex, np.number))
             places.append(o.value if plain else Slot(len(kept)))  # type: ignore[union-attr]
             if not plain:
                 kept.append(o)

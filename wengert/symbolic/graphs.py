@@ -7,6 +7,7 @@ records at given sizes is only that sizes are written by name; ``bound`` puts th
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
 
@@ -59,14 +60,17 @@ class Held:
 
 
 class Arange:
-    """The ``size`` numbers ``start``, ``start + 1``, ..., each ``each`` times: all rows, or shifted ones."""
+    """The ``size`` numbers ``start``, ``start + 1``, ..., each ``each`` times: all rows, or shifted ones; along axis
+    ``place[0]`` of ``place[1]`` axes, the others of length one, where these are given.
+    """
 
-    __slots__ = ("each", "size", "start")
+    __slots__ = ("each", "place", "size", "start")
 
-    def __init__(self, size: Any, start: int = 0, each: int = 1) -> None:
+    def __init__(self, size: Any, start: int = 0, each: int = 1, place: tuple[int, int] | None = None) -> None:
         self.size = size
         self.start = start
         self.each = each
+        self.place = place
 
     @property
     def whole(self) -> tuple[Any, int, int]:
@@ -74,18 +78,42 @@ class Arange:
         return self.size, self.start, self.each
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Arange) and self.whole == other.whole
+        return isinstance(other, Arange) and (self.whole, self.place) == (other.whole, other.place)
 
     def __hash__(self) -> int:
-        return hash(("arange", self.whole))
+        return hash(("arange", self.whole, self.place))
 
     def at(self, sizes: Mapping[str, int]) -> Any:
         """The numbers for given sizes."""
-        return np.repeat(self.start + np.arange(sized(self.size, sizes)), self.each)
+        found = np.repeat(self.start + np.arange(sized(self.size, sizes)), self.each)
+        return found if self.place is None else found.reshape(self.laid(-1))
+
+    def laid(self, size: Any) -> tuple[Any, ...]:
+        """Its shape, where it is that along one of several axes."""
+        assert self.place is not None
+        at, rank = self.place
+        return tuple(size if k == at else 1 for k in range(rank))
 
     def __repr__(self) -> str:
         end = self.size if not self.start else self.start + self.size
-        return f"{self.start}:{end}" + (f" each {self.each} times" if self.each > 1 else "")
+        return (
+            f"{self.start}:{end}"
+            + (f" each {self.each} times" if self.each > 1 else "")
+            + (f" along {self.place}" if self.place else "")
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Unsized:
+    """The type of a result that nobody may ask for its size."""
+
+    dtype: Any
+    why: str
+
+    @property
+    def shape(self) -> tuple[Any, ...]:
+        """Raises WengertValueError: the size is not recognised."""
+        raise WengertValueError(self.why)
 
 
 class SymbolicNode(RichNode):
@@ -274,6 +302,8 @@ def _at(value: Any, sizes: Mapping[str, int]) -> Any:
         return ArrayType(tuple(sized(d, sizes) for d in value.shape), value.dtype)
     if type(value) is tuple:
         return tuple([_at(v, sizes) for v in value])
+    if type(value) is Unsized:  # nobody reads that result
+        return ArrayType((0,), value.dtype)
     if isinstance(value, slice):
         return slice(*(_at(v, sizes) for v in (value.start, value.stop, value.step)))
     return value
@@ -284,6 +314,7 @@ __all__ = [
     "Held",
     "SymbolicGraph",
     "SymbolicNode",
+    "Unsized",
     "abstract_step",
     "bound",
     "graph_of",

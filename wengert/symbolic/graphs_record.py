@@ -147,7 +147,11 @@ def _recorded(function: Callable[..., Any], kinds: Sequence[Any], args: Any, kwa
         if graph.guards:
             raise NoRuleError(f"{name} asks for values, which a formula does not have")
     met = [d for shape, _ in kinds for d in shape if isinstance(d, Dim) and not d.simple]
-    recordings = Recordings(graphs, [], sizes, sums=met)
+    try:
+        recordings = Recordings(graphs, [], sizes, sums=met)
+    except WengertError as error:
+        said, *fix = str(error).removeprefix("no closed form: ").split("\n")
+        raise NoRuleError("\n".join([f"{name}: {said}", *fix])) from None
     for k, (shape, dtype) in enumerate(kinds):  # operands of one shape are different ones
         recordings.known[graphs[0].inputs[k]] = step(graphs[0].inputs[k].op, (), (), ArrayType(shape, dtype), None)
     try:

@@ -17,10 +17,12 @@ import numpy as np
 from wengert.core.errors import NoRuleError, WengertError, WengertValueError, error_at
 from wengert.core.graph import Operand
 from wengert.core.node import Const
-from wengert.core.op import ELEMENTWISE
+from wengert.core.op import CONSTANT, CONTROL, ELEMENTWISE
 from wengert.core.structure import ITEM, ROOT
+from wengert.core.types import ArrayType
 from wengert.symbolic import arrays
 from wengert.symbolic.build import count, eye, number, scale
+from wengert.symbolic.complex_steps import Complex, composite
 from wengert.symbolic.dims import Dim
 from wengert.symbolic.graphs import Held, SymbolicNode, steps_of
 from wengert.symbolic.named import Named, named_term
@@ -44,9 +46,16 @@ def term_of(operand: Operand, stand: Stand | None = None) -> Any:
     found: Any = operand
     if found.term is None:
         for node in steps_of([operand], unread=True):
-            given = [constant_term(a.value, array) if type(a) is Const else a.term for a in node.args]
+            given = [_constant(a.value, array) if type(a) is Const else a.term for a in node.args]
             node.term = _lowered(node, given)
     return found.term
+
+
+def real(term: Any) -> Any:
+    """A term that is no complex step; raises NoRuleError, naming the step."""
+    if isinstance(term, Complex) and term.node is not None:
+        raise refusal(term.node, f"a result of dtype {term.node.type.dtype} has no closed form (its real part has)")
+    return term
 
 
 def term_where(operand: Operand, old: Term, new: Term, stand: Stand | None = None) -> Any:
@@ -61,7 +70,7 @@ def term_where(operand: Operand, old: Term, new: Term, stand: Stand | None = Non
         if node.op is ROOT:
             known[node] = new if node.term is old else node.term
         else:
-            given = [constant_term(a.value, array) if type(a) is Const else known[a] for a in node.args]
+            given = [_constant(a.value, array) if type(a) is Const else known[a] for a in node.args]
             known[node] = _lowered(node, given)
     return known[operand]
 
@@ -72,6 +81,15 @@ def _lowered(node: SymbolicNode, operands: list[Any]) -> Any:
         if isinstance(found, Missing):
             raise refusal(node, found.why)
         return found
+    if type(node.type) is ArrayType and node.type.dtype.kind == "c":
+        if node.args and node.op.kind in (CONTROL, CONSTANT):
+            raise refusal(node, f"a result of dtype {node.type.dtype} has no closed form")
+        return Complex(node)
+    if any(isinstance(o, Complex) for o in operands):
+        try:
+            return composite(node)
+        except WengertError as error:
+            raise refusal(node, str(error).split("\n")[0]) from None
     rule = RULES.get(node.op.name)
     why: Any = None
     try:
@@ -166,6 +184,13 @@ def constant_term(value: Any, array: Stand) -> Term:
     return array(value)
 
 
+def _constant(value: Any, array: Stand) -> Any:
+    """The same for an operand, which may be a complex number beside complex steps."""
+    if not isinstance(value, Held) and np.ndim(value) == 0 and isinstance(value, (complex, np.complexfloating)):
+        return Complex(None)
+    return constant_term(value, array)
+
+
 def size_term(dim: Dim) -> Term:
     """A dimension as a number: 2n is twice n."""
     common = math.gcd(*(c for _, c in dim.terms)) * (-1 if all(c < 0 for _, c in dim.terms) else 1)
@@ -182,4 +207,4 @@ def constant(value: Any) -> Term:
     return made
 
 
-__all__ = ["constant", "constant_term", "refusal", "size_term", "term_of", "term_where"]
+__all__ = ["constant", "constant_term", "real", "refusal", "size_term", "term_of", "term_where"]

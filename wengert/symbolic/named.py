@@ -19,11 +19,13 @@ from wengert.ops.steps import run_step
 from wengert.symbolic.dims import Dim, sized
 from wengert.symbolic.terms import Abstract, Term, intern
 
-PIECEWISE = {"sort", "partition", "unwrap"}
+PIECEWISE = {"sort", "partition", "unwrap", *(f"{n}.accumulate" for n in ("maximum", "minimum", "fmax", "fmin"))}
 """Operations that take entries elsewhere: linear wherever they have a derivative."""
+Jacobian = Callable[[Callable[..., Any], tuple[int, ...], Sequence[Any]], Any]
+STEPS: dict[str, Callable[..., Any]] = {}
+"""Functions that look at values, composed of such that do not: what source is written from."""
 REGIONS = {"get", "update", "add_at"}
 """Operations on parts of an array, which indexing records."""
-Jacobian = Callable[[Callable[..., Any], tuple[int, ...], Sequence[Any]], Any]
 _jacobians: list[Jacobian] = []
 
 
@@ -92,7 +94,7 @@ class Named:
 
     def function(self, sizes: Mapping[str, int]) -> Callable[..., Any]:
         """The operation as a function of its arguments."""
-        params = [_sized(p, sizes) for p in self.params]
+        params = [sized_parameter(p, sizes) for p in self.params]
 
         def function(*given: Any) -> Any:
             if self.op.record is None:  # parts that are read and written
@@ -102,6 +104,14 @@ class Named:
             return found if self.output is None else found[self.output]
 
         return function
+
+    def steps(self, sizes: Mapping[str, int]) -> Callable[..., Any]:
+        """The same function, in a spelling that looks at no value where there is one."""
+        composed = STEPS.get(self.op.name)
+        if composed is None:
+            return self.function(sizes)
+        params = [sized_parameter(p, sizes) for p in self.params]
+        return lambda *given: composed(*given, *params)
 
     def value(self, values: Sequence[Any], slots: tuple[int, ...], sizes: Mapping[str, int]) -> Any:
         """The value, or with ``slots`` the derivative by those arguments, at arrays."""
@@ -138,13 +148,14 @@ def _undetermined(named: Named, args: Sequence[Term]) -> str | None:
     return f"{what} complete a basis and may be any {word}: they have no derivative (write {fix})"
 
 
-def _sized(value: Any, sizes: Mapping[str, int]) -> Any:
+def sized_parameter(value: Any, sizes: Mapping[str, int]) -> Any:
+    """A parameter with numbers for the names of sizes."""
     if isinstance(value, Dim):
         return sized(value, sizes)
     if isinstance(value, tuple):
-        return tuple(_sized(v, sizes) for v in value)
+        return tuple(sized_parameter(v, sizes) for v in value)
     if isinstance(value, slice):
-        return slice(*(_sized(v, sizes) for v in (value.start, value.stop, value.step)))
+        return slice(*(sized_parameter(v, sizes) for v in (value.start, value.stop, value.step)))
     return value.at(sizes) if callable(getattr(value, "at", None)) else value
 
 

@@ -11,10 +11,14 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from wengert.core.errors import NoRuleError
 from wengert.symbolic import named_steps
+from wengert.symbolic.complex_steps import Composite
 from wengert.symbolic.dims import Dim
 from wengert.symbolic.notation import Form
+from wengert.symbolic.recover import form_of
 from wengert.symbolic.step_text import StepText
 from wengert.symbolic.terms import Abstract
 
@@ -89,6 +93,25 @@ SOURCES: dict[str, Source] = {
             "return np.moveaxis(found, 0, {axis})",
         ),
     ),
+    "interp": Source("np.interp({x}, {xp}, {fp}, {left}, {right})"),
+    **{
+        f"{name}.accumulate": Source(
+            f"np.{name}.accumulate({{x}}, {{axis}})",
+            {
+                "x": (  # where entries are equal the slope is their mean, as that of the extreme of two
+                    "rows, moved = np.moveaxis(x, {axis}, 0), np.moveaxis(dx, {axis}, 0)",
+                    "value, slope, found = rows[0], moved[0], np.empty(rows.shape)",
+                    "for k in range(len(rows)):",
+                    "    slope = np.where(rows[k] == value, (slope + moved[k]) / 2, slope)",
+                    f"    slope = np.where(rows[k] {sign} value, moved[k], slope)",
+                    f"    value = np.{name}(value, rows[k])",
+                    "    found[k] = slope",
+                    "return np.moveaxis(found, 0, {axis})",
+                )
+            },
+        )
+        for name, sign in (("maximum", ">"), ("minimum", "<"), ("fmax", ">"), ("fmin", "<"))
+    },
     "cholesky": Source(
         "np.linalg.cholesky({x}, upper={upper})",
         {
@@ -233,8 +256,10 @@ PREFIX = "d_"
 def source_of(program: Any, args: Iterable[Any]) -> Source | None:
     """The lines of an operation for arguments of certain ranks; None where there are none."""
     name, params = program.name, program.options
+    if isinstance(program, Composite):
+        return None
     found = SOURCES.get(name)
-    if found is None and program.is_constant:
+    if found is None and program.is_constant and hasattr(np, name):
         options = ", ".join(f"{n}={{{n}}}" for n in params)
         inputs = ", ".join(f"{{{n}}}" for n in program.inputs)
         found = Source(f"np.{name}({inputs}{', ' * bool(options)}{options})")
@@ -258,13 +283,21 @@ def call(form: Form, write: Callable[[Form], str], dim: Callable[[Any], str], in
     if not slots:
         if found is not None:
             return found.value.format(**dict(zip(program.words(len(words)), words, strict=True)), **params)
+        if isinstance(program, Composite):
+            return program.text(words, dim, lambda held: write(form_of(held.term)))
         text = StepText({}, dim, str).known(program.op, words, program.params)
         if text is None:
             raise NoRuleError(f"no NumPy source: {name} is known by name only\n  fix: use evaluate, which computes it")
         return text if program.output is None else f"{text}[{program.output}]"
+    has = found is not None and _has(found, term)
     if inline:
-        return f"{named_steps.expression(term)}({', '.join(words)})"
-    if found is None or not _has(found, term):
+        try:
+            return f"{named_steps.expression(term)}({', '.join(words)})"
+        except NoRuleError:
+            if not has:
+                raise
+            raise NoRuleError(f"the derivative of {name} is no single expression\n  fix: use numpy_source()") from None
+    if not has:
         return f"{named_steps.helper_name(PREFIX, term)}({', '.join(words)})"
     return f"{_function(term)}({', '.join([*words, *params.values()])})"
 

@@ -20,6 +20,7 @@ from wengert.core.node import Const
 from wengert.core.op import OPS
 from wengert.core.types import ArrayType
 from wengert.symbolic.build import value_of
+from wengert.symbolic.complex_steps import Composite
 from wengert.symbolic.dims import Dim, named, sized
 from wengert.symbolic.graphs import step as symbolic_step
 from wengert.symbolic.graphs import steps_of
@@ -65,7 +66,7 @@ def shapes_of(args: Sequence[Any], name: str) -> list[Shape]:
 class Wanted:
     """Which derivative: of what, by which arguments, of which shapes; arguments that are numbers."""
 
-    program: Named
+    program: Named | Composite
     slots: tuple[int, ...]
     shapes: tuple[Shape, ...]
     numbers: tuple[Any, ...]
@@ -89,7 +90,8 @@ class Wanted:
 
 def wanted(term: Abstract) -> Wanted:
     """What a derivative operator asks for."""
-    program = term.program if isinstance(term.program, Named) else Named(OPS[term.program.name], ())
+    known = isinstance(term.program, (Named, Composite))
+    program = term.program if known else Named(OPS[term.program.name], ())
     numbers = [None if a.rank or k in term.slots else value_of(a) for k, a in enumerate(term.args)]
     plain = [n if n is None else int(n) if float(n).is_integer() else float(n) for n in numbers]
     shapes = shapes_of([a.shape for a in term.args], program.name)
@@ -170,7 +172,7 @@ def _leaves(kinds: Sequence[Any], count: int, row: Mapping[str, int], which: int
 def _along(asked: Wanted, row: Mapping[str, int]) -> Any:
     """The program differentiated along a direction for each slot, as a function of arguments and directions."""
     jvp = forward_mode()
-    value, slots, count = asked.program.function(row), asked.slots, len(asked.shapes)
+    value, slots, count = asked.program.steps(row), asked.slots, len(asked.shapes)
 
     def along(*given: Any) -> Any:
         def moved(done: int, *args: Any) -> Any:
@@ -281,9 +283,12 @@ def helper_name(prefix: str, term: Abstract) -> str:
     """The name of a function in source: the operation, its arguments, and what tells it from its like."""
     asked = wanted(term)
     words = [asked.program.name.replace(".", "_"), *asked.by]
-    defaults = list(asked.program.op.params.values()) if asked.program.op.params else []
-    options = zip(asked.program.options.items(), defaults, strict=True)
-    words += [_word(n, v) for (n, v), d in options if repr(v) != repr(d)]
+    if isinstance(asked.program, Composite):
+        words.append(f"{crc32(repr(asked.program).encode()):x}")
+    else:
+        defaults = list(asked.program.op.params.values()) if asked.program.op.params else []
+        options = zip(asked.program.options.items(), defaults, strict=True)
+        words += [_word(n, v) for (n, v), d in options if repr(v) != repr(d)]
     words += [f"{n}_{v}" for n, v in zip(asked.inputs, asked.numbers, strict=True) if v is not None]
     sides = [str(d) for shape in asked.shapes for d in shape]
     words += ["of", *sides] if sides else []

@@ -18,8 +18,9 @@ from wengert.core.errors import WengertError
 from wengert.symbolic.build import size_of, value_of
 from wengert.symbolic.dims import Dim
 from wengert.symbolic.expression import Expression, operand_of
+from wengert.symbolic.parse_arguments import Arguments
 from wengert.symbolic.vocabulary import DEEPEST, LONGEST, REFUSED, FormulaError, Scope, refuse, refused_at_once
-from wengert.symbolic.words import ARRAYS, FUNCTIONS, METHODS, SEQUENCES, method_of, reduced_by
+from wengert.symbolic.words import FUNCTIONS, METHODS, method_of, reduced_by
 
 MODULES = {"np", "numpy", "linalg", "special", "scipy", "math"}
 OPERATORS: dict[type, Any] = {
@@ -42,12 +43,6 @@ COMPARISONS: dict[type, Any] = {
     ast.Eq: np.equal,
     ast.NotEq: np.not_equal,
 }
-OPTIONS = {
-    "axis", "keepdims", "ord", "ddof", "axes", "n", "k", "offset", "shift", "weights", "a_min", "a_max", "min", "max",
-    "dim", "compute_uv", "full_matrices", "mode", "repeats", "reps", "newshape", "shape", "source", "destination",
-    "axis1", "axis2", "kth", "q", "indices", "decimals", "correction", "rowvar", "bias", "prepend", "append",
-    "pad_width", "dx", "increasing", "UPLO", "upper", "rcond", "hermitian",
-}  # fmt: skip
 
 
 def parse_numpy(text: str, scope: Scope) -> Expression:
@@ -76,10 +71,12 @@ def parse_numpy(text: str, scope: Scope) -> Expression:
         raise refuse(text[:60], 0, "this formula is nested too deeply to be read") from None
 
 
-class _Reader:
+class _Reader(Arguments):
     def __init__(self, text: str, scope: Scope) -> None:
         self.text = text
         self.scope = scope
+        self.bound: dict[str, Expression] = {}
+        """What the arguments of functions inside the formula stand for."""
 
     def column(self, node: ast.AST) -> int:
         line = getattr(node, "lineno", 1)
@@ -105,7 +102,7 @@ class _Reader:
         try:
             found = method(node)
             if isinstance(found, Expression):
-                found.term  # noqa: B018  # what has no closed form is refused here, with its column
+                found.known  # noqa: B018  # what has no closed form is refused here, with its column
             return found
         except FormulaError:
             raise
@@ -121,12 +118,14 @@ class _Reader:
             return node.value
         if isinstance(node.value, float) and math.isfinite(node.value):
             return node.value
+        if isinstance(node.value, complex) and math.isfinite(abs(node.value)):
+            return node.value
         raise self.error(node, f"{node.value!r} is no finite real number")
 
     def _Name(self, node: ast.Name) -> Any:
         if node.id == "inf" and "inf" not in self.scope.variables:
             return math.inf
-        found = self.scope.lookup(node.id)
+        found = self.bound[node.id] if node.id in self.bound else self.scope.lookup(node.id)
         if found is None:
             if node.id in FUNCTIONS or node.id in MODULES:
                 raise self.error(node, f"{node.id} is a function: call it with arguments")
@@ -178,7 +177,7 @@ class _Reader:
             operate = OPERATORS.get(type(node.op))
             if operate is not None:
                 found = operate(self.lifted(a) if plain else a, b)
-                found.term  # noqa: B018  # as in ``value``
+                found.known  # noqa: B018  # as in ``value``
                 return found
         except FormulaError:
             raise
@@ -224,6 +223,8 @@ class _Reader:
             inner = self.formula(node.value)
         if node.attr == "T":
             return inner.T
+        if node.attr in ("real", "imag"):
+            return getattr(inner, node.attr)
         if node.attr == "shape":
             return inner.shape
         if node.attr in ("size", "ndim"):
@@ -232,12 +233,24 @@ class _Reader:
 
     def _Subscript(self, node: ast.Subscript) -> Any:
         inner = self.value(node.value)
-        key = self.key(node.slice)
-        if isinstance(inner, tuple):
-            return inner[key]
+        if isinstance(inner, (tuple, list)):
+            return inner[self.key(node.slice)]
+        key = self.places(node.slice)
         if not isinstance(inner, Expression):
             raise self.error(node, "only arrays have entries")
         return inner[key]
+
+    def places(self, node: ast.AST) -> Any:
+        """The index of an array: as ``key``, a list or a computed array of whole numbers among it."""
+        if isinstance(node, ast.Tuple):
+            return tuple(self.places(e) for e in node.elts)
+        if isinstance(node, ast.List):
+            return np.array([self.key(e) for e in node.elts])
+        if isinstance(node, (ast.Call, ast.Subscript, ast.Name)):
+            found = self.value(node)
+            if isinstance(found, Expression) and found.ndim:
+                return found
+        return self.key(node)
 
     def key(self, node: ast.AST) -> Any:
         if isinstance(node, (ast.Tuple, ast.List)):
@@ -293,48 +306,6 @@ class _Reader:
             args.append(self.argument(name, k + owner, a))
         return make(*args, **{str(kw.arg): self.option(name, kw) for kw in node.keywords})
 
-    def option(self, name: str, given: ast.keyword) -> Any:
-        """The value of an argument that is given by name."""
-        if given.arg not in OPTIONS:
-            raise self.error(given.value, f"the option {given.arg} is not known here")
-        if given.arg == "ord":
-            return self.order(given.value)
-        if given.arg in ("weights", "a_min", "a_max") or (name == "clip" and given.arg in ("min", "max")):
-            return self.array(given.value)
-        return self.key(given.value)
-
-    def argument(self, name: str, place: int, node: ast.AST) -> Any:
-        """An argument by its place: an array, or behind those what is no array (an axis, a size)."""
-        if name in ("ones", "zeros", "full") and place == 0:
-            found = self.key(node)
-            return found if isinstance(found, tuple) else (found,)
-        if name in SEQUENCES and isinstance(node, (ast.List, ast.Tuple)):
-            return self.sequence(node)
-        if name == "einsum" and place == 0:
-            return self.value(node)
-        if name == "norm" and place == 1:
-            return self.order(node)
-        if name == "full" or place < ARRAYS.get(name, 9):
-            return self.array(node)
-        if name in ("max", "min") and not isinstance(node, (ast.Constant, ast.Tuple, ast.UnaryOp)):
-            raise self.error(node, f"{name} takes an axis here", f"write {name}imum(x, y) for entries of two arrays")
-        return self.key(node)
-
-    def array(self, node: ast.AST) -> Any:
-        """An argument that is an array; None stands for one that is left out."""
-        absent = isinstance(node, ast.Constant) and node.value is None
-        return None if absent else self.formula(node)
-
-    def sequence(self, node: ast.List | ast.Tuple) -> list[Any]:
-        """A list of arrays, or of rows of blocks."""
-        return [self.sequence(e) if isinstance(e, (ast.List, ast.Tuple)) else self.formula(e) for e in node.elts]
-
-    def order(self, node: ast.AST) -> Any:
-        """The order of a norm: a number, a name such as 'fro', or a variable."""
-        found = self.value(node)
-        fixed = value_of(found.term) if isinstance(found, Expression) else None
-        return found if fixed is None else float(fixed)
-
     def called(self, node: ast.AST) -> tuple[str, Any, int]:
         """The name of a called function, the function, and how many of its arguments stand before the bracket."""
         if isinstance(node, ast.Name):
@@ -350,10 +321,12 @@ class _Reader:
             if node.attr not in METHODS:
                 raise self.error(node, f"unknown function {node.attr}", self.instead(node.attr))
             return node.attr, method_of(self.formula(node.value), node.attr), 1
-        while len(path) > 1 and path[0] in MODULES:
+        while len(path) > 1 and path[0] in MODULES and path[0] != "fft":
             del path[0]
         if len(path) == 1:
             return path[0], self.function(node, path[0]), 0
+        if ".".join(path) in FUNCTIONS:
+            return ".".join(path), FUNCTIONS[".".join(path)], 0
         made = reduced_by(*path) if len(path) == 2 else None
         if made is None:
             raise self.error(node, f"unknown function {'.'.join(path)}")

@@ -175,6 +175,8 @@ def gathered(x: Term, key: Sequence[Any]) -> Term | None:
         return None
     (axis,) = places
     by, dim = key[axis], x.shape[axis]
+    if isinstance(by, Arange) and by.place is not None:
+        return None
     rest = arrays.index(x, tuple(slice(None) if k == axis else part for k, part in enumerate(key)))
     own = [f"i{k}" for k in range(rest.rank)]
     out = [*own[:axis], "o", *own[axis + 1 :]]

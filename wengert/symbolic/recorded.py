@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
@@ -24,9 +23,9 @@ from wengert.core.types import ArrayType
 from wengert.symbolic import functions
 from wengert.symbolic.build import count, scale, var
 from wengert.symbolic.dims import Dim, named, sized, smaller
-from wengert.symbolic.graphs import Arange, Held, SymbolicNode, input_of
+from wengert.symbolic.graphs import Arange, Held, SymbolicNode, Unsized, input_of
 from wengert.symbolic.graphs import step as symbolic_step
-from wengert.symbolic.graphs_terms import constant_term, refusal, term_of, term_where
+from wengert.symbolic.graphs_terms import constant_term, real, refusal, term_of, term_where
 from wengert.symbolic.patterns import pattern_of
 from wengert.symbolic.terms import Term, Var
 
@@ -54,19 +53,6 @@ def sizes_for(variables: Mapping[str, Var], order: int = 0) -> list[dict[str, in
 
 FACTORS = (1, 2, 3, 4, Fraction(1, 2), Fraction(1, 4), Fraction(8, 2**52))
 """Factors of sizes in numbers that depend on them; the last is that of a tolerance, eight roundings."""
-
-
-@dataclass(frozen=True, slots=True)
-class Unsized:
-    """The type of a result that nobody may ask for its size."""
-
-    dtype: Any
-    why: str
-
-    @property
-    def shape(self) -> tuple[Any, ...]:
-        """Raises WengertValueError: the size is not recognised."""
-        raise WengertValueError(self.why)
 
 
 class Recordings:
@@ -120,7 +106,7 @@ class Recordings:
                 f"a closed form is of one value; the function returns {len(self.graphs[0].outputs)}"
             )
         (self.end,) = self.outputs()
-        found: Term = term_of(self.end, self.capture)
+        found: Term = real(term_of(self.end, self.capture))
         return found
 
     def term_where(self, old: Term, new: Term) -> Term:
@@ -151,12 +137,7 @@ class Recordings:
         """The type of a result in all recordings, its shape named."""
         if type(kinds[0]) is tuple:  # what is not recognised is refused where it is used
             return tuple(self.kind_if_known([t[k] for t in kinds]) for k in range(len(kinds[0])))
-        try:
-            shape = tuple(self.size([t.shape[k] for t in kinds]) for k in range(len(kinds[0].shape)))
-        except WengertValueError:
-            if kinds[0].dtype.kind == "c":  # the better reason: with or without a name for the size
-                raise WengertValueError(f"a result of dtype {kinds[0].dtype} has no closed form") from None
-            raise
+        shape = tuple(self.size([t.shape[k] for t in kinds]) for k in range(len(kinds[0].shape)))
         return ArrayType(shape, kinds[0].dtype)
 
     def kind_if_known(self, kinds: Sequence[Any]) -> Any:
@@ -191,6 +172,8 @@ class Recordings:
     def constant(self, values: Sequence[Any]) -> Any:
         """A number or array that the program holds; what differs between the recordings is decided by sizes."""
         found = [np.asarray(v) for v in values]
+        if found[0].dtype.kind == "c" and all(v.ndim == 0 and v == found[0] for v in found):
+            return values[0]
         if found[0].dtype.kind not in "fiub":
             raise WengertValueError(f"a constant of dtype {found[0].dtype} has no closed form")
         if found[0].ndim == 0:
@@ -245,7 +228,8 @@ class Recordings:
         found = self.polynomial(values)
         if found is None:
             raise WengertValueError(
-                f"a size depends on those of the arguments in a way not recognised: {', '.join(map(str, values))}"
+                f"a size depends on those of the arguments in a way not recognised: {', '.join(map(str, values))} "
+                "(with numbers for sizes it is known)"
             )
         return found
 
@@ -304,6 +288,10 @@ class Recordings:
                 np.array_equal(v, np.repeat(start + np.arange(c), each)) for v, c in zip(values, counts, strict=True)
             ):
                 return Arange(self.size(counts), start, each)
+        rank = values[0].ndim
+        for at in range(rank) if rank > 1 and all(v.dtype.kind in "iu" and v.size for v in values) else ():
+            if all(v.shape[at] == v.size and np.array_equal(v.ravel(), np.arange(v.size)) for v in values):
+                return Arange(self.size([v.size for v in values]), place=(at, rank))
         raise WengertValueError("an index that depends on the sizes is not recognised")
 
 

@@ -125,7 +125,7 @@ def _update(old: Term, value: Term, path: Any, *_: Any) -> Any:
 def _counted(index: Any) -> tuple[Any, int, int] | None:
     """Count, first number and repeats of an index of consecutive numbers."""
     if isinstance(index, Arange):
-        return index.whole
+        return None if index.place is not None else index.whole
     if isinstance(index, np.ndarray) and index.size and np.array_equal(index, index[0] + np.arange(len(index))):
         return len(index), int(index[0]), 1
     return None
@@ -168,12 +168,12 @@ def _einsum(*args: Any) -> Term:
 
 
 def _clip(x: Term, low: Term, high: Term) -> Term:
-    return arrays.apply("minimum", arrays.apply("maximum", x, low), high)
+    below = x if uniform(low) == -math.inf else arrays.apply("maximum", x, low)
+    return below if uniform(high) == math.inf else arrays.apply("minimum", below, high)
 
 
 def _where(condition: Term, yes: Term, no: Term) -> Term:
-    fixed = uniform(yes)
-    if isinstance(fixed, float) and math.isnan(fixed) and isinstance(condition, Abstract) and condition.name == "isnan":
+    if isinstance(condition, Abstract) and condition.name == "isnan":
         return no if no.shape == condition.shape else arrays.together(condition, no)[1]  # formulas are of real numbers
     found = chosen(condition, yes, no)
     return arrays.apply("where", condition, yes, no) if found is None else found

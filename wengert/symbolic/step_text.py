@@ -50,6 +50,7 @@ PATTERNS: dict[str, str] = {
     "absolute": "abs({x})",
     "adjugate": "np.linalg.det({x})[..., None, None] * np.linalg.inv({x})",
     "angle": "np.angle({x})",
+    "angle_of_real": "np.angle({x})",
     "argpartition": "np.argpartition({x}, {kth}, {axis})",
     "argsort": "np.argsort({x}, {axis}, {kind})",
     "astype": "np.asarray({x}).astype({dtype})",
@@ -182,7 +183,8 @@ class StepText:
         if isinstance(value, Arange):
             text = f"np.arange({self.dim(value.size)})"
             text = text if not value.start else f"({value.start} + {text})"
-            return text if value.each == 1 else f"np.repeat({text}, {value.each})"
+            text = text if value.each == 1 else f"np.repeat({text}, {value.each})"
+            return text if value.place is None else f"np.reshape({text}, {self.literal(value.laid(-1))})"
         if isinstance(value, (tuple, list)):
             return "(" + "".join(f"{self.literal(v)}, " for v in value).rstrip() + ")"
         if isinstance(value, np.ndarray) and value.ndim:

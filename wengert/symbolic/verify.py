@@ -39,7 +39,11 @@ def points(term: Term, others: Mapping[str, Var], round_: int) -> tuple[dict[str
     )
     more = 0 if round_ < LARGER else 9  # for an index or a slice far from the start
     sizes = {n: PRIMES[(k + round_) % len(PRIMES)] + more for k, n in enumerate(names)}
-    return {n: sample(v, sizes, rng, round_) for n, v in free.items()}, sizes
+    values = {n: sample(v, sizes, rng, round_) for n, v in free.items()}
+    for node in ordered(term):  # points between which one interpolates increase
+        if isinstance(node, Abstract) and node.name == "interp" and isinstance(node.args[1], Var):
+            values[node.args[1].name] = np.sort(values[node.args[1].name])
+    return values, sizes
 
 
 def sample(variable: Var, sizes: Mapping[str, int], rng: np.random.Generator, kind: int) -> Any:

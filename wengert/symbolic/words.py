@@ -93,8 +93,11 @@ def _square(name: str, x: Any) -> None:
 
 
 def _of_square(name: str, function: Word) -> Word:
+    stacked = name in SQUARE
+
     def applied(x: Any, *args: Any, **options: Any) -> Any:
-        _square(name, x)
+        if not stacked or x.ndim < 3 or x.shape[-1] != x.shape[-2]:
+            _square(name, x)
         return call(function, (x, *args), options, name)
 
     return applied
@@ -148,6 +151,12 @@ def _full(shape: Any, value: Any) -> Any:
     return FUNCTIONS["ones"](shape if isinstance(shape, tuple) else (shape,)) * value
 
 
+def _array(value: Any) -> Any:
+    if not isinstance(value, list):
+        return value
+    return np.stack([_array(v) for v in value])
+
+
 def _tri(rows: Any, columns: Any = None, k: int = 0) -> Any:
     _bounded(rows, rows if columns is None else columns)
     return Expression(pattern("tri", (rows, rows if columns is None else columns), k))
@@ -180,13 +189,22 @@ LEADING: dict[str, int] = {
         _words(
             "prod cumsum cumprod cumulative_sum cumulative_prod sort partition median quantile percentile tril triu "
             "reshape ravel expand_dims squeeze swapaxes moveaxis rollaxis transpose permute_dims matrix_transpose "
-            "repeat tile roll flip fliplr flipud rot90 diff ediff1d gradient trapezoid pad round around ptp nansum "
+            "repeat tile roll flip fliplr flipud rot90 diff ediff1d gradient pad round around ptp nansum "
             "nanmean take broadcast_to atleast_1d atleast_2d atleast_3d split array_split diagflat diagonal vander "
-            "ones_like zeros_like copy sinc i0 argmax argmin argsort real conj nan_to_num"
+            "ones_like zeros_like copy sinc i0 argmax argmin argsort real imag conj nan_to_num angle unwrap nancumsum "
+            "nancumprod nanprod nanmax nanmin nanstd nanvar nanmedian nanquantile nanpercentile any all count_nonzero "
+            "split array_split hsplit vsplit dsplit unstack insert delete isnan fix modf"
         ),
         1,
     ),
-    **dict.fromkeys(_words("kron inner vdot tensordot cross convolve correlate cov corrcoef polyval append"), 2),
+    **dict.fromkeys(
+        _words(
+            "kron inner vdot tensordot cross convolve correlate cov corrcoef polyval append divmod take_along_axis "
+            "searchsorted digitize polyfit trapezoid"
+        ),
+        2,
+    ),
+    "interp": 3,
     **dict.fromkeys(_words("einsum clip where full_like select"), 9),
     **dict.fromkeys(_words("concatenate concat stack hstack vstack dstack column_stack block multi_dot"), 1),
 }
@@ -195,10 +213,17 @@ LINALG: dict[str, int] = {
     **dict.fromkeys(_words("pinv svd svdvals qr matrix_norm vector_norm cond"), 1),
     **dict.fromkeys(_words("solve lstsq tensorsolve"), 2),
 }
-SQUARE = {"cholesky": 1, "eigvalsh": 1, "eigh": 1, "inv": 1, "det": 1, "slogdet": 1, "solve": 2}
+SQUARE = {"cholesky": 1, "eig": 1, "eigvals": 1, "eigvalsh": 1, "eigh": 1, "inv": 1, "det": 1, "slogdet": 1, "solve": 2}
 SEQUENCES = {"concatenate", "concat", "stack", "hstack", "vstack", "row_stack", "dstack", "column_stack", "block",
-             "multi_dot", "select", "polyval"}  # fmt: skip
+             "multi_dot", "select", "polyval", "interp", "piecewise", "array", "asarray", "searchsorted",
+             "digitize"}  # fmt: skip
 """Functions whose first argument may be a list of arrays."""
+
+
+TRANSFORMS = tuple(
+    _words("fft ifft rfft irfft hfft ihfft fft2 ifft2 fftn ifftn rfft2 irfft2 rfftn irfftn fftshift ifftshift")
+)
+"""Fourier transforms, called as ``np.fft.rfft``."""
 
 
 def _looked_up(name: str) -> Word:
@@ -259,6 +284,10 @@ FUNCTIONS: dict[str, Word] = {
     "tri": _tri,
     "arange": _arange,
     "linspace": _linspace,
+    "piecewise": _numpy(np.piecewise, "piecewise"),
+    "array": _array,
+    "asarray": _array,
+    **{f"fft.{n}": _numpy(getattr(np.fft, n), f"fft.{n}") for n in TRANSFORMS},
 }  # fmt: skip
 ARRAYS: dict[str, int] = {
     **dict.fromkeys(UFUNCS, 9),
@@ -268,6 +297,7 @@ ARRAYS: dict[str, int] = {
     **dict.fromkeys(_words("sum mean average var std max min amax amin logsumexp softmax log_softmax norm"), 1),
     **dict.fromkeys(_words("trace diag diagonal matrix_power"), 1),
     **dict.fromkeys(_words("ones zeros eye identity full row_stack tri arange linspace"), 0),
+    **dict.fromkeys((f"fft.{n}" for n in TRANSFORMS), 1),
 }
 """How many arguments of a word are arrays (all, where a word is not listed)."""
 METHODS = frozenset(OF_ARRAYS)
