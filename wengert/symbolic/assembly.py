@@ -15,12 +15,16 @@ from typing import Any
 
 from wengert.symbolic.build import add, contract, ones, var
 from wengert.symbolic.cuts import Cut
-from wengert.symbolic.simplify import simplified
+from wengert.symbolic.recover import form_of
+from wengert.symbolic.simplify import common, simplified, together, weight
 from wengert.symbolic.slices import opaque, part, placed, sliced
 from wengert.symbolic.terms import Delta, Prod, Select, Sum, Term
 
 MOST = 60
 """Terms of a sum that is multiplied out."""
+
+LONG = 40
+"""The weight of a printed sum that is not simplified in every way before it is written: nobody reads it."""
 
 Parts = list[tuple[Any, Term]]
 Factors = list[tuple[Term, tuple[Hashable, ...]]]
@@ -165,8 +169,12 @@ def places(term: Term) -> list[Place]:
 
 
 def summed(parts: Parts) -> Term:
-    """Parts of one place as one term, the smallest that is found."""
-    return simplified(add(parts, parts[0][1].shape))
+    """Parts of one place as one term, the smallest that is found; of many parts, with what all share outside."""
+    whole = add(parts, parts[0][1].shape)
+    if weight(form_of(whole)) <= LONG:
+        return simplified(whole)
+    shared = common(whole)
+    return min(whole, shared, together(shared), key=lambda term: weight(form_of(term)))
 
 
 def layers(parts: Parts) -> Layers:

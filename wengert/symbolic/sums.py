@@ -6,6 +6,7 @@ written unless they are a polynomial, which is sorted by degree.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from fractions import Fraction
@@ -49,9 +50,14 @@ DEEPEST = 3
 """How often a factor is taken out of what is left after another was."""
 
 
-def combined(parts: list[Form], rank: int, depth: int = 0) -> Form:
+def combined(parts: Sequence[Form], rank: int, depth: int = 0) -> Form:
     """The sum of forms, factored where that makes it smaller."""
-    parts = _merged(parts)
+    return _combined(tuple(parts), rank, depth)
+
+
+@functools.lru_cache(1 << 14)  # taking factors out in another order often leaves the same sum
+def _combined(given: tuple[Form, ...], rank: int, depth: int) -> Form:
+    parts = _merged(given)
     if not parts:
         return num(Fraction(0)) if not rank else Form("zeros", rank=rank)
     if len(parts) == 1:
@@ -76,7 +82,7 @@ def _ones_in(form: Form) -> Form:
     return form if form.kind == "ones" else next(found for a in form.args if a.rank for found in [_ones_in(a)])
 
 
-def _merged(parts: list[Form]) -> list[Form]:
+def _merged(parts: Sequence[Form]) -> list[Form]:
     """Equal forms of different terms, added."""
     found: list[tuple[Any, Form]] = []
     for p in parts:
@@ -250,6 +256,7 @@ def _filled(form: Form, rank: int) -> Form:
     return scaled(c, Form("filled", (rest,), rank=rank))
 
 
+@functools.lru_cache(1 << 14)
 def _without(key: Any, form: Form) -> Form | None:
     kind, shared = key[0], key[1]
     if kind in ("first", "last"):
