@@ -57,3 +57,19 @@ def test_axes_that_do_not_fit_are_named() -> None:
         wg.vmap(np.sin, out_axes=(0, 1))(np.ones(3))
     with pytest.raises(TypeError, match=r"'rows' is no axis of argument 0\['b'\]"):
         wg.vmap(model, in_axes=({**AXES, "b": "rows"}, None))(PARAMETERS, 3.0)
+
+
+@pytest.mark.parametrize("verify", [False, True])
+def test_output_axes_that_the_output_has_not_are_named(verify) -> None:
+    x = np.arange(6.0).reshape(3, 2)
+    for axis in (-2, -1, 0, 1):
+        expected = np.stack([2.0 * row for row in x], axis=axis)
+        assert np.array_equal(wg.vmap(lambda v: 2.0 * v, out_axes=axis, verify=verify)(x), expected)
+    for axis in (-3, 2, 5):
+        with pytest.raises(ValueError, match=rf"out_axes={axis}, but with its rows .* has 2 axes"):
+            wg.vmap(lambda v: 2.0 * v, out_axes=axis, verify=verify)(x)
+    with pytest.raises(ValueError, match="out_axes=1, but with its rows .* has 1 axes"):
+        wg.vmap(np.sum, out_axes=1)(x)
+    with pytest.raises(ValueError, match="differs from row to row"):
+        wg.vmap(lambda v: 2.0 * v, out_axes=None)(x)
+    assert wg.vmap(lambda v: 2.0, out_axes=None)(x) == 2.0

@@ -48,6 +48,10 @@ ROWS = [
         (TypeError, ValueError, IndexError),
         r"scal.*scale|scale.*scal\b",
     ),
+    ("argnames is a number", lambda: wg.grad(energy, argnames=0)(X), TypeError, r"a name or a tuple of names, got 0"),
+    ("argnames of numbers", lambda: wg.grad(energy, argnames=(0, "x"))(X), TypeError, r"names, got \(0, 'x'\)"),
+    ("argnames is empty", lambda: wg.grad(energy, argnames=())(X), ValueError, r"argnums is empty"),
+    ("vjp at no point", lambda: wg.vjp(energy), ValueError, r"energy was given no arguments"),
     # arguments
     ("integer array", lambda: wg.grad(energy)(np.arange(3)), TypeError, r"astype\(float\)"),
     ("boolean array", lambda: wg.grad(energy)(np.array([True, False])), TypeError, r"bool"),

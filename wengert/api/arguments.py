@@ -16,6 +16,7 @@ from wengert.core.errors import WengertIndexError, WengertTypeError, WengertValu
 from wengert.core.handle import is_handle
 from wengert.core.tree import STANDINS, Structure, arrays, flatten, is_static
 from wengert.core.types import dtype_of, shape_of
+from wengert.numpy_api.reach import look
 
 
 def name_of(fun: Any) -> str:
@@ -32,6 +33,7 @@ def require_function(fun: Any, transform: str) -> None:
             fix=f"pass the function itself: {transform}(f)(x), not {transform}(f(x))",
             depth=3,
         )
+    look(fun)
 
 
 class Selection:
@@ -75,14 +77,16 @@ class Selection:
                 self._many, numbers = True, _numbers(argnums)
             keys: list[Any] = [_position(n, len(args), fun) for n in numbers]
         else:
-            names = (argnames,) if isinstance(argnames, str) else tuple(argnames)
+            names = (argnames,) if isinstance(argnames, str) else _names(argnames)
             self._many, self._keys = True, names
             keys = [_named(fun, name, args, kwargs) for name in names]
         if not keys:
             raise error_at(
                 WengertValueError,
-                "argnums is empty: nothing to differentiate by",
-                fix="give at least one argument number",
+                "argnums is empty: nothing to differentiate by"
+                if args or kwargs
+                else f"{name_of(fun)} was given no arguments: nothing to differentiate by",
+                fix="give at least one argument number" if args or kwargs else "pass the point: vjp(f, x)",
             )
         if len(set(keys)) < len(keys):
             raise error_at(
@@ -162,6 +166,16 @@ class Selection:
 
 
 _LEAF = flatten(1.0)[1]
+
+
+def _names(argnames: Any) -> tuple[str, ...]:
+    if isinstance(argnames, (tuple, list)) and all(isinstance(name, str) for name in argnames):
+        return tuple(argnames)
+    raise error_at(
+        WengertTypeError,
+        f"argnames must be a name or a tuple of names, got {argnames!r}",
+        fix="argnames='w', or argnames=('w', 'b'), or argnums=0",
+    )
 
 
 def _numbers(argnums: Any) -> tuple[int, ...]:

@@ -227,10 +227,10 @@ def vmap(fun: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0, *, verify
 
     ``in_axes``: the axis of each argument that counts the rows, None for an argument all rows share; one number for all
     or a tuple with an entry for each. An entry is a number for every array of the argument, or a container of the
-    argument's form. ``out_axes`` says alike where the row axis goes in the outputs. Rows may take different branches.
-    With ``verify`` the function also runs untraced on every row, and VerificationError is raised where the results are
-    not the same (bit for bit in the traced row, up to rounding in the others). Raises WengertValueError when sizes
-    differ or a shape depends on the data of a row.
+    argument's form. ``out_axes`` says alike where the row axis goes in the outputs (None: this output is the same for
+    all rows, and comes once). Rows may take different branches. With ``verify`` the function also runs untraced on
+    every row, and VerificationError is raised where the results are not the same (bit for bit in the traced row, up to
+    rounding in the others). Raises WengertValueError when sizes differ or a shape depends on the data of a row.
 
     >>> import numpy as np
     >>> vmap(lambda x, y: x @ y, in_axes=(0, None))(np.eye(2), np.array([3.0, 4.0]))
@@ -290,7 +290,7 @@ def vmap(fun: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0, *, verify
 
         outputs, structure = batched_call(fun, call, flat, size)
         final = spread(out_axes, structure, "the output")
-        return structure.unflatten([_place(o, axis, size) for o, axis in zip(outputs, final, strict=True)])
+        return structure.unflatten([_place(o, axis, size, fun) for o, axis in zip(outputs, final, strict=True)])
 
     return batched
 
@@ -363,14 +363,26 @@ def _rows_first(leaf: Any, axis: Any, number: int, fun: Any) -> Any:
     return memory.read(leaf, ("transpose", order)) if is_handle(leaf) else plain.transpose(order)
 
 
-def _place(out: Value, axis: Any, size: int) -> Any:
+def _place(out: Value, axis: Any, size: int, fun: Any) -> Any:
     plain = out.value.value if is_handle(out.value) else out.value
     if plain is None or isinstance(plain, (str, bytes)):
         return plain
     value = out.value if out.batched else _repeat(out.value, size)
-    if axis is None:
-        return engine.outward(out.value) if not out.batched else engine.outward(value)
     ndim = len(shape_of(value.value if is_handle(value) else value))
+    if axis is None:
+        if out.batched:
+            raise error_at(
+                WengertValueError,
+                f"vmap: an output of {name_of(fun)} differs from row to row, so that out_axes=None cannot be",
+                fix="give the axis along which the rows shall lie",
+            )
+        return engine.outward(out.value)
+    if not -ndim <= axis < ndim:
+        raise error_at(
+            WengertValueError,
+            f"vmap: out_axes={axis}, but with its rows an output of {name_of(fun)} has {ndim} axes",
+            fix=f"choose an axis from {-ndim} to {ndim - 1}",
+        )
     if axis % ndim:
         order = list(range(1, ndim))
         order.insert(axis % ndim, 0)

@@ -209,7 +209,7 @@ def _differs(fun: Callable[..., Any], what: str, traced: Any, plain: Any) -> Wen
         f"without a trace {name_of(fun)} {what}\n"
         f"  traced:   {_short(traced)}\n  untraced: {_short(plain)}",
         fix="the function must be the same for arrays and traced arrays, and not depend on "
-        "state or random numbers: no type(x) is np.ndarray, no counters, seeds fixed inside",
+        "state or random numbers: no counters, seeds fixed inside",
         depth=4,
     )
 

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from types import CodeType
 from typing import Any
 
 from wengert.core.locks import ForkLock
 from wengert.numpy_api.bindings import Bindings, Token, make_twin
+from wengert.numpy_api.bindings.exact_types import asks_type
 from wengert.numpy_api.table import TWINS, Standin
 from wengert.numpy_api.twins.lists import list_twins
 
@@ -20,6 +22,8 @@ Pairs = list[tuple[Any, Any]]
 _NAMESPACES = ("numpy", "numpy.linalg", "math", "cmath")
 _bindings: Bindings | None = None
 _making = ForkLock()
+_looked: dict[int, CodeType] = {}  # code that never calls ``type``
+_MOST_LOOKED = 4096
 
 
 def _random() -> Pairs:
@@ -94,6 +98,20 @@ def _served(original: Any, entry: Any) -> Any:
 def served(fun: Any) -> Any:
     """The twin of a function that has one (``grad(math.sin)``), else the function itself."""
     return (_bindings or bindings())._table.twin_of.get(id(fun), fun)
+
+
+def look(fun: Any) -> None:
+    """Look at a function that is going to be traced, once, so that its calls need not: a walk over its module does not
+    meet what no name holds."""
+    code = getattr(fun, "__code__", None)
+    if code is None or type(code) is not CodeType or _looked.get(id(code)) is code:
+        return
+    if asks_type(code):
+        (_bindings or bindings()).serve_type(fun.__globals__)
+        return
+    if len(_looked) > _MOST_LOOKED:
+        _looked.clear()
+    _looked[id(code)] = code
 
 
 def enter(fun: Any) -> Token:

@@ -13,8 +13,9 @@ from operator import ne
 from types import FunctionType
 from typing import Any
 
+from wengert.numpy_api.bindings.exact_types import TYPE
 from wengert.numpy_api.bindings.scan import DATA, Scan
-from wengert.numpy_api.bindings.slots import EntriesSlot, Slot
+from wengert.numpy_api.bindings.slots import EntriesSlot, NameSlot, Slot
 from wengert.numpy_api.bindings.twins import TwinTable
 
 _REPLACEABLE = frozenset({FunctionType, type, functools.partial})
@@ -28,7 +29,7 @@ class Record:
     """
 
     __slots__ = (
-        "_alive", "_identities", "_moves", "_singles", "guest", "key", "name", "orphans", "size", "slots",
+        "_alive", "_identities", "_moves", "_singles", "asks", "guest", "key", "name", "orphans", "size", "slots",
         "space",
     )
 
@@ -36,6 +37,7 @@ class Record:
         self.key = ("globals", id(space))
         self.name = name
         self.guest = False
+        self.asks = False  # whether its code calls ``type``: then the name is served too
         self.space = space
         self.slots: list[Slot] = []
         self._singles: list[tuple[dict[Any, Any], Any, Any, Any]] = []  # entries, where there are few
@@ -52,6 +54,10 @@ class Record:
         space = self.space
         found = Scan(table, lambda names: names is space, is_foreign, self.slots)
         entries, twins = found.names(space)
+        self.asks = self.asks or bool(found.asking)
+        if self.asks and ((held := space.setdefault("type", type)) is type or held is TYPE):
+            entries["type"], twins["type"] = type, TYPE
+            found.slots.append(NameSlot(space, "type", type, TYPE))
         self.size = len(entries)
         self._identities = [id(twins.get(name, value)) for name, value in entries.items()]
         self._alive = [value for value in entries.values() if type(value) in _REPLACEABLE]

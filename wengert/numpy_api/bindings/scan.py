@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from wengert.numpy_api.bindings.admitted import is_module_dict, names_of
+from wengert.numpy_api.bindings.exact_types import asks_type
 from wengert.numpy_api.bindings.slots import (
     CellSlot,
     ClassSlot,
@@ -57,9 +58,9 @@ class Scan:
 
     ``owns(globals)`` says whose functions may be rewritten, ``is_foreign(container)`` which
     containers may not; ``previous`` slots tell which tuples and descriptors in place were made by
-    an earlier walk, and from what. ``reached`` are the globals of the owned functions met,
-    ``orphans`` those that no module has (exec'd code), with the module name that the function
-    gives.
+    an earlier walk, and from what. ``reached`` are the globals of the owned functions met (those of
+    ``asking`` hold code that calls ``type``), ``orphans`` those that no module has (exec'd code),
+    with the module name that the function gives.
     """
 
     def __init__(
@@ -79,6 +80,7 @@ class Scan:
         self._seen: dict[int, Any] = {}
         self._containers = 0
         self.slots: list[Slot] = []
+        self.asking: dict[int, Globals] = {}
         self.reached: dict[int, Globals] = {}
         self.orphans: dict[int, tuple[Any, Globals]] = {}
 
@@ -164,6 +166,8 @@ class Scan:
         owned = self._owns(space)
         if owned:
             self.reached[id(space)] = space
+            if asks_type(function.__code__):
+                self.asking[id(space)] = space
             self._defaults(function, depth)
         elif id(space) not in self.orphans and not is_module_dict(space):
             self.orphans[id(space)] = (function.__module__, space)

@@ -75,6 +75,16 @@ class EntriesSlot:
         return EntriesSlot(self._holder, pairs) if pairs else None
 
 
+class NameSlot(EntriesSlot):
+    """A name that was put into the globals of a module, beside those that it has of its own."""
+
+    __slots__ = ()
+
+    def __init__(self, holder: dict[Any, Any], name: str, original: Any, twin: Any) -> None:
+        super().__init__(holder, {name: (original, twin)})
+        self.key = (name, id(holder))
+
+
 class _SingleSlot:
     """One place holding one object."""
 

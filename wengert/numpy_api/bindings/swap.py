@@ -72,6 +72,7 @@ class Bindings:
         self._guests: list[Record] = []
         self._live: list[Record] = []  # take part in every trace, and have slots
         self._entered: dict[int, Record] = {}  # traced since the count was zero
+        self._asking: dict[int, dict[str, Any]] = {}  # globals without a record yet, whose code calls ``type``
         self._importers: dict[int, Record] = {}  # records that were given namespaces since then
         self._held: dict[Any, tuple[Slot | Record, int]] = {}  # of single traces, with their number
         self._hook = ImportHook(self._table, self._is_served, self._imported)
@@ -165,6 +166,8 @@ class Bindings:
             return
         found = Scan(self._table, self._admission.admits_globals, self._modules.held)
         found.callable(fun)
+        for space in found.asking.values():
+            self.serve_type(space)
         for space in found.reached.values():
             self._admit_globals(space, token)
         for slot in found.slots:
@@ -174,6 +177,16 @@ class Bindings:
                 resting = slot.resting()  # the others are in place by a module's record
                 if resting is not None:
                     self._hold(resting, token)
+
+    def serve_type(self, space: dict[str, Any]) -> None:
+        """Serve the name ``type`` as well in globals whose code calls it (``exact_types``)."""
+        with self._lock:
+            record = self._records.get(id(space))
+            if record is None:
+                self._asking[id(space)] = space
+            elif not record.asks:
+                record.asks = True
+                self._scan(record)
 
     def _admit_globals(self, space: dict[str, Any], token: Token) -> None:
         record = self._records.get(id(space))
@@ -210,6 +223,7 @@ class Bindings:
     # -- records ---------------------------------------------------------------------------------
 
     def _add(self, record: Record) -> None:
+        record.asks = self._asking.pop(id(record.space), None) is not None
         self._records[id(record.space)] = record
         if record.guest:
             self._guests.append(record)
@@ -260,9 +274,7 @@ class Bindings:
     # -- modules come and go ---------------------------------------------------------------------
 
     def refresh(self) -> None:
-        """Look at modules imported (or dropped) since the last trace, and serve those that were
-        awaited.
-        """
+        """Look at modules imported (or dropped) since the last trace, and serve those that were awaited."""
         for name in [name for name in self._namespaces.awaited if name in sys.modules]:
             self._arrive(name)
         with self._lock:
@@ -339,9 +351,7 @@ class Bindings:
         self._lock.release()
 
     def after_fork_in_child(self) -> None:
-        """Only the forking thread is left; its names are plain again and its open tokens mean
-        nothing.
-        """
+        """Only the forking thread is left; its names are plain again and its open tokens mean nothing."""
         self._lock = threading.RLock()
         self._epoch += 1
         if not self._count:
