@@ -362,8 +362,9 @@ def test_wrong_usage_is_code_2(words):
     assert stopped.value.code == 2
 
 
-def test_the_installed_command_runs_in_a_process_of_its_own(folder):
-    program = [sys.executable, "-m", "wengert.cli"]
+@pytest.mark.parametrize("module", ["wengert", "wengert.cli"])
+def test_the_installed_command_runs_in_a_process_of_its_own(folder, module):
+    program = [sys.executable, "-m", module]
     words = ["grad", "model.py:hypotenuse", "--set", "x=3.0", "--set", "y=4.0", "--wrt", "y"]
     done = subprocess.run([*program, *words], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")

@@ -32,8 +32,11 @@ def project(tmp_path_factory):
         shutil.copytree(ROOT / folder, copy / folder, ignore=skip)
     shutil.copy(ROOT / "pyproject.toml", copy)
     place = re.search(r"here `(wengert/ops/\w+\.py)`", PAGE)
-    with (copy / place[1]).open("a", encoding="utf-8") as file:
-        file.write("\n\n" + "".join(blocks("python")))
+    statement = "".join(blocks("python"))
+    file = copy / place[1]
+    text = file.read_text(encoding="utf-8")
+    if statement not in text:  # unless whoever runs this is following the page
+        file.write_text(f"{text}\n\n{statement}", encoding="utf-8")
     return copy
 
 
