@@ -32,7 +32,7 @@ def hashed(t: Any) -> int:
         raise TypeError("unhashable type: 'numpy.ndarray'")
     if t.node is not None:
         _last = t.node.seq
-        if SWITCH.special and is_flat(t):
+        if SWITCH.special:
             note(t, "hash", t.value)  # what it finds, or does not, is decided by the value
     return hash(t.value)
 

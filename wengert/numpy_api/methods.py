@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from wengert.core.handle import TracedScalar, buffer, handle, is_handle
+from wengert.core.handle import TracedScalar, buffer, is_handle
 from wengert.core.types import dtype_of
 from wengert.numpy_api.conversions import current_value, guard
 from wengert.numpy_api.table import method
@@ -98,12 +98,11 @@ def deepcopied(t: Any, memo: Any = None) -> Any:
 def _python(t: Any) -> Any:
     """A number as Python has it: in double precision, and without a say in the type of results."""
     if not is_handle(t):
+        return t.item() if isinstance(t, np.generic) else t
+    kind = dtype_of(t.value).kind
+    if kind not in "fc" or not isinstance(t.value, np.generic) or isinstance(t.value, np.longdouble | np.clongdouble):
         return t
-    dtype = dtype_of(t.value)
-    if dtype.itemsize >= (16 if dtype.kind == "c" else 8):
-        return t
-    out = t.astype(np.result_type(dtype, float))
-    return handle(out.value.item(), out.node)
+    return complexes.astype(t, float if kind == "f" else complex)
 
 
 @method("item")

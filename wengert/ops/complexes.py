@@ -30,6 +30,8 @@ conjugate = linear(
 
 
 def _cast(x: Any, dtype: Any) -> Any:
+    if (dtype is float or dtype is complex) and not (type(x) is np.ndarray and x.ndim):
+        return dtype(x)  # a number of Python's, without a say in the type of results
     return x.astype(dtype) if hasattr(x, "astype") else np.dtype(dtype).type(x)
 
 
@@ -39,7 +41,7 @@ astype = linear(
     [lambda ct: ct],
     params={"dtype": float},
     infer=lambda types, params: ArrayType(types[0].shape, np.dtype(params[0])),
-    doc="The same numbers in another floating dtype.",
+    doc="The same numbers in another floating dtype; a scalar as `float` or `complex` is a number of Python's.",
 )
 
 

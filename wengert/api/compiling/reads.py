@@ -9,7 +9,7 @@ import operator
 import pickle
 from collections import deque
 from collections.abc import Callable
-from types import MethodType
+from types import MappingProxyType, MethodType
 from typing import Any
 
 import numpy as np
@@ -141,7 +141,7 @@ class Attribute(Read):
 
 
 class Contents(Read):
-    """What a list, dictionary, set or deque holds, entry by entry."""
+    """What a list, dictionary, set, deque or array of objects holds, entry by entry."""
 
     __slots__ = ("known", "value")
 
@@ -158,10 +158,12 @@ class Contents(Read):
 
     def expression(self, bind: Callable[[Any], str]) -> str:
         """Quick text: true only if the fact holds."""
+        if isinstance(self.value, np.ndarray):
+            return super().expression(bind)
         value, known = bind(self.value), bind(self.known)
         if isinstance(self.value, set):
             return f"{value} == {known}"
-        if isinstance(self.value, dict):
+        if isinstance(self.value, (dict, MappingProxyType)):
             keys, held = bind(self.known[: len(self.known) // 2]), bind(self.known[len(self.known) // 2 :])
             _is = bind(operator.is_)
             return (
@@ -169,6 +171,10 @@ class Contents(Read):
                 f" and all(map({_is}, {value}, {keys}))"
             )
         return f"len({value}) == {len(self.known)} and all(map({bind(operator.is_)}, {value}, {known}))"
+
+    def restorable(self) -> bool:
+        """Not what is seen through a view of it."""
+        return isinstance(self.value, (list, dict, set, deque)) or self.holds()
 
     def restore(self) -> None:
         """Put back what was there."""
@@ -189,8 +195,10 @@ class Contents(Read):
 
 
 def _entries(value: Any) -> Any:
-    if isinstance(value, dict):
+    if isinstance(value, (dict, MappingProxyType)):
         return (*value, *value.values())
+    if isinstance(value, np.ndarray):
+        return tuple(value.ravel().tolist())
     return set(value) if isinstance(value, set) else tuple(value)
 
 

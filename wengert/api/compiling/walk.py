@@ -7,28 +7,32 @@ the standard library count as constant."""
 from __future__ import annotations
 
 import dataclasses
-import dis
 import functools
+import operator
 import random
 import sys
 import threading
+import weakref
 from array import array
 from collections import deque
+from collections.abc import Iterator
 from contextvars import ContextVar
 from types import (
     BuiltinFunctionType,
     CellType,
-    CodeType,
     FunctionType,
     GetSetDescriptorType,
+    MappingProxyType,
     MemberDescriptorType,
     MethodType,
+    MethodWrapperType,
     ModuleType,
 )
 from typing import Any
 
 import numpy as np
 
+from wengert.api.compiling.names import imports_in, is_users, module_file, names_in
 from wengert.api.compiling.questions import asks_identity, exact_type
 from wengert.api.compiling.reads import (
     MISSING,
@@ -41,7 +45,6 @@ from wengert.api.compiling.reads import (
     Stream,
     original,
 )
-from wengert.core.node import is_library, is_user_file
 from wengert.core.tree import STANDINS
 from wengert.tensor import draws
 
@@ -49,12 +52,18 @@ _MOST = 20_000
 """Facts and values of one walk; a function that reads more is not compiled."""
 _HEAP_TYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE: all classes made by Python, few of those made by C
 _KNOWN_COMPILED = sys.stdlib_module_names | {"builtins", "numpy"}
-_HIDDEN = (bytearray, memoryview, array, ContextVar, threading.local)
+_HIDDEN = (bytearray, memoryview, array, ContextVar, threading.local, weakref.ref, weakref.WeakSet)
+_HIDDEN_IN = frozenset({"queue", "_queue", "ctypes", "_ctypes", "weakref"})
+"""Modules whose objects keep what they hold out of sight, or whose own code changes it."""
+_VIEWS: tuple[type, ...] = (MappingProxyType, type({}.keys()), type({}.values()), type({}.items()))
 _RAISING, _CATCHING = frozenset({"raise", "call"}), frozenset({"error", "record"})
 _MAKING = frozenset({"__init__", "__new__", "__post_init__", "__repr__", "__str__"})
-_DYNAMIC = frozenset({"vars", "getattr", "__dict__", "asdict", "astuple", "fields"})
-"""Names of what reads attributes that the code does not name."""
+_DYNAMIC = frozenset({"vars", "getattr", "hasattr", "setattr", "delattr", "__dict__", "asdict", "astuple", "fields"})
+"""Names of what reads or writes attributes that the code does not name."""
+_WHICH = _DYNAMIC - {"asdict", "astuple", "fields"}
+"""Names of what may ask, or change, which attributes there are."""
 _CHANGING = {
+    "numpy": frozenset({"geterr", "geterrcall", "get_printoptions"}),
     "time": frozenset({"clock_gettime", "localtime", "monotonic", "perf_counter", "process_time", "strftime", "time"}),
     "datetime": frozenset({"now", "today", "utcnow"}),
     "os": frozenset({"environ", "environb", "getenv", "getpid", "urandom"}),
@@ -63,55 +72,11 @@ _CHANGING = {
 }
 """What gives another answer at every call, by module: clocks, the environment, the system's random numbers."""
 _CachedFunction = type(functools.lru_cache(lambda: None))
-_CLOSED = (*SCALARS, BuiltinFunctionType, np.ufunc, np.dtype, type(np.sum), slice, range)
-
-
-@functools.lru_cache(maxsize=4096)
-def names_in(code: CodeType) -> tuple[frozenset[str], frozenset[str], frozenset[str], frozenset[str]]:
-    """Of a code object and those inside it: all names and short texts, the globals and the attributes it writes, and
-    what it may read as a global (names that only attributes have are none)."""
-    names, texts, loaded = set(code.co_names), set[str](), set[str]()
-    written: dict[int, set[str]] = {_STORE_GLOBAL: set(), _STORE_ATTR: set()}
-    argument = 0
-    for position in range(0, len(code.co_code), 2):
-        step, low = code.co_code[position], code.co_code[position + 1]
-        argument = argument << 8 | low
-        if step == dis.EXTENDED_ARG:
-            continue
-        if step in written:
-            written[step].add(code.co_names[argument])
-        elif step == _LOAD_GLOBAL:
-            loaded.add(code.co_names[argument >> 1])  # the last bit says whether it is called
-        elif step in _LOAD_NAMES:
-            loaded.add(code.co_names[argument])
-        argument = 0
-    for constant in code.co_consts:
-        if type(constant) is CodeType:
-            inner, *stored = names_in(constant)
-            names |= inner
-            written[_STORE_GLOBAL] |= stored[0]
-            written[_STORE_ATTR] |= stored[1]
-            loaded |= stored[2]
-        elif type(constant) is str and constant.isidentifier():
-            texts.add(constant)
-        elif type(constant) is tuple:  # the names of keyword arguments
-            texts.update(part for part in constant if type(part) is str and part.isidentifier())
-    kept = written[_STORE_GLOBAL], written[_STORE_ATTR], loaded | texts | written[_STORE_GLOBAL]
-    return frozenset(names | texts), *map(frozenset, kept)  # type: ignore[return-value]
-
-
-_STORE_GLOBAL, _STORE_ATTR, _LOAD_GLOBAL = (dis.opmap[name] for name in ("STORE_GLOBAL", "STORE_ATTR", "LOAD_GLOBAL"))
-_LOAD_NAMES = {dis.opmap[name] for name in ("LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS") if name in dis.opmap}
-
-
-def is_users(file: str | None) -> bool:
-    """Whether code of a file is the user's own: not wengert's, NumPy's, an installed package's."""
-    return file is None or (is_user_file(file) and not is_library(file))
-
-
-def _module_file(name: Any) -> str | None:
-    module = sys.modules.get(name) if type(name) is str else None
-    return getattr(module, "__file__", None) or (None if name not in sys.builtin_module_names else "<frozen>")
+_CALLED = (
+    *(FunctionType, MethodType, BuiltinFunctionType, MethodWrapperType, operator.attrgetter, operator.methodcaller),
+    *(functools.partial, staticmethod, classmethod, property),
+)
+_CLOSED = (*SCALARS, np.ufunc, np.dtype, type(np.sum), slice, range)
 
 
 class Walk:
@@ -165,30 +130,40 @@ class Walk:
             self.tensors[id(value)] = value
         elif issubclass(kind, np.ndarray):
             self._array(value, label)
-        elif kind is FunctionType:
-            self._function(value, label)
-        elif kind is MethodType:
-            self.visit(value.__func__, label)
-            self.visit(value.__self__, f"self of {label}")
-        elif issubclass(kind, (list, dict, set, deque, tuple, frozenset)):
+        elif issubclass(kind, _CALLED):
+            self._called(value, kind, label)
+        elif issubclass(kind, (list, dict, set, deque, tuple, frozenset, *_VIEWS)):
             self._container(value, label)
             self._object(value, kind, label)
-        elif issubclass(kind, functools.partial):
-            for part in (value.func, *value.args, *value.keywords.values()):
-                self.visit(part, label)
         elif kind is ModuleType:
             self._module(value, label)
         elif issubclass(kind, type):
             self._class(value, label)
         elif issubclass(kind, (np.random.Generator, np.random.RandomState, random.Random)):
             self.reads.append(Stream(f"the random generator {label}", value))
-        elif issubclass(kind, (staticmethod, classmethod, property)):
-            for part in (value.fget, value.fset) if kind is property else (value.__func__,):
-                self.visit(part, label)
-        elif hasattr(kind, "__next__") or issubclass(kind, _HIDDEN):
+        elif hasattr(kind, "__next__") or issubclass(kind, _HIDDEN) or _keeps_out_of_sight(kind):
             self.obstacle = f"it reads a {kind.__name__} from outside ({label}), whose state cannot be compared"
         else:
             self._object(value, kind, label)
+
+    def _called(self, value: Any, kind: type, label: str) -> None:
+        """A function, and what it is bound to or made from."""
+        if kind is FunctionType:
+            self._function(value, label)
+        elif kind is MethodType:
+            self.visit(value.__func__, label)
+            self.visit(value.__self__, f"self of {label}")
+        elif kind is BuiltinFunctionType or kind is MethodWrapperType:
+            if not isinstance(value.__self__, (ModuleType, type)):
+                self.visit(value.__self__, f"self of {label}")
+        elif kind is operator.attrgetter or kind is operator.methodcaller:
+            self.names.update(_texts(value.__reduce__()))
+        elif issubclass(kind, functools.partial):
+            for part in (value.func, *value.args, *value.keywords.values()):
+                self.visit(part, label)
+        else:
+            for part in (value.fget, value.fset) if issubclass(kind, property) else (value.__func__,):
+                self.visit(part, label)
 
     def _changing(self, value: Any, kind: type, label: str) -> None:
         """A clock or the environment, imported by its own name."""
@@ -203,6 +178,7 @@ class Walk:
     def _array(self, value: Any, label: str) -> None:
         self.arrays[id(value)] = value
         if value.dtype == object:
+            self.reads.append(Contents(label, value))
             for part in value.ravel().tolist():
                 self.visit(part, label)
         else:
@@ -235,6 +211,8 @@ class Walk:
                     self._entry(f"the global {name!r} of {module}", space, name)
                 elif name in written:
                     self.reads.append(Entry(f"the global {name!r} of {module}", space, name, MISSING))
+            for imported, level in imports_in(code):
+                self._imported(imported, level, space)
             for name in ("__defaults__", "__kwdefaults__"):
                 held = getattr(fun, name)
                 if held:
@@ -248,6 +226,17 @@ class Walk:
             self.visit(wrapped, label)
         if users and fun.__dict__:
             self._attributes(fun, fun.__dict__, f"attribute of {fun.__name__}")
+
+    def _imported(self, name: str, level: int, space: Any) -> None:
+        """A module that the code itself imports, with the packages it is in."""
+        if level:
+            package = str(space.get("__package__") or "").rsplit(".", level - 1)[0]
+            name = f"{package}.{name}".rstrip(".")
+        parts = name.split(".")
+        for count in range(1, len(parts) + 1):
+            module = sys.modules.get(".".join(parts[:count]))
+            if type(module) is ModuleType:
+                self.visit(module, ".".join(parts[:count]))
 
     def _cell(self, cell: CellType, name: str, fun: Any, *, users: bool) -> None:
         try:
@@ -273,7 +262,7 @@ class Walk:
     def _container(self, value: Any, label: str) -> None:
         if not isinstance(value, (tuple, frozenset)):
             self.reads.append(Contents(label, value))
-        for part in [*value.values()] if isinstance(value, dict) else [*value]:
+        for part in [*value.values()] if isinstance(value, (dict, MappingProxyType)) else [*value]:
             if not isinstance(part, SCALARS):
                 self.visit(part, label)
 
@@ -281,7 +270,7 @@ class Walk:
         found = sorted(n for n in self.names if n.removesuffix("_ns") in _CHANGING.get(value.__name__, ()))
         if found:
             self.obstacle = f"it reads {value.__name__}.{found[0]}, which may give another answer at every call"
-        if not is_users(_module_file(value.__name__)):
+        if not is_users(module_file(value.__name__)):
             return
         space = vars(value)
         for name in self.names & space.keys():
@@ -294,9 +283,18 @@ class Walk:
         if (id(value), made) in self._seen:
             return
         self._seen[id(value), made] = value
+        if type(value) is not type:
+            self._class(type(value), label)
+        before: list[type] = []  # the classes whose attributes come first
         for cls in value.__mro__:
-            if not is_users(_module_file(cls.__module__)) or cls.__module__ == "builtins":
+            if not is_users(module_file(cls.__module__)) or cls.__module__ == "builtins":
                 continue
+            for name in self.names & cls.__dict__.keys():
+                for first in before:
+                    if name not in first.__dict__ and (id(first), name) not in self._seen:
+                        self._seen[id(first), name] = first
+                        self.reads.append(Entry(f"{first.__name__}.{name}", first.__dict__, name, MISSING))
+            before.append(cls)
             for name, held in list(cls.__dict__.items()):
                 if name in self.names:
                     if type(held) not in (MemberDescriptorType, GetSetDescriptorType):
@@ -309,17 +307,17 @@ class Walk:
         if kind is _CachedFunction:
             self.visit(value.__wrapped__, label)
         top = kind.__module__.partition(".")[0]
-        if top == "numpy":
-            return
-        standard = top in sys.stdlib_module_names
+        standard = top in sys.stdlib_module_names or top == "numpy"
         if not standard:
             self._class(kind, label, made=False)
+            if not _is_ours(kind):
+                self.reads.append(Attribute(f"the class of {label}", value, "__class__", kind))
             if _is_opaque(value, kind):
                 self.obstacle = f"it reads a {kind.__name__} from outside ({label}), whose state cannot be compared"
         attributes = getattr(value, "__dict__", None)
         if type(attributes) is dict:
             every = dataclasses.is_dataclass(kind) or top == "wengert" or not self.names.isdisjoint(_DYNAMIC)
-            every = every or (top == "collections" if standard else not is_users(_module_file(kind.__module__)))
+            every = every or (top != "logging" if standard else not is_users(module_file(kind.__module__)))
             self._attributes(value, attributes, f"attribute of {kind.__name__}", every=every)
         for cls in kind.__mro__:
             for name, member in cls.__dict__.items():
@@ -335,6 +333,8 @@ class Walk:
                 continue
             if every or name in self.names:
                 self._entry(f"{name!r}, {label}", space, name, owner)
+        if every and not _WHICH.isdisjoint(self.names):
+            self.reads.append(Contents(label, space))  # which attributes there are
         # What the program may set, or what the class gives as long as the instance has none.
         given = (self.names - space.keys()) & _class_data(type(owner))  # type: ignore[arg-type]
         for name in (self.stored - space.keys()) | given:
@@ -368,9 +368,25 @@ def _is_opaque(value: Any, kind: type) -> bool:
     )
 
 
+def _keeps_out_of_sight(kind: type) -> bool:
+    """Whether objects of a class that is no function of C hold what no attribute shows."""
+    return not any("__call__" in vars(cls) for cls in kind.__mro__) and any(
+        cls.__module__ in _HIDDEN_IN for cls in kind.__mro__
+    )
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """The names in what an ``attrgetter`` or ``methodcaller`` is made from."""
+    if isinstance(value, str):
+        yield from value.split(".")
+    elif isinstance(value, tuple):
+        for part in value:
+            yield from _texts(part)
+
+
 def _is_ours(kind: type) -> bool:
     module = getattr(kind, "__module__", "")
     return module.startswith("wengert.") and not module.startswith(("wengert.nn", "wengert.optim"))
 
 
-__all__ = ["Walk", "is_users", "names_in"]
+__all__ = ["Walk"]

@@ -313,4 +313,8 @@ def resize_in_place(t: Any, *shape: Any, refcheck: bool = True) -> None:
     target = shape[0] if len(shape) == 1 and not isinstance(shape[0], (int, np.integer)) else shape
     if tuple(np.atleast_1d(target)) == t.shape:
         return
-    raise ValueError("cannot resize this array: it does not own its data")
+    raise error_at(
+        CutError,
+        f"resize() in place would change the size of a traced array, from {t.shape} to {target}",
+        fix="np.resize(a, shape), or a[:n].copy() for its beginning, gives an array of another size",
+    )
