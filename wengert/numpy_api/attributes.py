@@ -271,7 +271,6 @@ for _name in (
     "byteswap",
     "newbyteorder",
     "__dlpack__",
-    "is_integer",
     "hex",
     "as_integer_ratio",
 ):
@@ -280,8 +279,21 @@ for _name in ("data", "ctypes"):
     _cutting_attribute(_name, _STOP)
 
 
+@method("is_integer")
+def is_integer(t: Any) -> bool:
+    if not hasattr(peek(t), "is_integer"):
+        raise AttributeError(f"{type(peek(t)).__name__!r} object has no attribute 'is_integer'")
+    return bool(np.floor(t) == t) and bool(np.isfinite(t))  # comparisons, so that a replay asks them again
+
+
 @method("view")
 def view(t: Any, dtype: Any = None, **options: Any) -> Any:
+    if isinstance(dtype, type) and issubclass(dtype, np.ndarray) and dtype is not np.ndarray:
+        raise error_at(
+            CutError,
+            f"a traced array was looked at as a {dtype.__name__}, a subclass that carries no derivative",
+            fix="stay with plain arrays: hold the array in an attribute of a class of your own",
+        )
     if dtype is None or dtype is np.ndarray or np.dtype(dtype) == t.dtype:
         return read(t, ("index", Ellipsis))
     raise error_at(

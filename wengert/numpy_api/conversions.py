@@ -261,8 +261,10 @@ def to_int(t: Any) -> int:
 
 
 def to_index(t: Any) -> int:
-    """``t`` as an index or a count: whole numbers only, as NumPy's scalars."""
+    """``t`` as an index or a count: whole numbers only, as NumPy's scalars, and Python's truth values."""
     value = peek(t)
+    if type(value) is bool:
+        return guard(t, "int", int(value))
     if type(value) in (float, np.float64) or getattr(value, "dtype", np.dtype(float)).kind not in "iu":
         raise error_at(
             WengertTypeError,

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from wengert.core.errors import WengertTypeError, error_at
 from wengert.core.handle import Traced, TracedArray, TracedScalar
 from wengert.core.types import dtype_of, shape_of
 from wengert.numpy_api import conversions as convert
@@ -90,6 +91,14 @@ def _shape(self: Any) -> tuple[int, ...]:
     return shape_of(self.value)
 
 
+def _set_shape(self: Any, shape: Any) -> None:
+    raise error_at(
+        WengertTypeError,
+        f"the shape of a traced array was set in place, to {shape}",
+        fix=f"name the view: y = y.reshape({shape})",
+    )
+
+
 def _transposed(self: Any) -> Any:
     return self if type(self) is TracedScalar else read(self, ("transpose", None))
 
@@ -124,7 +133,7 @@ def install() -> None:
         "__hash__": lookups.hashed,
         "__reduce_ex__": convert.refuse_pickle,
         "__array_priority__": 1e6,
-        "shape": property(_shape),
+        "shape": property(_shape, _set_shape),
         "ndim": property(lambda t: len(shape_of(t.value))),
         "dtype": property(lambda t: dtype_of(t.value)),
         "size": property(lambda t: int(np.prod(shape_of(t.value)))),

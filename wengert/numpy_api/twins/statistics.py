@@ -1,7 +1,7 @@
 """The ``statistics`` module on traced data: the same quantities by their formulas.
 
-Imports core and ops; loaded when ``statistics`` is. Invariant: data without a handle goes to the
-original, whose sums are exact fractions.
+Imports core, ops and ``exact``; loaded when ``statistics`` is. Invariant: the value is that of the original, whose
+sums are exact fractions; only the derivative comes from the formula.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from wengert.core.errors import NoRuleError, error_at
+from wengert.numpy_api.exact import exactly, values_of
 from wengert.ops.join import holds_handle
 
 _TWINS: list[tuple[Any, Any]] = []
@@ -30,12 +31,20 @@ def _serve(original: Callable[..., Any]) -> Callable[[Callable[..., Any]], Calla
             rest = [a if not hasattr(a, "__next__") else list(a) for a in args]
             if not any(holds_handle(a) for a in (values, *rest, *kwargs.values())):
                 return original(values, *rest, **kwargs)
-            return formula(values, *rest, **kwargs)
+            return _exactly(formula(values, *rest, **kwargs), original, values, *rest, **kwargs)
 
         _TWINS.append((original, call))
         return formula
 
     return register
+
+
+def _exactly(result: Any, original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """The result of a formula with the bits of the original."""
+    if isinstance(result, tuple):
+        plain = original(*values_of(args), **values_of(kwargs))
+        return type(result)(*(exactly(part, lambda y=y: y) for part, y in zip(result, plain, strict=True)))
+    return exactly(result, original, *args, **kwargs)
 
 
 def _some(values: list[Any], name: str, least: int = 1) -> int:
