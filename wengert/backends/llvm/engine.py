@@ -24,7 +24,14 @@ OLDEST = (0, 46)
 COLD = 20_000
 """Lines of text above which code is generated without optimisation: the register allocator is worse than linear."""
 
-_OPTIONS = f"functions by O1 without vectorisers and unrolling, code generation 2, or 0 above {COLD} lines"
+LONG, LOOPY = 1500, 8
+"""The lines and loops of a function from which on it is left as it is written, but for its variables: LLVM's passes
+over it took a third of all time, and made none faster. Shorter ones gain up to a fifth by them."""
+
+_OPTIONS = (
+    f"functions by O1 without vectorisers and unrolling, from {LONG} lines with {LOOPY} loops by SROA, "
+    f"code generation 2, or 0 above {COLD} lines"
+)
 
 
 class NativeCodeError(WengertError, RuntimeError):
@@ -141,9 +148,12 @@ class Engine:
             # Each function by itself is simplified. What LLVM's module pipeline does after that took as long again,
             # in large loops many times as long (it compares every pair of their accesses), and made none faster.
             passes = used.enter_context(builder.getFunctionPassManager())
+            few = used.enter_context(llvm.create_new_function_pass_manager())
+            few.add_sroa_pass()
+            large = long_functions(text)
             for function in module.functions:
                 if not function.is_declaration:
-                    passes.run(function, builder)
+                    (few if function.name in large else passes).run(function, builder)
             return make(machine, module)
 
     def missing(self, names: Iterable[str]) -> list[str]:
@@ -210,6 +220,15 @@ class Engine:
                 thing.detach()
             self._linked.clear()
             self.dead.clear()
+
+
+def long_functions(text: str) -> set[str]:
+    """The names of the functions of a module's text that are long and have many loops."""
+    found = set()
+    for part in text.split("\ndefine "):
+        if part.count(" = phi ") >= LOOPY and part.count("\n", 0, part.find("\n}")) >= LONG:
+            found.add(part[part.index("@") + 1 : part.index("(", part.index("@"))])
+    return found
 
 
 _state: dict[str, Any] = {}

@@ -260,6 +260,7 @@ class Program:
     constants: tuple[Slot, ...]
     stores: tuple[Store, ...]
     guards: tuple[tuple[Value, Any], ...] = ()
+    _values: list[Value] | None = field(default=None, init=False, repr=False)
 
     def __str__(self) -> str:
         from wengert.backends.llvm.program_text import text
@@ -267,7 +268,9 @@ class Program:
         return text(self)
 
     def values(self) -> list[Value]:
-        """Every value once, arguments before users."""
+        """Every value once, arguments before users: a list to look at, which is kept."""
+        if self._values is not None:
+            return self._values
         order: list[Value] = []
         seen: set[int] = set()
         stack: list[tuple[Value, bool]] = [
@@ -280,8 +283,13 @@ class Program:
             elif id(value) not in seen:
                 seen.add(id(value))
                 stack.append((value, True))
-                stack.extend((a, False) for a in reversed(value.arguments) if id(a) not in seen)
+                stack.extend([(a, False) for a in reversed(value.arguments) if id(a) not in seen])
+        self._values = order
         return order
+
+    def changed(self) -> None:
+        """What values read was changed: they are to be found again."""
+        self._values = None
 
 
 __all__ = [

@@ -35,6 +35,7 @@ def settle(program: Program) -> bool:
         assert isinstance(scan, Scan)
         shrink(scan, outputs)
         arrange(scan, outputs)
+    program.changed()
     return arrange_constants(program) or bool(scans)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from wengert.backends.llvm.accesses import Costs
 from wengert.backends.llvm.canonical import canonical
-from wengert.backends.llvm.indexed import Axis, Map, Program, Read, Reduce, Scan, Value
+from wengert.backends.llvm.indexed import Affine, Axis, Index, Map, Program, Read, Reduce, Scan, Sub, Value
 from wengert.backends.llvm.loop_tree import Body, Loop, Node
 from wengert.backends.llvm.placing import check, guarded_axes, parts_of, place, split, walk
 from wengert.backends.llvm.rebase import rebased
@@ -35,6 +35,8 @@ ACCUMULATORS = 28
 """The most registers that they may ever take."""
 REUSE = 4
 """An array that lies across the lanes is copied when each element is read at least so often."""
+LARGEST_COPY = 1 << 16
+"""The most elements of such a copy."""
 CHAIN = 256
 """The most numbers added to one accumulator before it is added to the total."""
 
@@ -69,8 +71,9 @@ def choose_unrolled(program: Program, largest_text: int = LARGEST_TEXT) -> froze
         found.discard(max(found, key=lambda a: (a.extent, order[a])))
     if found != {a for a in axes if a.extent <= UNROLL}:
         return frozenset(found)
+    pieces = joined(values) if largest_text else frozenset()
     in_blocks = blocked(values)
-    small = [a for a in axes if UNROLL < a.extent <= UNROLL_SMALL and a not in in_blocks]
+    small = [a for a in axes if UNROLL < a.extent <= UNROLL_SMALL and a not in in_blocks and a not in pieces]
     small.sort(key=lambda a: a.extent)
     limit = largest_text if largest > UNROLL_SMALL else 300
     for a in small:
@@ -79,7 +82,19 @@ def choose_unrolled(program: Program, largest_text: int = LARGEST_TEXT) -> froze
         )
         if beside and volume(values, frozenset({*found, a})) <= limit:
             found.add(a)
-    return frozenset(found)
+    return pieces.union(found)
+
+
+def joined(values: list[Value]) -> frozenset[Axis]:
+    """The small axes along which single numbers are put side by side: written out, each is what it is; a loop would
+    ask at every place which one it is."""
+    pieces: dict[Axis, set[int]] = {}
+    for v in values:
+        if isinstance(v, Sub):
+            for place, low, high in v.guards:
+                if high == low + 1 and len(place.terms) == 1 and place.terms[0][1] == 1:
+                    pieces.setdefault(place.terms[0][0], set()).add(low - place.offset)
+    return frozenset(a for a, ks in pieces.items() if a.extent <= UNROLL_SMALL and 2 * len(ks) >= a.extent)
 
 
 def blocked(values: list[Value]) -> frozenset[Axis]:
@@ -94,15 +109,23 @@ def blocked(values: list[Value]) -> frozenset[Axis]:
     return frozenset(found)
 
 
-def rank(nodes: list[Node]) -> dict[Axis, tuple[int, int, int]]:
-    """How much work each axis carries; larger is better."""
+def rank(nodes: list[Node], picked: frozenset[Axis] = frozenset()) -> dict[Axis, tuple[int, bool, int, int]]:
+    """How much work each axis carries; larger is better. Of about equal ones, those come last along which computed
+    places are ``picked`` afterwards: what lies on the lanes must then be gathered."""
     work: dict[Axis, float] = {}
     first: dict[Axis, int] = {}
     for node in nodes:
         for a in node.space:
             work[a] = work.get(a, 0.0) + node.work
             first.setdefault(a, len(first))
-    return {a: (max(int(w), 1).bit_length(), a.extent, -first[a]) for a, w in work.items()}
+    return {a: (max(int(w), 1).bit_length(), a not in picked, a.extent, -first[a]) for a, w in work.items()}
+
+
+def picked_axes(values: list[Value]) -> frozenset[Axis]:
+    """The axes of which computed places are read."""
+    return frozenset(
+        a for v in values if isinstance(v, Sub) for a, i in v.index.items() if not isinstance(i, Affine | Index)
+    )
 
 
 def fuse(nodes: list[Node], labels: dict[Node, Any], amounts: dict[Any, float]) -> list[tuple[Any, list[Node]]]:
@@ -161,8 +184,10 @@ class Builder:
 
     def __init__(self, found: Nodes, width_bits: int) -> None:
         self.found, self.costs = found, Costs(found, width_bits)
-        self.ranks = rank(found.nodes)
+        self.ranks = rank(found.nodes, picked_axes(found.program.values()))
         self.open_width = 1
+        self.turned: dict[tuple[int, frozenset[Axis]], Node] = {}
+        """Copies of arrays that are turned around, by the array's read and the loops that are open."""
 
     def primary(self, node: Node, opened: frozenset[Axis]) -> Any:
         """The axis whose loop a node asks for next; None where all are open."""
@@ -186,6 +211,7 @@ class Builder:
             if chosen is label:
                 tree.append(self.on_lanes(label, members, opened))
             elif chosen is not None:
+                tree.extend(self.turned_around(label, chosen, members, opened))
                 tree.append(self.rows(label, members, opened))
             else:
                 loop = Loop(label, 1, self.build(members, opened | {label}, lanes))
@@ -281,6 +307,30 @@ class Builder:
                 packs.append(node)
         return packs
 
+    def turned_around(
+        self, label: Axis, chosen: Axis, members: list[Node], opened: frozenset[Axis]
+    ) -> list[Loop | Body]:
+        """Copies, made before the loop of ``label``, of arrays that lie across the lanes of ``chosen`` inside it and
+        are the same in each of its iterations: there the lanes lie side by side."""
+        made: list[Node] = []
+        for n in members:
+            if label not in n.space or chosen not in n.space:
+                continue
+            for read in self.costs.across(n, chosen):
+                again = product(frozenset(n.space) - opened - set(read.axes))
+                if label in read.axes or again < REUSE or not REUSE <= product(read.axes) <= LARGEST_COPY:
+                    continue
+                node = self.turned.get((id(read), opened))
+                if node is None:
+                    if id(read) in self.found.of:
+                        continue
+                    node = Node(read, self.found.rolled(read.axes), frozenset(), 1.0, True, order=-1)
+                    self.found.of[id(read)] = self.turned[id(read), opened] = node
+                    self.found.nodes.insert(0, node)
+                    made.append(node)
+                n.needs[node] = frozenset()
+        return [plainly(node, opened) for node in made]
+
     def tiled(self, loop: Loop, members: list[Node]) -> Loop:
         """The loop in tiles, where a sum over it would become a long chain of additions."""
         chains = [
@@ -309,6 +359,15 @@ class Builder:
             if isinstance(child, Loop) and child.width > 1 and child.axis in node.over:
                 total = max(1, total // child.width)
         return total
+
+
+def plainly(node: Node, opened: frozenset[Axis]) -> Loop | Body:
+    """A node in loops without lanes."""
+    tree: Loop | Body = Body([node])
+    for axis in reversed(node.space):
+        if axis not in opened:
+            tree = Loop(axis, 1, [tree])
+    return tree
 
 
 def serves(v: Reduce, axis: Axis) -> bool:

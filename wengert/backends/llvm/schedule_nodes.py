@@ -142,7 +142,7 @@ class Nodes:
         if (
             isinstance(v, Constant | Index)
             or set(order) != set(v.axes)
-            or (isinstance(v, Read) and reads_all(v, order))
+            or ((found := slab(v, order)) is not None and isinstance(found[0], Read))
         ):
             return
         self.whole.add(id(v))
@@ -233,8 +233,12 @@ class Nodes:
 
     def add_store(self, store: Store) -> None:
         """A node for an output."""
-        space = self.rolled(tuple(d for d in store.dims if isinstance(d, Axis)))
-        node = Node(store, space, frozenset(), 1.0, True, False, len(self.nodes))
+        dims = tuple(d for d in store.dims if isinstance(d, Axis))
+        found = slab(store.value, dims)
+        if found is not None and isinstance(found[0], ScanOutput) and store.slot.dtype == store.value.dtype:
+            node = Node(store, (), frozenset(), float(product(dims)), True, True, len(self.nodes))
+        else:
+            node = Node(store, self.rolled(dims), frozenset(), 1.0, True, False, len(self.nodes))
         self.reach(node, store.value, frozenset(), set())
         self.nodes.append(node)
 
@@ -275,6 +279,35 @@ class Nodes:
                 node.needs[found] = node.needs.get(found, frozenset()) | moves
                 continue
             stack.extend((a, moves | self.moved(value, a)) for a in value.arguments)
+
+
+def slab(v: Value, order: tuple[Axis, ...]) -> tuple[Read | ScanOutput, int] | None:
+    """The array or output of a scan that holds all of a value in one piece, in the C order of some axes, and where in
+    it the piece begins; None where there is none."""
+    source, index = (v.arg, v.index) if isinstance(v, Sub) and not v.guards else (v, {})
+    if isinstance(source, Read):
+        dims = tuple(zip(source.slot.shape, source.index, strict=True))
+    elif isinstance(source, ScanOutput):
+        dims = tuple((d.extent if isinstance(d, Axis) else 1, d) for d in source.dims)
+    else:
+        return None
+    strides: dict[Axis, int] = {}
+    begin, stride = 0, 1
+    for extent, dim in reversed(dims):
+        if isinstance(dim, Axis):
+            place = index.get(dim, Affine(((dim, 1),)))
+            if not isinstance(place, Affine):
+                return None
+            begin += place.offset * stride
+            for axis, factor in place.terms:
+                strides[axis] = strides.get(axis, 0) + factor * stride
+        stride *= extent
+    size = 1
+    for axis in reversed(order):
+        if strides.pop(axis, 0) != size:
+            return None
+        size *= axis.extent
+    return (source, begin) if not strides else None
 
 
 def reads_all(v: Read, order: tuple[Axis, ...]) -> bool:

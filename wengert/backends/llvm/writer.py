@@ -64,7 +64,7 @@ def splat_literal(value: Any, dtype: Type, width: int) -> str:
     one = literal(value, dtype)
     if width == 1:
         return one
-    return "<" + ", ".join([f"{scalar_type(dtype)} {one}"] * width) + ">"
+    return f"splat ({scalar_type(dtype)} {one})"
 
 
 class Writer:

@@ -5,6 +5,7 @@ multiplied by a zero of a seed, where nothing flows; all other zeros are numbers
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -51,6 +52,23 @@ COMBINE = {
 }
 
 
+SYMMETRIC = frozenset({"add", "multiply"})
+"""Functions whose arguments may change places."""
+NEUTRAL: dict[str, tuple[float | None, float | None]] = {
+    "add": (-0.0, -0.0),
+    "subtract": (None, 0.0),
+    "multiply": (1.0, 1.0),
+    "divide": (None, 1.0),
+}
+"""The numbers that as a first or second argument leave the other one as it is, bit for bit."""
+EXACT = {"add": np.add, "subtract": np.subtract, "multiply": np.multiply, "divide": np.divide}
+
+
+def number(text: str, dtype: Type) -> Any:
+    """The number that a floating literal says (see ``writer.literal``)."""
+    return dtype.type(struct.unpack(">d", bytes.fromhex(text[2:]))[0])
+
+
 def neutral(kind: str, dtype: Type) -> Any:
     """What changes nothing in a reduction."""
     if kind in {"any", "all"}:
@@ -79,6 +97,27 @@ class Arithmetic(Rows):
         self, function: str, args: list[Result], dtypes: list[Type], dtype: Type, literals: list[Any] | None = None
     ) -> Result:
         """A scalar function of results."""
+        known = self.without(function, args, dtypes, dtype)
+        if known is not None:
+            return known
+        width = max((a.width for a in args), default=1)
+        names = [a.name for a in args]
+        types = "".join(d.char for d in (*dtypes, dtype))
+        key = (
+            "apply",
+            function,
+            tuple(sorted(names) if function in SYMMETRIC else names),
+            types,
+            width,
+            repr(literals),
+        )
+        found = self.known(key)
+        return (
+            found if found is not None else self.know(key, self.applied(function, args, dtypes, dtype, width, literals))
+        )
+
+    def without(self, function: str, args: list[Result], dtypes: list[Type], dtype: Type) -> Result | None:
+        """The result where it takes no instruction: zeros of seeds, numbers, what changes nothing."""
         if any(a.zero for a in args):
             known = nothing(function, args)
             if known is not None:
@@ -89,11 +128,21 @@ class Arithmetic(Rows):
                 if function == "add":
                     return args[1]
                 return self.apply("negative", [args[1]], [dtype], dtype)
-        if function == "multiply" and dtype.kind == "f":
-            one = literal(1.0, dtype)
-            if one in {args[0].name, args[1].name}:
-                return args[1] if args[0].name == one else args[0]
-        width = max((a.width for a in args), default=1)
+        if dtype.char in "fd" and function in NEUTRAL and all(d == dtype for d in dtypes):
+            left, right = NEUTRAL[function]
+            if right is not None and args[1].name == literal(right, dtype):
+                return args[0]
+            if left is not None and args[0].name == literal(left, dtype):
+                return args[1]
+            if all(a.name.startswith("0x") for a in args):
+                with np.errstate(all="ignore"):
+                    return Result(literal(EXACT[function](*(number(a.name, dtype) for a in args)), dtype))
+        return None
+
+    def applied(
+        self, function: str, args: list[Result], dtypes: list[Type], dtype: Type, width: int, literals: list[Any] | None
+    ) -> Result:
+        """The instructions of a scalar function."""
         names = [self.widen(a, scalar_type(d), width) for a, d in zip(args, dtypes, strict=True)]
         plain = PLAIN.get(function) if dtype.kind == "f" and len(args) == 2 else None
         if plain is not None and dtypes[0] == dtypes[1] == dtype:
@@ -118,7 +167,9 @@ class Arithmetic(Rows):
             return self.apply("add", [b if a.name == one else a, c], [dtype, dtype], dtype)
         name = f"llvm.fma.{'' if width == 1 else f'v{width}'}{self.suffix(element)}"
         names = [(kind, self.widen(x, element, width)) for x in (a, b, c)]
-        return Result(self.writer.call(kind, name, names), width)
+        key = ("fma", kind, *(n for _, n in names))
+        found = self.known(key)
+        return found if found is not None else self.know(key, Result(self.writer.call(kind, name, names), width))
 
     def dot(self, dtype: Type, pairs: list[tuple[Result, Result]]) -> Result:
         """The sum of products."""

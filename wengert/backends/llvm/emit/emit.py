@@ -12,7 +12,8 @@ from dataclasses import replace
 
 from wengert.backends.llvm.emit.arithmetic import CannotEmit
 from wengert.backends.llvm.emit.whole import Whole, constants_of, slots_of
-from wengert.backends.llvm.indexed import Program
+from wengert.backends.llvm.heat import spare
+from wengert.backends.llvm.indexed import Program, Scan
 from wengert.backends.llvm.kernel import Kernel
 from wengert.backends.llvm.lapack import PREFIX
 from wengert.backends.llvm.loops_text import describe
@@ -50,6 +51,7 @@ class Module:
         self.storage = Storage(plan, self.parts, self.reserve)
         self.storage.assign()
         self.filled: set[int] = set()
+        self.spare = spare(work(plan))
         self.own: dict[int, int] = {}
         if division is not None:
             self.part_memory(division)
@@ -95,7 +97,7 @@ class Module:
         kind = Ranged if share is not None else Joined if joined is not None else Whole
         nest = kind(w, self.vocabulary, pointers, self.plan.nodes.of)
         nest.area, nest.reserve, nest.areas = "%workspace", self.reserve, self.areas
-        nest.common = "%workspace"
+        nest.common, nest.spare = "%workspace", self.spare
         if isinstance(nest, Ranged) and share is not None:
             nest.hand_in(share, functools.partial(self.reserve_own, part), self.reserve)
         nest.steady = {id(s) for s in (*self.plan.program.inputs, *self.constants)}
@@ -164,6 +166,14 @@ def among_threads(plan: Plan, made: Kernel, width_bits: int, fma: bool) -> Kerne
     if not division.shares:
         return replace(made, threads=division.told)
     return _written(plan, width_bits, fma, division)
+
+
+def work(plan: Plan) -> float:
+    """The operations of a plan, with all steps of its scans."""
+    return sum(
+        n.value.length * work(plan.bodies[id(n.value)]) if isinstance(n.value, Scan) else n.work
+        for n in plan.nodes.nodes
+    )
 
 
 def writes_out(plan: Plan) -> bool:

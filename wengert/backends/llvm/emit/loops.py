@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 from wengert.backends.llvm.accumulate import Accumulators
 from wengert.backends.llvm.emit.arithmetic import CannotEmit
 from wengert.backends.llvm.emit.memory import Result
+from wengert.backends.llvm.emit.runs import Run, runs
 from wengert.backends.llvm.emit.values import Places
 from wengert.backends.llvm.indexed import Axis, Read, Reduce, Routine, Scan, ScanOutput, Scatter, Store, Value
 from wengert.backends.llvm.instances import Instance
@@ -25,17 +25,6 @@ from wengert.backends.llvm.writer import memory_type, vector_of
 
 MOST_SEGMENTS = 6
 WRITTEN_OUT = 16
-
-
-@dataclass(eq=False, slots=True)
-class Run:
-    """Some iterations of a loop: ``trips`` steps from ``start``; ``live`` lanes in each (all but a tail: the width)."""
-
-    start: int
-    trips: int
-    step: int
-    live: int
-    width: int
 
 
 class Nest(Accumulators):
@@ -89,7 +78,7 @@ class Nest(Accumulators):
         if instance.lanes > 1:
             element = vector_of(memory_type(dtype), instance.lanes)
             assert place.width == 1
-            pointer = self.writer.pointer(instance.pointer, element, self.scalar(place))
+            pointer = self.pointer(instance.pointer, element, self.scalar(place))
             name = self.writer.let(f"load {element}, ptr {pointer}, align {dtype.itemsize}")
             return self.truth(Result(name, instance.lanes), dtype)
         return self.load(instance.pointer, dtype, place, instance.size, condition)
@@ -100,7 +89,7 @@ class Nest(Accumulators):
             wide = Result(self.widen(result, self.element(dtype), instance.lanes), instance.lanes)
             stored = self.bytes_of(wide, dtype)
             element = vector_of(memory_type(dtype), instance.lanes)
-            pointer = self.writer.pointer(instance.pointer, element, self.scalar(place))
+            pointer = self.pointer(instance.pointer, element, self.scalar(place))
             self.writer.line(f"store {element} {stored.name}, ptr {pointer}, align {dtype.itemsize}")
             return
         self.store(instance.pointer, dtype, place, result)
@@ -213,6 +202,7 @@ class Nest(Accumulators):
             return
         w, outer = self.writer, self.places.get(loop.axis)
         before, extents, width, mask = self.counters.get(loop.axis, set()), dict(self.extents), self.width, self.mask
+        times, self.times = self.times, self.times * run.trips
         last = run.start + (run.trips - 1) * run.step + run.live - 1
         head, latch, leave = w.label("head"), w.label("latch"), w.label("leave")
         lanes = 1 if loop.tile else run.width
@@ -248,6 +238,7 @@ class Nest(Accumulators):
                 self.finish_tile(node)
         self.scopes.pop()
         self.counters[loop.axis], self.extents, self.width, self.mask = before, extents, width, mask
+        self.times = times
         if outer is None:
             del self.places[loop.axis]
         else:
@@ -281,7 +272,7 @@ class Nest(Accumulators):
             v = node.value
             if isinstance(v, Store):
                 if node not in self.skipped:
-                    self.output(v)
+                    (self.copied if node.alone else self.output)(v)
             elif isinstance(v, Scan):
                 self.scan(node, v)
             elif isinstance(v, Routine):
@@ -322,7 +313,9 @@ class Nest(Accumulators):
         w.begin(head)
         w.line(f"{name} = phi i64 [ 0, %{previous} ], [ {name}n, %{latch} ]")
         self.scopes.append({})
+        times, self.times = self.times, self.times * extent
         self.each(rest, {**places, axis: outer + at(Variable(name, 0, extent - 1))}, action, loops)
+        self.times = times
         self.scopes.pop()
         w.line(f"br label %{latch}")
         w.begin(latch)
@@ -366,6 +359,10 @@ class Nest(Accumulators):
         """A loop over time; see ``emit/whole``."""
         raise NotImplementedError
 
+    def copied(self, store: Store) -> None:
+        """A copy of a piece; see ``emit/whole``."""
+        raise NotImplementedError
+
     def routine(self, routine: Routine) -> None:
         """A function of whole arrays; see ``emit/whole``."""
         raise NotImplementedError
@@ -375,24 +372,4 @@ class Nest(Accumulators):
         raise NotImplementedError
 
 
-def runs(loop: Loop, low: int, high: int) -> Iterator[Run]:
-    """The iterations from ``low`` to ``high``: full steps, then the tail."""
-    count = high - low
-    if loop.tile:
-        full, rest = divmod(count, loop.width)
-        yield Run(low, full, loop.width, loop.width, 1)
-        if rest:
-            yield Run(low + full * loop.width, 1, loop.width, rest, 1)
-        return
-    if loop.width == 1 or count <= 2:
-        yield Run(low, count, 1, 1, 1)
-        return
-    full, rest = divmod(count, loop.width)
-    yield Run(low, full, loop.width, loop.width, loop.width)
-    if 0 < rest <= 2 and full:
-        yield Run(high - rest, rest, 1, 1, 1)
-    elif rest:
-        yield Run(high - rest, 1, loop.width, rest, loop.width)
-
-
-__all__ = ["Nest", "Run", "runs"]
+__all__ = ["Nest"]

@@ -7,8 +7,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from wengert.backends.llvm.heat import Spare
 from wengert.backends.llvm.positions import Position
 from wengert.backends.llvm.writer import Type, Writer, memory_type, vector_of
+
+PER_LANE = 3.0
+"""Cycles for each lane that a gather or scatter takes longer than loads or stores of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +33,9 @@ class Memory:
         self.writer = writer
         self.mask: str | None = None
         self.width = 1
+        self.times = 1.0
+        """How often what is written now is run."""
+        self.spare: Spare | None = None
         self.scopes: list[dict[object, Result]] = [{}]
 
     # What was computed in this block or one around it.
@@ -83,7 +90,7 @@ class Memory:
             if variable.free and variable.width > 1:
                 part = variable.name
                 if factor != 1:
-                    factors = "<" + ", ".join([f"i64 {factor}"] * width) + ">"
+                    factors = f"splat (i64 {factor})"
                     part = w.let(f"mul nsw {kind} {part}, {factors}")
                 total = w.let(f"add nsw {kind} {total}, {part}")
         return self.know(key, Result(total, width)).name
@@ -93,6 +100,12 @@ class Memory:
         if position.width == 1:
             return Result(self.scalar(position))
         return Result(self.lanes(position), position.width)
+
+    def pointer(self, base: str, element: str, index: str) -> str:
+        """``base`` moved by ``index`` elements, made once."""
+        key = ("pointer", base, element, index)
+        found = self.known(key)
+        return (found or self.know(key, Result(self.writer.pointer(base, element, index)))).name
 
     # Masks.
 
@@ -106,7 +119,7 @@ class Memory:
         if found is not None:
             return found.name
         if not result.name.startswith("%"):
-            name = "<" + ", ".join([f"{element} {result.name}"] * width) + ">"
+            name = f"splat ({element} {result.name})"
         else:
             name = self.writer.splat(result.name, element, width)
         return self.know(key, Result(name, width)).name
@@ -162,21 +175,20 @@ class Memory:
             offset = self.scalar(place)
             if condition is not None:
                 offset = w.let(f"select i1 {condition.name}, i64 {offset}, i64 0")
-            name = w.let(f"load {element}, ptr {w.pointer(base, element, offset)}, align {align}{note}")
+            name = w.let(f"load {element}, ptr {self.pointer(base, element, offset)}, align {align}{note}")
             return self.truth(Result(name), dtype)
         mask = self.both(self.live(), condition)
         kind = vector_of(element, width)
         if place.width > 1 and not place.gathers and place.step == 1:
-            pointer = w.pointer(base, element, self.scalar(place))
+            pointer = self.pointer(base, element, self.scalar(place))
             if mask is None:
                 name = w.let(f"load {kind}, ptr {pointer}, align {align}{note}")
             else:
                 name = self.masked_load(kind, element, pointer, align, self.widen(mask, "i1", width), width)
             return self.truth(Result(name, width), dtype)
-        if mask is None and place.width > 1 and not place.gathers:
+        if mask is None and place.width > 1 and not place.gathers and not self.seldom(width):
             return self.truth(Result(self.apart(base, element, place, width, align, note), width), dtype)
-        offsets = self.lanes(place) if place.width > 1 else self.widen(Result(self.scalar(place)), "i64", width)
-        pointers = w.let(f"getelementptr inbounds {element}, ptr {base}, <{width} x i64> {offsets}")
+        pointers = self.pointers_of(base, element, place, width)
         chosen = self.widen(Result("true") if mask is None else mask, "i1", width)
         name = w.call(
             kind,
@@ -190,12 +202,27 @@ class Memory:
         )
         return self.truth(Result(name, width), dtype)
 
+    def pointers_of(self, base: str, element: str, place: Position, width: int) -> str:
+        """The addresses of all lanes."""
+        if place.gathers:
+            offsets = self.lanes(place)
+        elif place.width == 1:
+            offsets = self.widen(Result(self.scalar(place)), "i64", width)
+        else:
+            base = self.pointer(base, element, self.scalar(place))
+            offsets = "<" + ", ".join(f"i64 {k * place.step}" for k in range(width)) + ">"
+        return self.writer.let(f"getelementptr inbounds {element}, ptr {base}, <{width} x i64> {offsets}")
+
+    def seldom(self, lanes: int) -> bool:
+        """Whether what is written now is run so seldom that lanes had better be read or written by one instruction."""
+        return self.spare is not None and self.spare.spend(self.times * lanes * PER_LANE)
+
     def apart(self, base: str, element: str, place: Position, width: int, align: int, note: str) -> str:
         """Lanes at equal distances, each loaded by itself: several times faster than a gather."""
         w, kind, step = self.writer, vector_of(element, width), place.step
-        first, total = w.pointer(base, element, self.scalar(place)), "poison"
+        first, total = self.pointer(base, element, self.scalar(place)), "poison"
         for k in range(width):
-            name = w.let(f"load {element}, ptr {w.pointer(first, element, str(k * step))}, align {align}{note}")
+            name = w.let(f"load {element}, ptr {self.pointer(first, element, str(k * step))}, align {align}{note}")
             total = w.let(f"insertelement {kind} {total}, {element} {name}, i64 {k}")
         return total
 
@@ -235,13 +262,13 @@ class Memory:
         width = place.width
         if width == 1:
             assert result.width == 1, "lanes stored at one place"
-            pointer = w.pointer(base, element, self.scalar(place))
+            pointer = self.pointer(base, element, self.scalar(place))
             w.line(f"store {element} {result.name}, ptr {pointer}, align {align}")
             return
         name, kind = self.widen(result, element, width), vector_of(element, width)
         mask = self.live()
         if not place.gathers and place.step == 1:
-            pointer = w.pointer(base, element, self.scalar(place))
+            pointer = self.pointer(base, element, self.scalar(place))
             if mask is None:
                 w.line(f"store {kind} {name}, ptr {pointer}, align {align}")
             else:
@@ -251,13 +278,13 @@ class Memory:
                     [(kind, name), ("ptr", pointer), ("i32", str(align)), (f"<{width} x i1>", mask.name)],
                 )
             return
-        if mask is None and not place.gathers:
-            first = w.pointer(base, element, self.scalar(place))
+        if mask is None and not place.gathers and not self.seldom(width):
+            first = self.pointer(base, element, self.scalar(place))
             for k in range(width):
                 one = w.let(f"extractelement {kind} {name}, i64 {k}")
-                w.line(f"store {element} {one}, ptr {w.pointer(first, element, str(k * place.step))}, align {align}")
+                w.line(f"store {element} {one}, ptr {self.pointer(first, element, str(k * place.step))}, align {align}")
             return
-        pointers = w.let(f"getelementptr inbounds {element}, ptr {base}, <{width} x i64> {self.lanes(place)}")
+        pointers = self.pointers_of(base, element, place, width)
         chosen = self.widen(Result("true") if mask is None else mask, "i1", width)
         w.call(
             "void",

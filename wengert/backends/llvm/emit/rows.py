@@ -46,7 +46,8 @@ class Rows(Memory):
     def store(self, base: str, dtype: Type, place: Position, result: Result) -> None:
         """Write the lanes, now or with their neighbours."""
         size = self.square(place, dtype) if self.collecting else 0
-        if size < 4 or self.mask is not None or place.gathers or place.step < size or dtype.kind not in "fi":
+        one = size < 4 or self.mask is not None or place.gathers or place.step < size or dtype.kind not in "fi"
+        if one or self.seldom(place.width):
             self.flush()
             super().store(base, dtype, place, result)
             return
@@ -81,7 +82,7 @@ class Rows(Memory):
         element, align = memory_type(last.dtype), last.dtype.itemsize
         names = [self.widen(h.result, element, lanes) for h in rows]
         kind, wide = vector_of(element, size), vector_of(element, lanes)
-        start = w.pointer(last.base, element, self.scalar(rows[0].place))
+        start = self.pointer(last.base, element, self.scalar(rows[0].place))
         for part in range(0, lanes, size):
             picks = ", ".join(f"i32 {part + k}" for k in range(size))
             cut = (
@@ -90,7 +91,7 @@ class Rows(Memory):
                 else [w.let(f"shufflevector {wide} {n}, {wide} poison, <{size} x i32> <{picks}>") for n in names]
             )
             for k, name in enumerate(self.transposed(kind, cut)):
-                pointer = w.pointer(start, element, str((part + k) * last.place.step))
+                pointer = self.pointer(start, element, str((part + k) * last.place.step))
                 w.line(f"store {kind} {name}, ptr {pointer}, align {align}")
         self.held, self.waiting = rows, 0
 

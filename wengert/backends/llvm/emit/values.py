@@ -48,6 +48,8 @@ class Evaluator(Arithmetic):
         self.steady: set[int] = set()
         """The slots that nothing writes while the function runs."""
         self.seeds: dict[int, bool] = {}
+        self.joins: dict[int, Any] = {}
+        """What is put side by side in a sum, by its identity."""
 
     def fetch(self, value: Value, places: Places, condition: Result | None) -> Result | None:
         """The stored value at a place, or None where there is no buffer that holds it."""
@@ -79,6 +81,9 @@ class Evaluator(Arithmetic):
             case Read():
                 return self.read(v, places, condition)
             case Map():
+                piece = self.piece(v, places)
+                if piece is not None:
+                    return self.evaluate(piece, places, condition)
                 args = [self.evaluate(a, places, condition) for a in v.args]
                 numbers = [a.value if isinstance(a, Constant) else None for a in v.args]
                 return self.apply(v.function, args, [a.dtype for a in v.args], v.dtype, numbers)
@@ -91,6 +96,20 @@ class Evaluator(Arithmetic):
             case Reshaped():
                 return self.reshaped(v, places, condition)
         raise CannotEmit(f"no native form of {type(v).__name__}")
+
+    def piece(self, v: Map, places: Places) -> Value | None:
+        """The one of values put side by side (each a term of a sum that is -0.0 elsewhere) that is there at a place."""
+        known = self.joins.get(id(v), 0)
+        if known == 0:
+            known = self.joins[id(v)] = side_by_side(v, self.nodes)
+        if not known:
+            return None
+        axis, terms = known
+        place = places[axis]
+        if place.terms:
+            return None
+        found = [term for term, low, high in terms if low <= place.offset < high]
+        return found[0] if len(found) == 1 else None
 
     # Reading.
 
@@ -163,7 +182,7 @@ class Evaluator(Arithmetic):
         if isinstance(i, Index):
             return places[i.axes[0]]
         result = self.evaluate(i, places, condition)
-        if not result.name.startswith(("%", "<")):
+        if not result.name.startswith(("%", "splat", "<")):
             return fixed(int(result.name))
         if i.dtype != INT64:
             result = self.apply("cast", [result], [i.dtype], INT64)
@@ -307,6 +326,26 @@ def unrolled(axes: tuple[Axis, ...], places: Places) -> Iterator[dict[Axis, Posi
     """The places with every combination of the axes' indices, in C order."""
     for numbers in combinations(*(range(a.extent) for a in axes)):
         yield {**places, **{a: fixed(k) for a, k in zip(axes, numbers, strict=True)}}
+
+
+def side_by_side(v: Map, nodes: Mapping[int, Any]) -> tuple[Axis, list[tuple[Sub, int, int]]] | None:
+    """The axis along which the terms of a sum are put side by side, and the range of each."""
+    terms: list[tuple[Sub, int, int]] = []
+    axes: set[Axis] = set()
+    stack: list[Value] = [v]
+    while stack:
+        x = stack.pop()
+        if isinstance(x, Map) and x.function == "add" and x.dtype.kind == "f" and (x is v or id(x) not in nodes):
+            stack.extend(x.args)
+        elif isinstance(x, Sub) and id(x) not in nodes and len(x.guards) == 1 and str(x.fill) == "-0.0":
+            place, low, high = x.guards[0]
+            if len(place.terms) != 1 or place.terms[0][1] != 1:
+                return None
+            axes.add(place.terms[0][0])
+            terms.append((x, low - place.offset, high - place.offset))
+        else:
+            return None
+    return (axes.pop(), terms) if len(axes) == 1 else None
 
 
 __all__ = ["Evaluator", "Places", "unrolled"]

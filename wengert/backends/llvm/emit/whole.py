@@ -13,15 +13,15 @@ from wengert.backends.llvm.emit.arithmetic import CannotEmit
 from wengert.backends.llvm.emit.loops import Nest
 from wengert.backends.llvm.emit.memory import Result
 from wengert.backends.llvm.emit.values import Places
-from wengert.backends.llvm.indexed import Axis, Read, Routine, Scan, Scatter, Slot, Value
+from wengert.backends.llvm.indexed import Axis, Read, Routine, Scan, Scatter, Slot, Store, Value
 from wengert.backends.llvm.loop_tree import Body, Loop, Node
 from wengert.backends.llvm.positions import ZERO, Position, Variable, at
 from wengert.backends.llvm.routine_forms import form_of
 from wengert.backends.llvm.scan_forms import updated_in_place
 from wengert.backends.llvm.schedule import Plan
-from wengert.backends.llvm.schedule_nodes import reads_all
+from wengert.backends.llvm.schedule_nodes import slab
 from wengert.backends.llvm.storage import Storage
-from wengert.backends.llvm.writer import literal, memory_type
+from wengert.backends.llvm.writer import literal, memory_type, vector_of
 
 IN_FRAME = 64
 """The most elements of a carried value in the frame (where LLVM keeps small ones in registers)."""
@@ -94,8 +94,14 @@ class Whole(Nest):
     def whole(self, v: Value, dims: tuple[Axis | int, ...]) -> str | None:
         """A pointer to all of a value in the C order of its dimensions, where it lies so already."""
         order = tuple(d for d in dims if isinstance(d, Axis))
-        if isinstance(v, Read) and id(v) not in self.nodes and reads_all(v, order):
-            return self.pointers[id(v.slot)]
+        found = slab(v, order) if id(v) not in self.nodes else None
+        if found is not None:
+            source, begin = found
+            if isinstance(source, Read):
+                return self.pointer(self.pointers[id(source.slot)], memory_type(v.dtype), str(begin))
+            held = self.instances.get(id(source))
+            if held is not None and held.filled:
+                return self.pointer(held.pointer, memory_type(v.dtype), str(begin))
         instance = self.instances.get(id(v))
         if instance is not None and instance.filled and instance.axes == order and instance.lanes == 1:
             return instance.pointer
@@ -155,6 +161,14 @@ class Whole(Nest):
                 self.move(source, target.pointer, size, v.dtype)
             target.filled = True
 
+    def copied(self, store: Store) -> None:
+        """An output that is a piece of what a scan has left."""
+        pointer, source = self.pointers[id(store.slot)], self.whole(store.value, store.dims)
+        if source is None:
+            self.copy_of(store.value, store.dims, store.slot.dtype, pointer)
+        else:
+            self.move(source, pointer, size_of(store.slot), store.slot.dtype)
+
     # Routines.
 
     def routine(self, routine: Routine) -> None:
@@ -202,6 +216,7 @@ class Whole(Nest):
 
     def move(self, source: str, target: str, size: int, dtype: Any) -> None:
         """Copy so many elements."""
+        element = memory_type(dtype)
         if size > 16:
             self.writer.call(
                 "void",
@@ -209,13 +224,17 @@ class Whole(Nest):
                 [("ptr", target), ("ptr", source), ("i64", str(size * dtype.itemsize)), ("i1", "false")],
             )
             return
-        element = memory_type(dtype)
+        if size > 8:
+            kind = vector_of(element, size)
+            name = self.writer.let(f"load {kind}, ptr {source}, align {dtype.itemsize}")
+            self.writer.line(f"store {kind} {name}, ptr {target}, align {dtype.itemsize}")
+            return
         for k in range(size):
             name = self.writer.let(
-                f"load {element}, ptr {self.writer.pointer(source, element, str(k))}, align {dtype.itemsize}"
+                f"load {element}, ptr {self.pointer(source, element, str(k))}, align {dtype.itemsize}"
             )
             self.writer.line(
-                f"store {element} {name}, ptr {self.writer.pointer(target, element, str(k))}, align {dtype.itemsize}"
+                f"store {element} {name}, ptr {self.pointer(target, element, str(k))}, align {dtype.itemsize}"
             )
 
     def time(
@@ -240,10 +259,11 @@ class Whole(Nest):
         self.scopes.append({})
         for slot, base in rows:
             place = self.scalar(here * size_of(slot)) if here != ZERO else "0"
-            pointers[id(slot)] = w.pointer(base, memory_type(slot.dtype), place)
+            pointers[id(slot)] = self.pointer(base, memory_type(slot.dtype), place)
         inner = type(self)(w, self.vocabulary, pointers, plan.nodes.of)
         inner.area, inner.reserve, inner.areas = self.area, self.reserve, self.areas
         inner.common = self.area
+        inner.times, inner.spare = self.times * scan.length, self.spare
         inner.steady = {id(s) for s in plan.program.constants}
         inner.write(plan)
         for slot, state, new in carried:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from wengert.backends.llvm.emit.arithmetic import COMBINE
-from wengert.backends.llvm.emit.loops import Run
+from wengert.backends.llvm.emit.runs import Run
 from wengert.backends.llvm.emit.values import Places
 from wengert.backends.llvm.emit.whole import Whole
 from wengert.backends.llvm.indexed import Reduce

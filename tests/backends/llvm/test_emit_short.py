@@ -1,0 +1,162 @@
+"""Text that is left out: sums with nothing, pieces side by side, copies of what lies there already; against NumPy."""
+
+import numpy as np
+import pytest
+
+import wengert
+from wengert.backends.llvm.emit.emit import emit
+from wengert.backends.llvm.heat import Spare, spare
+from wengert.backends.llvm.lower.lower import lower
+
+pytest.importorskip("llvmlite")
+
+from tests.backends.llvm.emitted import agree
+from wengert.backends.llvm import engine as engines
+
+SPECIAL = np.array([0.0, -0.0, 1.0, -1.5, np.inf, -np.inf, np.nan, 5e-324, 1e308])
+
+
+def text_of(f, *args, bits=512):
+    return emit(lower(wengert.trace(f)(*args)), width_bits=bits, fma=True).text
+
+
+def body_of(text):
+    """The instructions of the kernel, without the functions that it calls."""
+    return [line for line in text[: text.rindex("\n}")].splitlines() if " = " in line or "store" in line]
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: x + (-0.0),
+        lambda x: (-0.0) + x,
+        lambda x: x - 0.0,
+        lambda x: x * 1.0,
+        lambda x: x / 1.0,
+        lambda x: x + 0.0,
+        lambda x: 0.0 - x,
+        lambda x: x * 0.0,
+        lambda x: x - (-0.0),
+        lambda x: 1.0 / x,
+    ],
+)
+def test_what_changes_nothing_is_left_out_and_all_else_is_not(f):
+    with np.errstate(all="ignore"):
+        found = agree(lower(wengert.trace(f)(SPECIAL)), [SPECIAL])[0]
+        expected = f(SPECIAL)
+    assert np.array_equal(np.isnan(found), np.isnan(expected))
+    fine = ~np.isnan(expected)
+    assert found[fine].tobytes() == expected[fine].tobytes()
+
+
+def matrix(x):
+    """A matrix put together from numbers, as people write rotations."""
+    c, s = np.cos(x[0]), np.sin(x[0])
+    return np.array([[c, -s, 0.0, x[1]], [s, c, -0.0, x[2]], [0.0, 0.0, 1.0, x[1] * x[2]], [0.0, -0.0, 0.0, 1.0]])
+
+
+def test_numbers_put_side_by_side_are_where_they_are():
+    x = np.array([0.3, -1.2, 2.5])
+    program = lower(wengert.trace(lambda x: (matrix(x), matrix(x) @ matrix(2.0 * x)))(x))
+    found = agree(program, [x])
+    assert found[0].tobytes() == matrix(x).tobytes()
+    np.testing.assert_allclose(found[1], matrix(x) @ matrix(2.0 * x), rtol=1e-14)
+    text = emit(lower(wengert.trace(matrix)(x)), width_bits=512, fma=True).text
+    kernel = text[: text.index("\n}")]
+    assert "select" not in kernel and " phi " not in kernel  # nobody asks which number is where
+
+
+@pytest.mark.parametrize("begin", [0, 1, 7])
+def test_a_scan_reads_a_slice_of_an_array_where_it_lies(begin):
+    xs = np.random.default_rng(1).standard_normal((40, 5))
+
+    def f(h, xs):
+        def step(h, x):
+            new = np.tanh(h + x)
+            return new, new
+
+        return wengert.scan(step, h, xs[begin : begin + 30])
+
+    h = np.zeros(5)
+    final, rows = agree(lower(wengert.trace(f)(h, xs)), [h, xs], tolerance=1e-13)[:2]
+    expected = []
+    for x in xs[begin : begin + 30]:
+        h = np.tanh(h + x)
+        expected.append(h)
+    np.testing.assert_allclose(final, h, rtol=1e-13)
+    np.testing.assert_allclose(rows, expected, rtol=1e-13)
+    kept = text_of(f, np.zeros(5), xs)
+    turned = text_of(lambda h, xs: f(h, xs[::-1]), np.zeros(5), xs)
+    assert len(body_of(kept)) < len(body_of(turned))  # which must be copied
+
+
+def test_a_piece_of_the_rows_of_a_scan_is_copied_as_one():
+    def f(h, xs):
+        def step(h, x):
+            new = np.sin(h) + x
+            return new, new * 2.0
+
+        final, rows = wengert.scan(step, h, xs)
+        return rows[2:9], rows[3], rows[1:5, 2], rows, final
+
+    h, xs = np.linspace(0, 1, 12).reshape(3, 4), np.random.default_rng(2).standard_normal((11, 3, 4))
+    found = agree(lower(wengert.trace(f)(h, xs)), [h, xs], tolerance=1e-13)
+    rows = []
+    for x in xs:
+        h = np.sin(h) + x
+        rows.append(2.0 * h)
+    rows = np.array(rows)
+    for a, b in zip(found, [rows[2:9], rows[3], rows[1:5, 2], rows, h], strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-13)
+
+
+def test_an_array_across_the_lanes_is_turned_around_once():
+    random = np.random.default_rng(3)
+    x, w = random.standard_normal((60, 48)), random.standard_normal((48, 9))
+
+    def f(x, w):
+        y = np.tanh(x) @ w
+        return np.sum(np.exp(y - y.max(1)[:, None])), np.exp(y) @ w.T
+
+    found = agree(lower(wengert.trace(f)(x, w)), [x, w], tolerance=1e-12)
+    y = np.tanh(x) @ w
+    np.testing.assert_allclose(found[0], np.sum(np.exp(y - y.max(1)[:, None])), rtol=1e-12)
+    np.testing.assert_allclose(found[1], np.exp(y) @ w.T, rtol=1e-12)
+
+
+def test_short_code_costs_little_of_the_time():
+    budget = spare(16_000.0)  # a thousand cycles
+    assert not budget.spend(3.0)
+    spent = sum(2.0 for _ in range(100) if budget.spend(2.0))
+    assert spent == 20.0
+    assert not Spare(0.0, 0.0).spend(1.0)
+
+
+def test_seldom_read_columns_are_gathered_and_often_read_ones_are_not():
+    x = np.random.default_rng(4).standard_normal((200, 3, 20))
+
+    def f(x, table):
+        return np.sum(np.exp(x), axis=2), table.T * 2.0
+
+    table = np.random.default_rng(5).standard_normal((8, 6))
+    found = agree(lower(wengert.trace(f)(x, table)), [x, table], tolerance=1e-12)
+    np.testing.assert_allclose(found[0], np.exp(x).sum(2), rtol=1e-12)
+    np.testing.assert_allclose(found[1], table.T * 2.0)
+
+
+def test_long_functions_are_left_as_written_and_compute_the_same(monkeypatch):
+    x = np.random.default_rng(6).standard_normal((30, 7))
+
+    def f(x):
+        return np.sum(np.tanh(x @ x.T)), np.cumsum(x, axis=0)
+
+    text = text_of(f, x)
+    assert engines.long_functions(text) == set()
+    whole = wengert.compile(f, backend="native")(x)
+    all_passes = engines.engine().optimised(text)
+    monkeypatch.setattr(engines, "LONG", 1)
+    monkeypatch.setattr(engines, "LOOPY", 1)
+    assert engines.long_functions(text)
+    assert engines.engine().optimised(text) != all_passes
+    for a, b in zip(agree(lower(wengert.trace(f)(x)), [x], tolerance=1e-12), whole, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-12)
