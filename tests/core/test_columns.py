@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from wengert.core.columns import CONSTANT, FOREIGN, columns_of
+from wengert.core.columns import CONSTANT, FOREIGN, Steps, columns_of
 from wengert.core.node import Const, RichNode
 
 SPREAD = pytest.mark.parametrize("spread", [1, 3, 1000], ids=["dense", "sparse", "far apart"])
@@ -40,7 +40,7 @@ def recorded(seed: int, spread: int) -> tuple[list[Any], list[Any], list[Any]]:
 @pytest.mark.parametrize("seed", range(5))
 def test_numbers_are_places(seed: int, spread: int):
     inputs, steps, elsewhere = recorded(seed, spread)
-    columns = columns_of(inputs, steps)
+    columns = columns_of(inputs, Steps(steps))
     everything = [*inputs, *steps]
     starts = columns.starts().tolist()
     for k, step in enumerate(steps):
@@ -55,7 +55,7 @@ def test_numbers_are_places(seed: int, spread: int):
                 assert everything[number] is a
     assert [columns.number(n) for n in everything] == list(range(len(everything)))
     assert all(columns.number(n) == FOREIGN for n in elsewhere)
-    assert columns.constants() == [a for step in steps for a in step.args if type(a) is Const]
+    assert columns.steps.constants == [a.value for step in steps for a in step.args if type(a) is Const]
 
 
 @SPREAD
@@ -70,16 +70,20 @@ def test_needed_steps_are_those_that_a_walk_from_the_ends_meets(seed: int, sprea
         if node not in met:
             met.add(node)
             waiting.extend(a for a in node.args if type(a) is not Const)
-    columns = columns_of(inputs, steps)
+    columns = columns_of(inputs, Steps(steps))
     alive = columns.needed([columns.number(e) for e in ends])
     assert alive is not None
     assert alive.tolist() == [step in met for step in steps]
 
     kept = [step for step in steps if step in met]
-    left, anew = columns.only(alive), columns_of(inputs, kept)
+    left, anew = columns.only(alive), columns_of(inputs, Steps(kept))
     assert left.numbers.tolist() == anew.numbers.tolist()
     assert left.lengths.tolist() == anew.lengths.tolist()
-    assert left.operands == anew.operands
+    for name in ("nodes", "kinds", "wheres", "types", "seqs", "operands", "constants"):
+        found, expected = (list(getattr(columns.steps, name)) for columns in (left, anew))
+        if name == "kinds":
+            found, expected = ([(k.op, k.function, k.arity) for k in kinds] for kinds in (found, expected))
+        assert found == expected
     assert [left.number(n) for n in (*inputs, *steps)] == [anew.number(n) for n in (*inputs, *steps)]
 
 
@@ -90,5 +94,5 @@ def test_nothing_is_dead_where_the_last_step_needs_all():
         made = RichNode(1000 + k, None, (), (), (), None)
         made.args = (steps[-1] if steps else inputs[0], Const(2.0))
         steps.append(made)
-    columns = columns_of(inputs, steps)
+    columns = columns_of(inputs, Steps(steps))
     assert columns.needed([columns.number(steps[-1])]) is None

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from wengert.core.columns import Kind
+from wengert.core.types import ArrayType
 from wengert.rewrite.loops.tables import Tables
 from wengert.rewrite.loops.tokens import _alike, _constants
 
@@ -20,16 +22,17 @@ def code(number):
     return compile(f"{number} + x", f"file {number}", "eval")
 
 
+KINDS = [Kind(f"op {k}", None, 2) for k in range(5)]
+TYPES = [ArrayType(()), ArrayType((3,))]
 CODES = [code(k) for k in range(3)]
 
 
 def columns_of(tokens):
     """Columns of steps: equal numbers make equal steps, whose places are other tuples each time."""
     return [
-        [f"op {t % 5}" for t in tokens],
+        [KINDS[t % 5] for t in tokens],
         [(CODES[t % 3], 1000 + t) for t in tokens],
-        [None for _ in tokens],
-        [len if t % 2 else max for t in tokens],
+        [TYPES[t % 2] for t in tokens],
         [t // 7 for t in tokens],
     ]
 

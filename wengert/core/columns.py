@@ -1,12 +1,14 @@
-"""The operands of steps as numbers, asked of all steps at once: long recordings are walked in arrays.
+"""What a recording knows of its steps, as columns: one entry per step, in order, so that all steps are asked at once.
 
-Imports node. Invariant: a number that is not negative stands for one input or step, by its place in the order given;
-an operand that is a constant has ``CONSTANT``, a node that is none of these ``FOREIGN``.
+Imports node. ``Steps`` is filled while a long recording runs, when everything is at hand; ``Columns`` has the operands
+as numbers. Invariant: a number that is not negative stands for one input or step, by its place in the order given; an
+operand that is a constant has ``CONSTANT``, a node that is none of these ``FOREIGN``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from array import array
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain, compress, count
 from operator import attrgetter
@@ -14,22 +16,93 @@ from typing import Any
 
 import numpy as np
 
-from wengert.core.node import Node
+from wengert.core.node import Const, Node
 
 CONSTANT, FOREIGN = -1, -2
 COLUMNS = "columns"
 """Where a graph may remember those of its steps: they go with the first who asks."""
 Array = np.ndarray[Any, Any]
-_args, _seq = attrgetter("args"), attrgetter("seq")
+_arity, _seq = attrgetter("arity"), attrgetter("seq")
+
+
+class Kind:
+    """What a step does: an operation, what computed it where that was not the operation's own function, and the number
+    of its operands."""
+
+    __slots__ = ("arity", "function", "op")
+
+    def __init__(self, op: Any, function: Callable[..., Any] | None, arity: int) -> None:
+        self.op, self.function, self.arity = op, function, arity
+
+
+class Steps:
+    """The steps of a recording; of operands, the sequence numbers (-1: a constant), and the values of constants."""
+
+    __slots__ = ("constants", "kinds", "known", "nodes", "operands", "seqs", "types", "wheres")
+
+    def __init__(self, nodes: Sequence[Node] = ()) -> None:
+        self.nodes: list[Any] = []
+        self.kinds: list[Kind] = []
+        self.wheres: list[Any] = []
+        self.types: list[Any] = []
+        self.seqs = array("q")
+        self.operands = array("q")
+        self.constants: list[Any] = []
+        self.known: dict[Any, Kind] = dict(KINDS)
+        for node in nodes:
+            self.append(node)
+
+    def __len__(self) -> int:
+        return len(self.nodes)
+
+    def append(self, node: Any) -> None:
+        """Note a step that is fully recorded. (``ops/generate`` has this inline.)"""
+        args = node.args
+        key = node.op, node.evaluate, len(args)
+        kind = self.known.get(key)
+        if kind is None:
+            kind = self.known[key] = Kind(*key)
+        self.nodes.append(node)
+        self.kinds.append(kind)
+        self.wheres.append(node.where)
+        self.types.append(node.type)
+        self.seqs.append(node.seq)
+        for a in args:
+            self.operands.append(a.seq)
+            if type(a) is Const:
+                self.constants.append(a.value)
+
+    def only(self, alive: Array, lengths: Array) -> Steps:
+        """Some of the steps, whose operands are ``lengths`` many."""
+        kept = np.repeat(alive, lengths)
+        operands = np.array(self.operands, np.int64)
+        found, chosen = Steps(), alive.tolist()
+        found.nodes = [*compress(self.nodes, chosen)]
+        found.kinds = [*compress(self.kinds, chosen)]
+        found.wheres = [*compress(self.wheres, chosen)]
+        found.types = [*compress(self.types, chosen)]
+        found.seqs = array("q", np.array(self.seqs, np.int64)[alive].tobytes())
+        found.operands = array("q", operands[kept].tobytes())
+        found.constants = [*compress(self.constants, kept[operands < 0].tolist())]
+        return found
+
+
+KINDS: dict[Any, Kind] = {}
+"""Those that recording functions written for long recordings know."""
+
+
+def kind_of(op: Any, function: Callable[..., Any] | None, arity: int) -> Kind:
+    """The kind of a recording function's steps."""
+    return KINDS.setdefault((op, function, arity), Kind(op, function, arity))
 
 
 @dataclass(slots=True, eq=False)
 class Columns:
-    """``operands`` of all steps, one after the other, ``lengths[k]`` of them of step k, and their ``numbers``; the
+    """Steps, ``lengths[k]`` operands of step k, and the ``numbers`` of all operands, one step's after the other's; the
     first ``given`` numbers are the inputs."""
 
     given: int
-    operands: list[Any]
+    steps: Steps
     lengths: Array
     numbers: Array
     places: Array | None  # of the sequence numbers from ``first`` on
@@ -47,27 +120,21 @@ class Columns:
         """Where the operands of each step begin, and where the last one's end."""
         return np.concatenate([[0], np.cumsum(self.lengths)]).astype(np.int64)
 
-    def constants(self) -> list[Any]:
-        """The operands that are constants, in order."""
-        return [*compress(self.operands, (self.numbers == CONSTANT).tolist())]
-
     def only(self, alive: Array) -> Columns:
         """The columns of some of the steps, which nothing but these needs."""
         kept = np.repeat(alive, self.lengths)
         place = np.concatenate([np.arange(self.given), self.given - 1 + np.cumsum(alive)])
+        stays = np.concatenate([np.ones(self.given, bool), alive])
         numbers = self.numbers[kept]
         found = np.where(numbers >= 0, place[np.maximum(numbers, 0)], numbers)
         moved, known = None, {}
         if self.places is None:
-            stays = [*[True] * self.given, *alive.tolist()]
             known = {node: int(place[k]) for node, k in self.known.items() if stays[k]}
         else:
-            left = np.concatenate(
-                [np.where(np.concatenate([np.ones(self.given, bool), alive]), place, FOREIGN), [FOREIGN]]
-            )
+            left = np.concatenate([np.where(stays, place, FOREIGN), [FOREIGN]])
             moved = left[np.where(self.places >= 0, self.places, len(left) - 1)]
-        operands = [*compress(self.operands, kept.tolist())]
-        return Columns(self.given, operands, self.lengths[alive], found, moved, self.first, known)
+        steps = self.steps.only(alive, self.lengths)
+        return Columns(self.given, steps, self.lengths[alive], found, moved, self.first, known)
 
     def needed(self, ends: Sequence[int]) -> Array | None:
         """Per step whether one of ``ends`` needs it; None where all are needed."""
@@ -89,12 +156,11 @@ class Columns:
         return alive
 
 
-def columns_of(inputs: Sequence[Node], steps: Sequence[Node]) -> Columns:
+def columns_of(inputs: Sequence[Node], steps: Steps) -> Columns:
     """The columns of steps that are fully recorded."""
-    args = [*map(_args, steps)]
-    operands = [*chain.from_iterable(args)]
-    lengths = np.fromiter(map(len, args), np.int64, len(args))
-    seqs = np.array([*map(_seq, inputs), *map(_seq, steps)], np.int64)
+    lengths = np.fromiter(map(_arity, steps.kinds), np.int64, len(steps))
+    operands = np.array(steps.operands, np.int64)
+    seqs = np.concatenate([np.array([*map(_seq, inputs)], np.int64), np.array(steps.seqs, np.int64)])
     first = int(seqs.min(initial=0 if not len(seqs) else int(seqs[0])))
     span = int(seqs.max(initial=first)) - first + 1
     if span <= 8 * len(seqs) + 1000:  # nearly all numbers of a recording are those of its steps
@@ -103,14 +169,14 @@ def columns_of(inputs: Sequence[Node], steps: Sequence[Node]) -> Columns:
         order = np.arange(len(seqs))
         places[seqs] = order
         if (places[seqs] == order).all():
-            asked = np.array([*map(_seq, operands)], np.int64)  # -1 of a constant
-            at = asked - first
+            at = operands - first
             numbers = places[np.where((at >= 0) & (at < span), at, span)]
-            numbers[asked < 0] = CONSTANT
-            return Columns(len(inputs), operands, lengths, numbers, places, first, {})
-    known: dict[Any, int] = dict(zip(chain(inputs, steps), count(), strict=False))
-    numbers = np.array([known.get(a, FOREIGN if isinstance(a, Node) else CONSTANT) for a in operands], np.int64)
-    return Columns(len(inputs), operands, lengths, numbers, None, 0, known)
+            numbers[operands < 0] = CONSTANT
+            return Columns(len(inputs), steps, lengths, numbers, places, first, {})
+    known: dict[Any, int] = dict(zip(chain(inputs, steps.nodes), count(), strict=False))
+    args = chain.from_iterable(node.args for node in steps.nodes)
+    numbers = np.array([CONSTANT if type(a) is Const else known.get(a, FOREIGN) for a in args], np.int64)
+    return Columns(len(inputs), steps, lengths, numbers, None, 0, known)
 
 
-__all__ = ["COLUMNS", "CONSTANT", "FOREIGN", "Columns", "columns_of"]
+__all__ = ["COLUMNS", "CONSTANT", "FOREIGN", "KINDS", "Columns", "Kind", "Steps", "columns_of", "kind_of"]

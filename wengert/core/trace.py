@@ -7,13 +7,12 @@ input, or a constant."""
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import compress
 from operator import attrgetter
 from typing import Any
 
 import numpy as np
 
-from wengert.core.columns import COLUMNS, FOREIGN, Columns, columns_of
+from wengert.core.columns import COLUMNS, FOREIGN, Columns, Steps, columns_of
 from wengert.core.context import LINEARIZE, Frame
 from wengert.core.errors import WengertValueError, error_at
 from wengert.core.graph import Graph, Operand, Signature, copy_step, input_node
@@ -22,7 +21,7 @@ from wengert.core.node import Const, Node
 from wengert.core.structure import ROOT
 from wengert.core.sweep import check_watched
 
-_by_seq, _value = attrgetter("seq"), attrgetter("value")
+_by_seq = attrgetter("seq")
 
 
 def graph_of(
@@ -118,7 +117,7 @@ def complete(graph: Graph) -> None:
 
 
 def _listed(
-    steps: Sequence[Node] | None,
+    steps: Steps | Sequence[Node] | None,
     roots: Sequence[Node],
     ends: Sequence[Node],
     resolve: Callable[[Operand], Operand],
@@ -127,19 +126,22 @@ def _listed(
     of all; None where something else is needed as well."""
     if not steps:
         return None
-    columns = columns_of(roots, steps)
+    columns = columns_of(roots, steps if type(steps) is Steps else Steps(steps))  # type: ignore[arg-type]
     last = [columns.number(e) for e in ends]
     alive = columns.needed(last)
     if alive is not None:
-        steps, columns = [*compress(steps, alive.tolist())], columns.only(alive)
+        columns = columns.only(alive)
     if FOREIGN in last or (columns.numbers == FOREIGN).any():
         return None
-    constants = columns.constants()
-    if not HANDLES.isdisjoint(map(type, map(_value, constants))) and any(resolve(a) is not a for a in constants):
-        return None
+    constants = columns.steps.constants
+    if not HANDLES.isdisjoint(map(type, constants)):  # free leaves stay, values of this recording are its steps
+        leaves = [Const(value) for value in constants if is_handle(value)]
+        if any(resolve(leaf) is not leaf for leaf in leaves):
+            return None
     entered = np.flatnonzero((columns.numbers >= 0) & (columns.numbers < len(roots)))
     readers = np.unique(np.searchsorted(columns.starts(), entered, side="right") - 1)
-    return list(steps), [steps[k] for k in readers.tolist()], columns
+    nodes = columns.steps.nodes
+    return nodes, [nodes[k] for k in readers.tolist()], columns
 
 
 def _stands_for_more(node: Node, taken: set[Node]) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from wengert.core.columns import Steps
 from wengert.core.context import FULL, LINEARIZE, SWITCH, Frame, next_seq, tracing
 from wengert.core.errors import CutError, NoRuleError, WengertTypeError, error_at
 from wengert.core.handle import TracedArray, TracedScalar, is_handle
@@ -23,7 +24,7 @@ from wengert.ops.python_numbers import RAISING, ask
 from wengert.ops.residuals import Rule
 from wengert.ops.visit import stub
 
-LONG = 4000
+LONG = 1000
 """Steps of a full recording from which on the recording functions are worth writing again for it."""
 
 when_long: list[Callable[[set[Op]], None]] = []
@@ -151,10 +152,27 @@ def fully(
     node.evaluate = evaluate
     if frame.steps is not None:
         frame.steps.append(node)
-        if len(frame.steps) == LONG:
-            for write in when_long:
-                write({n.op for n in frame.steps})
+        if len(frame.steps) >= LONG:
+            hurry(frame, op)
     return TracedArray(y, node) if type(y) is np.ndarray else TracedScalar(y, node)
+
+
+def hurry(frame: Frame, op: Op) -> None:
+    """Have the recording functions written that a long recording uses: those it used until now, then others that it
+    goes on to use."""
+    if type(frame.steps) is list:
+        frame.steps = Steps(frame.steps)
+        wanted = {kind.op for kind in frame.steps.kinds}
+    else:
+        wanted = {op}
+        times = _slowly[op] = _slowly.get(op, 0) + 1
+        if times & (times - 1):  # it may be one that cannot be written so
+            return
+    for write in when_long:
+        write(wanted)
+
+
+_slowly: dict[Op, int] = {}
 
 
 def check_linear(op: Op, nodes: Sequence[Any], frame: Any) -> None:

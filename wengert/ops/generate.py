@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from wengert.core import context, handle, node, record, types
+from wengert.core import columns, context, handle, node, record, types
 from wengert.core.op import CONSTANT, ELEMENTWISE, LINEAR, OPS, Op
 from wengert.ops import apply, differences, memory, products, python_numbers, residuals, squares, visit
 from wengert.ops.python_numbers import RAISING
@@ -59,6 +59,7 @@ NAMESPACE: dict[str, Any] = {
     "Const": node.Const,
     "RichNode": node.RichNode,
     "TYPE": types.ArrayType.of,
+    "STEPS": columns.Steps,
     "SCALAR": types.ArrayType.of(1.0),
     "HERE": node.here,
     "ASK": python_numbers.ask,
@@ -125,12 +126,11 @@ def evaluated_by(op: Op, evaluate: Callable[..., Any], tag: str) -> Any:
 
 def hasten(ops: Iterable[Op]) -> None:
     """Write the recording functions of operations that a long full recording uses again, with that case inline."""
-    wanted = set(ops)
+    wanted = {op for op in ops if not op.outputs and not op.inputs[0].startswith("*")}
     for name, (function, op, variant) in list(_pending.items()):
         if op in wanted and name not in _hastened and function.__code__.co_filename != "<wengert stub>":
             _hastened.add(name)
-            if not op.outputs and not op.inputs[0].startswith("*"):
-                function.__code__ = _compile(source(op, name, variant, long=True, inline=True), name)
+            function.__code__ = _compile(source(op, name, variant, long=True, inline=True), name)
 
 
 _hastened: set[str] = set()
@@ -223,35 +223,42 @@ def source(op: Op, name: str, variant: str, *, long: bool = False, inline: bool 
 def _fully(op: Op, par: str, expression: str, evaluation: str) -> list[str]:
     """What ``apply.fully`` does, where a frame lists its steps; what it does not do falls through."""
     count, safe = len(op.inputs), op.name.replace(".", "_")
-    out = ["  while (F := TRACING()) is not None and (G := F.steps) is not None and not F.forwards:"]
+    kind = f"KIND_{evaluation or safe}"
+    NAMESPACE[kind] = columns.kind_of(op, NAMESPACE[evaluation] if evaluation else None, count)
+    out = ["  while (F_ := TRACING()) is not None and (G_ := F_.steps) is not None and not F_.forwards:"]
     line = out.append
     for k in range(count):
         line(f"   t = type(a{k})")
         line("   if t is TS or t is TA:")
         line(f"    if a{k}.base is not None: SYNC(a{k})")
         line(f"    x{k} = a{k}.value; n{k} = a{k}.node")
-        line(f"    if n{k} is None or n{k}.seq < F.start or n{k}.abstract: break")
-        line(f"   elif t in SCALARS: x{k} = a{k}; n{k} = NEW(Const); n{k}.value = a{k}")
+        line(f"    if n{k} is None or (s{k} := n{k}.seq) < F_.start or n{k}.abstract: break")
+        line(f"   elif t in SCALARS: x{k} = a{k}; s{k} = -1; n{k} = NEW(Const); n{k}.value = a{k}")
         line("   else: break")
-    line(f"   if {' and '.join(f'type(n{k}) is Const' for k in range(count))}: break")
+    line(f"   if {' < 0 and '.join(f's{k}' for k in range(count))} < 0: break")
     line(f"   try: y = {expression}")
     line("   except Exception:")
-    line("    if F.met is not None: F.met.raised = HERE(1)")
+    line("    if F_.met is not None: F_.met.raised = HERE(1)")
     line("    raise")
     if (NAMESPACE[evaluation] if evaluation else op.evaluate) in RAISING:
         operands, values = (", ".join(f"{letter}{k}" for k in range(count)) for letter in "ax")
-        line(f"   if F.met is not None: ASK({evaluation or f'EV_{safe}'}, ({operands},), ({values},))")
-    # What the constructors of node and handle do, written out: more than half of the time of the whole.
-    line("   f = FRAME(1); c = f.f_code; n = NEW(RichNode)")
-    line("   n.where = (c, f.f_lasti) if USER(c.co_filename) and S.where is None else OUTSIDE(f)")
-    line(f"   n.seq = SEQ(); n.op = OP_{safe}; n.inputs = n.saved = (); n.params = {par}")
-    line(f"   n.args = ({''.join(f'n{k}, ' for k in range(count))})")
-    line(f"   n.tangents = None; n.abstract = False; n.evaluate = {evaluation or 'None'}")
-    line("   if type(y) is ND: n.type = TYPE(y); h = NEW(TA)")
-    line("   else: n.type = SCALAR if type(y) in FLOATS else TYPE(y); h = NEW(TS)")
-    line("   G.append(n)")
-    line("   h.value = y; h.node = n; h.base = None")
-    line("   return h")
+        line(f"   if F_.met is not None: ASK({evaluation or f'EV_{safe}'}, ({operands},), ({values},))")
+    # What the constructors of node and handle and ``Steps.append`` do, written out: most of the time of the whole.
+    line("   f = FRAME(1); c = f.f_code; n_ = NEW(RichNode)")
+    line("   n_.where = w_ = (c, f.f_lasti) if USER(c.co_filename) and S.where is None else OUTSIDE(f)")
+    line(f"   n_.seq = s_ = SEQ(); n_.op = OP_{safe}; n_.inputs = n_.saved = (); n_.params = {par}")
+    line(f"   n_.args = ({''.join(f'n{k}, ' for k in range(count))})")
+    line(f"   n_.tangents = None; n_.abstract = False; n_.evaluate = {evaluation or 'None'}")
+    line("   if type(y) is ND: n_.type = t = TYPE(y); c_ = NEW(TA)")
+    line("   else: n_.type = t = SCALAR if type(y) in FLOATS else TYPE(y); c_ = NEW(TS)")
+    line("   if type(G_) is not STEPS: F_.steps = G_ = STEPS(G_)")
+    line(f"   G_.nodes.append(n_); G_.kinds.append({kind}); G_.wheres.append(w_)")
+    line("   G_.types.append(t); G_.seqs.append(s_)")
+    for k in range(count):
+        line(f"   G_.operands.append(s{k})")
+        line(f"   if s{k} < 0: G_.constants.append(a{k})")
+    line("   c_.value = y; c_.node = n_; c_.base = None")
+    line("   return c_")
     return out
 
 

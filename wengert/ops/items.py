@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from wengert.core.columns import Steps, kind_of
 from wengert.core.context import SWITCH, next_seq, tracing
 from wengert.core.handle import TracedArray, TracedScalar
 from wengert.core.node import USER_FILES, Node, RichNode, outside
@@ -19,6 +20,7 @@ from wengert.ops.paths import is_basic
 from wengert.ops.regions import GET
 
 _new = object.__new__
+_READ = kind_of(GET, None, 1)
 
 
 def getitem(h: Any, index: Any) -> Any:
@@ -59,21 +61,31 @@ def _listed(h: Any, index: Any, frame: Any) -> Any:
             return read(h, ("index", index))
         if h.version != base.version:
             refresh(h, base)
-    value = h.value
+    value, parent = h.value, h.node
     y = value[index]
     caller = sys._getframe(2)
     code = caller.f_code
     path = (("index", index),)
     node = _new(RichNode)
     users = USER_FILES.get(code.co_filename) and SWITCH.where is None
-    node.where = (code, caller.f_lasti) if users else outside(caller)
-    node.seq, node.op, node.params = next_seq(), GET, (path, value.shape, value.dtype)
+    node.where = where = (code, caller.f_lasti) if users else outside(caller)
+    node.seq = seq = next_seq()
+    node.op, node.params = GET, (path, value.shape, value.dtype)
     node.inputs = node.saved = ()
-    node.args = (h.node,)
+    node.args = (parent,)
     node.tangents = node.evaluate = None
     node.abstract = False
-    node.type = ArrayType.of(y)
-    frame.steps.append(node)
+    node.type = kind = ArrayType.of(y)
+    steps = frame.steps
+    if type(steps) is Steps:  # as its ``append``
+        steps.nodes.append(node)
+        steps.kinds.append(_READ)
+        steps.wheres.append(where)
+        steps.types.append(kind)
+        steps.seqs.append(seq)
+        steps.operands.append(parent.seq)
+    else:
+        steps.append(node)
     if type(y) is not np.ndarray:
         return TracedScalar(y, node)
     out = _new(TracedArray)

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from wengert.core.columns import COLUMNS, Columns, columns_of
+from wengert.core.columns import COLUMNS, Columns, Steps, columns_of
 from wengert.core.graph import Graph
 from wengert.core.node import Const
 from wengert.rewrite.loops.tables import Asked, Info, Tables
@@ -47,7 +47,7 @@ class Tape:
 def tape_of(graph: Graph) -> Tape:
     """The graph as a tape. (Long recordings pass through here: what every step needs is asked of all steps at once.)"""
     tables, nodes, given = Tables(), graph.nodes, len(graph.inputs)
-    columns: Columns = graph.memory.pop(COLUMNS, None) or columns_of(graph.inputs, nodes)
+    columns: Columns = graph.memory.pop(COLUMNS, None) or columns_of(graph.inputs, Steps(nodes))
     asked: dict[int, list[Asked]] = {}
     for g in graph.guards:
         asked.setdefault(columns.number(g.node), []).append(Asked(g.kind, g.outcome, g.value, g.where))
@@ -57,7 +57,7 @@ def tape_of(graph: Graph) -> Tape:
     ]
     operands, starts = numbers_of(columns, tables), columns.starts()
     questions = {number - given: tuple(g.kind for g in gs) for number, gs in asked.items() if number >= given}
-    found, owners, more = tokens_of(nodes, operands, starts, questions, tables)
+    found, owners, more = tokens_of(columns.steps, operands, starts, questions, tables)
     starts, operands = with_more(operands, starts, owners, more)
     every = np.concatenate([np.array(tokens, np.int64), found])
     return Tape(

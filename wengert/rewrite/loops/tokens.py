@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from functools import partial
 from itertools import compress
-from operator import attrgetter, itemgetter
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
 
-from wengert.core.columns import CONSTANT, Columns
+from wengert.core.columns import CONSTANT, Columns, Steps
 from wengert.core.node import Node
 from wengert.ops.memory import ADD_AT, GET, UPDATE
 from wengert.rewrite.loops.paths import ONE, Static, parsed
@@ -25,8 +25,6 @@ Array = np.ndarray[Any, Any]
 _SHORTEST = 16
 """Steps of a stretch that is worth comparing as a whole."""
 _NOWHERE = (None, -1)
-_op, _params, _type = attrgetter("op"), attrgetter("params"), attrgetter("type")
-_where, _evaluate, _value = attrgetter("where"), attrgetter("evaluate"), attrgetter("value")
 
 
 class _Sites:
@@ -58,7 +56,7 @@ def numbers_of(columns: Columns, tables: Tables) -> Array:
     constant = numbers == CONSTANT
     if constant.any():
         numbers = numbers.copy()
-        numbers[constant] = _constants([*map(_value, columns.constants())], tables)
+        numbers[constant] = _constants(columns.steps.constants, tables)
     return numbers
 
 
@@ -80,16 +78,16 @@ def _constants(values: list[Any], tables: Tables) -> Any:
 
 
 def tokens_of(
-    nodes: Sequence[Node], operands: Array, starts: Array, asked: dict[int, tuple[str, ...]], tables: Tables
+    steps: Steps, operands: Array, starts: Array, asked: dict[int, tuple[str, ...]], tables: Tables
 ) -> tuple[Array, list[int], list[int]]:
     """The tokens of steps, and the numbers that stand in indices, which are further operands: of which steps, in order,
     and which. ``asked``: by step the kinds of questions that guards ask of it."""
-    ops = [*map(_op, nodes)]
-    rest, owners, more = _rest(nodes, ops, operands, starts, asked, tables)
-    wheres = [*map(_where, nodes)]
+    rest, owners, more = _rest(steps, operands, starts, asked, tables)
+    wheres: list[Any] = steps.wheres
     if None in wheres:
         wheres = [w or _NOWHERE for w in wheres]
-    like = _alike([ops, wheres, [*map(_type, nodes)], [*map(_evaluate, nodes)], rest])
+    like = _alike([steps.kinds, wheres, steps.types, rest])
+    nodes = steps.nodes
     sites, found = _Sites(), np.zeros(len(nodes), np.int64)
     lengths = np.diff(starts)
     for k in np.flatnonzero(like == np.arange(len(like))).tolist():
@@ -105,25 +103,26 @@ def tokens_of(
 
 
 def _rest(
-    nodes: Sequence[Node],
-    ops: list[Any],
-    operands: Array,
-    starts: Array,
-    asked: dict[int, tuple[str, ...]],
-    tables: Tables,
+    steps: Steps, operands: Array, starts: Array, asked: dict[int, tuple[str, ...]], tables: Tables
 ) -> tuple[list[int], list[int], list[int]]:
     """Per step a number for all that its token says besides operation, place and type (0: nothing); and the numbers in
     its path."""
+    nodes = steps.nodes
     rest = [0] * len(nodes)
     # A constant exponent chooses the algorithm; a list of operands may be longer elsewhere.
-    alone = {op for op in set(ops) if op.name == "power" or op.params or op.inputs[:1] == ("*operands",)}
-    special = [*compress(range(len(ops)), map(alone.__contains__, ops))] if alone else []
-    kinds: dict[Any, int] = {}
+    alone = {
+        kind
+        for kind in set(steps.kinds)
+        if kind.op.name == "power" or kind.op.params or kind.op.inputs[:1] == ("*operands",)
+    }
+    special = [*compress(range(len(nodes)), map(alone.__contains__, steps.kinds))] if alone else []
+    keys: dict[Any, int] = {}
     owners: list[int] = []
     more: list[int] = []
     integers: dict[int, int] = {}
     for k in special:
-        op, params = ops[k], nodes[k].params
+        node = nodes[k]
+        op, params = node.op, node.params
         key: Any
         if op is GET or op is UPDATE or op is ADD_AT:
             path, shape = params[0], params[1] if op is GET else params[2]
@@ -150,17 +149,16 @@ def _rest(
         else:
             own = operands[starts[k] : starts[k + 1]]
             key = len(own), *own[own < 0].tolist()
-        rest[k] = kinds.setdefault(key, len(kinds) + 1)
+        rest[k] = keys.setdefault(key, len(keys) + 1)
     for k, questions in asked.items():
         own = operands[starts[k] : starts[k + 1]]
         key = "asked", rest[k], questions, *own[own < 0].tolist()
-        rest[k] = kinds.setdefault(key, len(kinds) + 1)
+        rest[k] = keys.setdefault(key, len(keys) + 1)
     return rest, owners, more
 
 
 def _alike(columns: Sequence[list[Any]]) -> Array:
-    """For every step the first one that is equal in all columns. ``columns``: operations, places, types, functions,
-    the rest."""
+    """For every step the first one that is equal in all columns. ``columns``: kinds, places, types, the rest."""
     size = len(columns[0])
     like = np.empty(size, np.int64)
     first: dict[Any, int] = {}
@@ -190,10 +188,10 @@ def _alike(columns: Sequence[list[Any]]) -> Array:
 
 
 def _keys(columns: Sequence[list[Any]], start: int, end: int) -> list[Any]:
-    ops, wheres, types, functions, rest = (column[start:end] for column in columns)
+    kinds, wheres, types, rest = (column[start:end] for column in columns)
     # Code objects and types are slow to hash; one of each is met in all places.
     codes, offsets = map(id, map(itemgetter(0), wheres)), map(itemgetter(1), wheres)
-    return [*zip(ops, codes, offsets, map(id, types), functions, rest, strict=True)]
+    return [*zip(kinds, codes, offsets, map(id, types), rest, strict=True)]
 
 
 def _match(columns: Sequence[list[Any]], before: int, at: int) -> int:
