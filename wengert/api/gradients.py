@@ -91,7 +91,6 @@ def value_and_grad(
         )
 
     options = {"argnums": argnums, "argnames": argnames, "has_aux": has_aux, "holomorphic": holomorphic}
-    again = functools.partial(_again, fun, options)
 
     @functools.wraps(fun)
     def value_and_gradient(*args: Any, **kwargs: Any) -> Any:
@@ -137,28 +136,36 @@ def value_and_grad(
         finally:
             context.retire(frame)
             publish(watching)
-        if open_ends is not None:
-            if holomorphic:
-                raise open_ends
-            from wengert.api.jacobian_blocks import finite, gradient_by_directions
-
-            grads = gradient_by_directions(fun, args, kwargs, argnums, argnames, has_aux)
-            if not finite(grads):
-                raise open_ends
-        gradient = _on_one_side(frame, picked.arrange(grads), again, picked, leaves)
+        if open_ends is None and frame.kinked is None:
+            gradient = picked.arrange(grads)
+        else:
+            gradient = _once_more(open_ends, fun, options, args, kwargs, picked, leaves)
         return ((value, aux), gradient) if has_aux else (value, gradient)
 
     return value_and_gradient
 
 
-def _again(fun: Any, options: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
-    return value_and_grad(fun, **options)(*args, **kwargs)[1]
+def _once_more(
+    open_ends: TieError | None, fun: Any, options: dict[str, Any], args: Any, kwargs: Any, picked: Any, leaves: Any
+) -> Any:
+    """The gradient where a derivative inside met a kink, on one side of it; where no sweep knows it, by directions."""
+    if open_ends is None:
+        try:
+            return _on_one_side(lambda *a, **k: value_and_grad(fun, **options)(*a, **k)[1], picked, leaves)
+        except TieError as error:
+            open_ends = error
+    if options["holomorphic"]:
+        raise open_ends
+    from wengert.api.jacobian_blocks import finite, gradient_by_directions
+
+    grads = gradient_by_directions(fun, args, kwargs, options["argnums"], options["argnames"], options["has_aux"])
+    if not finite(grads):
+        raise open_ends
+    return picked.arrange(grads)
 
 
-def _on_one_side(frame: Any, found: Any, again: Callable[..., Any], picked: Selection, leaves: Sequence[Any]) -> Any:
-    """What was found; where it was the derivative of another one at a kink, ``again(*args, **kwargs)`` on one side."""
-    if frame.kinked is None:
-        return found
+def _on_one_side(again: Callable[..., Any], picked: Selection, leaves: Sequence[Any]) -> Any:
+    """The derivative ``again(*args, **kwargs)`` of one that met a kink, on one side of it."""
     from wengert.api.sides import on_one_side
 
     def run(roots: list[Any]) -> Any:
@@ -268,7 +275,7 @@ def vjp(
         cts = match(structure, outputs, cotangent, "cotangent")
         if frame.kinked is not None:
             again = lambda *args: vjp(fun, *args, has_aux=has_aux)[1](cotangent)  # noqa: E731
-            return _on_one_side(frame, None, again, picked, leaves)  # type: ignore[no-any-return]
+            return _on_one_side(again, picked, leaves)  # type: ignore[no-any-return]
         live = [o if is_handle(o) and o.node is not None and o.node.seq >= where else 0.0 for o in outputs]
         found = engine.sweep_back(frame, live, cts, roots, keep=True)
         taken = {id(ct) for ct in cts}
@@ -344,7 +351,8 @@ def jvp(
     frame.ties.check(outputs, frame)
     value = shape.unflatten([engine.outward(o) for o in outputs])
     derivative = shape.unflatten([_tangent_of(o, frame) for o in outputs])
-    derivative = _on_one_side(frame, derivative, lambda *p: jvp(fun, p, tangents, has_aux)[1], picked, leaves)
+    if frame.kinked is not None:
+        derivative = _on_one_side(lambda *p: jvp(fun, p, tangents, has_aux)[1], picked, leaves)
     return (value, derivative, outward_tree(aux)) if has_aux else (value, derivative)
 
 

@@ -37,7 +37,7 @@ def on_one_side(run: Callable[[list[Any]], Any], leaves: Sequence[Any]) -> Any:
 
     (found, structure), side = _run(numbers, leaves, first=True)
     made = [engine.outward(v) for v in found]
-    if side.open is not None:
+    if side.open is not None or side.steep is not None:
         (others, _), _ = _run(numbers, leaves, first=False)
         _compare(made, [engine.outward(v) for v in others], side)
     return structure.unflatten(made)
@@ -47,7 +47,7 @@ def map_on_one_side(run: Callable[[list[Any]], Graph], leaves: Sequence[Any]) ->
     """``on_one_side`` of what makes a linear program."""
     found, side = _run(run, leaves, first=True)
     graph = _outward(found)
-    if side.open is not None:
+    if side.open is not None or side.steep is not None:
         other = _outward(_run(run, leaves, first=False)[0])
         random = np.random.default_rng(_SEED)
         for _ in range(2):
@@ -70,6 +70,22 @@ def _outward(graph: Graph) -> Graph:
 def _compare(found: Sequence[Any], others: Sequence[Any], side: Side) -> None:
     if all(same(one, other) for one, other in zip(found, others, strict=True)):
         return
+    if side.lost is not None:
+        raise error_at(
+            TieError,
+            "a second derivative in reverse mode meets a length (a norm, hypot, a standard deviation) of zero, whose "
+            "slope goes with the direction",
+            fix="take one direction at a time, forward over reverse: hessian, hvp, or jvp(grad(f), ...)",
+            where=side.lost,
+        )
+    if side.steep is not None:
+        raise error_at(
+            TieError,
+            "a second derivative was taken of a length (a norm, hypot, a standard deviation) of zero where its slope "
+            "counts; it is infinite",
+            fix="use the square of the length, or add a small number under its root",
+            where=side.steep,
+        )
     raise error_at(
         TieError,
         "a second derivative was taken where two pieces of the function agree in value and slope; which of them goes "

@@ -15,6 +15,7 @@ import numpy as np
 
 from wengert.core.handle import is_handle
 from wengert.core.types import dtype_of
+from wengert.ops import lengths
 from wengert.ops.contract import conj
 from wengert.ops.kinds import constant, elementwise
 from wengert.ops.kinks import choice, some
@@ -31,15 +32,19 @@ def is_complex(x: Any) -> bool:
     return dtype_of(raw(x)).kind == "c"
 
 
+def _phase(x: Any) -> Any:
+    size = absolute(x)
+    zero = np.equal(x, 0)
+    if some(zero):
+        return np.where(zero, 0.0, conj(x) / np.where(zero, 1.0, size))
+    return conj(x) / size
+
+
 def _slope(x: Any) -> Any:
     # d|x| = sign(x) dx; for complex x it is Re(conj(x) dx) / |x|, so the partial is conj(x) / |x|.
     # At 0: the choice, 0 by default.
     if is_complex(x):
-        size = absolute(x)
-        zero = np.equal(x, 0)
-        if some(zero):
-            return np.where(zero, 0.0, conj(x) / np.where(zero, 1.0, size))
-        return conj(x) / size
+        return lengths.at_zero(_phase(x), lambda: np.equal(x, 0), (x,), _phase)
     at_zero = choice.get().abs
     slope = np.sign(x)
     side = side_at(lambda: np.equal(x, 0), x)

@@ -19,6 +19,7 @@ from wengert.core.handle import is_handle
 from wengert.core.types import FLOAT64, ArrayType, dtype_of, shape_of
 from wengert.ops.contract import conj
 from wengert.ops.kinds import general, linear
+from wengert.ops.lengths import at_zero
 from wengert.ops.memory import fit, read, real_part
 from wengert.ops.products import absorb
 from wengert.ops.shares import extreme_shares
@@ -285,8 +286,16 @@ def _std_weights(x: Any, y: Any, axis: Any, ddof: Any) -> Any:
     centre = mean(x, axis, True)
     scale = np.finfo(dtype_of(x.value if is_handle(x) else x)).eps * np.abs(centre)
     flat = np.less_equal(y, 4.0 * scale)
-    w = conj(x - centre) / (float(_freedom(x.shape, axis, ddof)) * np.where(flat, 1.0, y))
-    return np.where(flat, 0.0, w)
+    freedom = float(_freedom(x.shape, axis, ddof))
+    w = np.where(flat, 0.0, conj(x - centre) / (freedom * np.where(flat, 1.0, y)))
+
+    def along(v: Any) -> Any:
+        spread = v - mean(v + np.zeros(x.shape), axis, True)
+        size = np.sqrt(sum(np.abs(spread) ** 2, axis, True) / freedom)
+        still = np.less_equal(size, 1e-12 * np.max(np.abs(v)))
+        return np.where(still, 0.0, conj(spread) / (freedom * np.where(still, 1.0, size)))
+
+    return at_zero(w, lambda: flat, (x,), along)
 
 
 var = reduction(

@@ -13,7 +13,7 @@ import numpy as np
 from wengert.core.handle import is_handle
 from wengert.core.types import shape_of
 from wengert.ops.kinks import choice
-from wengert.ops.sides import Side, side_at
+from wengert.ops.sides import Side, rounded, side_at
 
 
 def extreme_shares(x: Any, y: Any, axis: Any, axes: tuple[int, ...], *, largest: bool) -> Any:
@@ -26,7 +26,7 @@ def extreme_shares(x: Any, y: Any, axis: Any, axes: tuple[int, ...], *, largest:
         return share.astype(np.float32) if single else share
     side = side_at(lambda: np.greater(np.add.reduce(1.0 * chosen, axis=axis), 1.0), x)
     if side is not None:
-        share = 1.0 * winner(side, x, chosen, axes, largest=largest)
+        share = winner(side, side.tangent(x), chosen, axes, largest=largest)
         return share.astype(np.float32) if single else share
     if is_handle(chosen) or axis is not None:
         share = chosen / np.add.reduce(chosen, axis=axis, keepdims=True)
@@ -65,10 +65,11 @@ def _first_and_others(chosen: Any, axes: tuple[int, ...], share: float) -> Any:
     return form.whole(shares)
 
 
-def winner(side: Side, x: Any, tied: Any, axes: tuple[int, ...], *, largest: bool) -> Any:
-    """1 at the one of the equal extremes that goes on as the extreme, 0 elsewhere; NaN where there is none."""
-    form = _Rows(shape_of(x.value if is_handle(x) else x), axes)
-    t = form.of(side.rounded(x))
+def winner(side: Side, tangent: Any, tied: Any, axes: tuple[int, ...], *, largest: bool) -> Any:
+    """1 at the one of the equal extremes ``tied`` that goes on as the extreme, 0 elsewhere; NaN where there is none."""
+    shape = shape_of(tied.value if is_handle(tied) else tied)
+    form = _Rows(shape, axes)
+    t = form.of(rounded(tangent, shape))
     at = form.of(1.0 * tied)
     none = np.minimum(np.add.reduce(at, axis=-1, keepdims=True), 1.0)
     best = np.max(np.where(np.equal(at, 1.0), t if largest else -t, -np.inf), axis=-1, keepdims=True)

@@ -18,7 +18,6 @@ import numpy as np
 from wengert.core.context import FOLDING, FORWARD, LINEARIZE, REVERSE, SWITCH, Frame, tracing
 from wengert.core.handle import is_handle
 from wengert.core.node import here
-from wengert.core.types import shape_of
 from wengert.ops.kinks import LEAST_NORM, choice
 
 _NOISE = 2.0**-40
@@ -29,15 +28,18 @@ class Side:
     """A direction that decides at kinks, while a derivative runs again.
 
     ``frame`` the forward trace that carries it; ``first`` which of the pieces that are equal along it too is taken;
-    ``open`` where such were met; ``along`` the forward trace whose step is being pushed, and its tangents.
+    ``open`` where such were met; ``steep`` where lengths of zero were, ``lost`` where their direction was not known
+    (``lengths``); ``along`` the forward trace whose step is being pushed, and its tangents.
     """
 
-    __slots__ = ("along", "first", "frame", "open")
+    __slots__ = ("along", "first", "frame", "lost", "open", "steep")
 
     def __init__(self, frame: Frame, *, first: bool) -> None:
         self.frame = frame
         self.first = first
         self.open: Any = None
+        self.steep: Any = None
+        self.lost: Any = None
         self.along: tuple[Frame, Any] | None = None
 
     def tangent(self, x: Any, k: int = 0) -> Any:
@@ -47,12 +49,7 @@ class Side:
         else:
             node = x.node if is_handle(x) else None
             t = node.tangents.get(self.frame) if node is not None and node.tangents else None
-        if t is None:
-            return 0.0
-        if not is_handle(t):
-            return t
-        running = tracing.get()
-        return t if running is not None and running.full is not None else t.value
+        return 0.0 if t is None else plain_or_step(t)
 
     @contextmanager
     def pushing(self, forward: Frame, tangents: Any, outer: Frame | None) -> Iterator[None]:
@@ -86,20 +83,28 @@ class Side:
         self.note(np.logical_and(near, tie))
         return np.where(near, self.first, np.greater(gap, 0))
 
-    def rounded(self, x: Any) -> Any:
-        """The tangent of an array without its noise, so that what is equal along the direction is equal."""
-        t = self.tangent(x)
-        scale = np.max(np.abs(t), initial=0.0) if not is_handle(t) else np.max(np.abs(t))
-        scale = np.where(np.equal(scale, 0), 1.0, scale) * _NOISE
-        return np.rint(t / scale) * scale + np.zeros(shape_of(x.value if is_handle(x) else x))
-
-    def note(self, left: Any) -> None:
+    def note(self, left: Any, what: str = "open") -> None:
         """Note that the direction leaves some open."""
-        if bool(np.any(left)) and self.open is None:
-            self.open = SWITCH.where or here(3)
+        if bool(np.any(left)) and getattr(self, what) is None:
+            setattr(self, what, SWITCH.where or here(3))
 
 
 SIDE: ContextVar[Side | None] = ContextVar("wengert_side", default=None)
+
+
+def plain_or_step(t: Any) -> Any:
+    """A tangent that decides: its value, or in a recording that runs again the step that computes it."""
+    if not is_handle(t):
+        return t
+    running = tracing.get()
+    return t if running is not None and running.full is not None else t.value
+
+
+def rounded(t: Any, shape: tuple[int, ...]) -> Any:
+    """The tangent of an array without its noise, so that what is equal along the direction is equal."""
+    scale = np.max(np.abs(t)) if is_handle(t) else np.max(np.abs(t), initial=0.0)
+    scale = np.where(np.equal(scale, 0), 1.0, scale) * _NOISE
+    return np.rint(t / scale) * scale + np.zeros(shape)
 
 
 def side_at(kink: Callable[[], Any], *operands: Any) -> Side | None:
@@ -109,7 +114,12 @@ def side_at(kink: Callable[[], Any], *operands: Any) -> Side | None:
     """
     side = SIDE.get()
     if side is None:
-        if not any(map(is_handle, operands)) or choice.get() != LEAST_NORM:
+        for x in operands:
+            if is_handle(x):
+                break
+        else:
+            return None
+        if choice.get() != LEAST_NORM:
             return None
         outermost = _differentiating()
         if outermost is not None and outermost.kinked is None and bool(np.any(kink())):
@@ -131,4 +141,4 @@ def _differentiating() -> Frame | None:
     return found
 
 
-__all__ = ["SIDE", "Side", "side_at"]
+__all__ = ["SIDE", "Side", "plain_or_step", "rounded", "side_at"]

@@ -15,7 +15,7 @@ import numpy as np
 from wengert.core.types import ArrayType
 from wengert.ops.kinds import constant, general, linear
 from wengert.ops.select import gather
-from wengert.ops.sides import Side, side_at
+from wengert.ops.sides import Side, rounded, side_at
 
 
 def _integers(types: Any, params: Any) -> ArrayType:
@@ -94,7 +94,7 @@ tie_mean: Any = linear(
 
 def _side_order(side: Side, x: Any, axis: int) -> Any:
     """The indices that sort; equal elements in the order that they have a step further."""
-    tangent = side.rounded(x)
+    tangent = rounded(side.tangent(x), x.shape)
     if not side.first:
         x, tangent = np.flip(x, axis), np.flip(tangent, axis)
     first = argsort(tangent, axis, "stable")

@@ -10,16 +10,24 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from wengert.core.types import FLOAT64, ArrayType
 from wengert.ops.kinds import general, linear, variadic
+from wengert.ops.lengths import at_zero
 from wengert.ops.transcendental import ratio
+
+
+def _unit(v: Any) -> Any:
+    return ratio(v, np.sqrt(np.sum(v * v)))
+
 
 _SCALAR = ArrayType((), FLOAT64)
 
 length = general(
     "length",
     lambda x: math.hypot(*x.tolist()),
-    [lambda x, y, dx: (ratio(x, y) * dx).sum()],
+    [lambda x, y, dx: (at_zero(ratio(x, y), lambda: np.equal(y, 0), (x,), _unit) * dx).sum()],
     infer=lambda types, params: _SCALAR,
     kink=lambda v, p, y: y == 0,
     latex="\\left\\|{x}\\right\\|",

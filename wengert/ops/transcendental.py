@@ -14,6 +14,7 @@ import numpy as np
 from wengert.core.handle import is_handle
 from wengert.ops.kinds import elementwise
 from wengert.ops.kinks import some
+from wengert.ops.lengths import at_zero
 
 _LN2, _LN10 = float(np.log(2.0)), float(np.log(10.0))
 _DEGREE = np.pi / 180.0
@@ -127,10 +128,17 @@ arctan2 = elementwise(
     scalar="atan2",
     doc="The angle of the point (b, a): `y = atan2(a, b)`; at the origin the partials are 0.",
 )
+
+
+def _leg(a: Any, b: Any, y: Any, k: int) -> Any:
+    base = ratio((a, b)[k], y)
+    return at_zero(base, lambda: np.equal(y, 0), (a, b), lambda *v: ratio(v[k], np.hypot(*v)), k)
+
+
 hypot = elementwise(
     "hypot",
     np.hypot,
-    [lambda a, y: ratio(a, y), lambda b, y: ratio(b, y)],
+    [lambda a, b, y: _leg(a, b, y, 0), lambda a, b, y: _leg(a, b, y, 1)],
     inputs="a b",
     kink=lambda v, p, y: y == 0,
     doc="`y = (a^2 + b^2)^(1/2)`; at the origin the minimum-norm subgradient, 0.",

@@ -12,11 +12,13 @@ from typing import Any
 
 import numpy as np
 
+from wengert.core.handle import is_handle
 from wengert.core.node import here
 from wengert.core.types import ArrayType, shape_of
 from wengert.ops import reduce
 from wengert.ops.contract import conj, normal, rank
 from wengert.ops.kinds import general
+from wengert.ops.lengths import at_zero
 from wengert.ops.linalg.checks import near_pairs, recorded_again
 from wengert.ops.linalg.matrices import eps_of, inexact, is_complex, mask, raw, real, real_type, tall
 from wengert.ops.linalg.polar import polar
@@ -24,6 +26,8 @@ from wengert.ops.linalg.svd import svd, svdvals
 from wengert.ops.linalg.ties import final
 from wengert.ops.reduce import kept, reduced_shape, shifted
 from wengert.ops.select import where
+from wengert.ops.shares import winner
+from wengert.ops.sides import side_at
 
 
 def _vector(x: Any, order: Any, axis: Any, keepdims: Any) -> Any:
@@ -43,24 +47,59 @@ def _direction(x: Any) -> Any:
     return where(zero, mask(x, 0.0), x / where(zero, mask(x, 1.0), np.abs(x)))
 
 
-def _share(size: Any, extreme: Any, axis: Any) -> Any:
-    """Equal shares for the elements that attain an extreme."""
+def _at_zero(x: Any) -> Any:
+    """``_direction(x)``, on the side that is taken at 0 where a second derivative is."""
+    if is_complex(x):
+        return at_zero(_direction(x), lambda: x == 0, (x,), _direction)
+    side = side_at(lambda: x == 0, x)
+    if side is None:
+        return _direction(x)
+    zero = x == 0
+    return np.sign(x) + zero * side.sign(x, zero)
+
+
+def _share(x: Any, size: Any, extreme: Any, axis: Any, inside: Any = None, *, largest: bool) -> Any:
+    """Equal shares for the elements that attain an extreme: of ``size = |x|``, or of its sums over ``inside``."""
+    side = side_at(lambda: np.greater(reduce.sum(1.0 * (size == extreme), axis, False), 1.0), x)
+    if side is not None:
+        t = side.tangent(x)
+        t = where(x == 0, np.abs(t) * np.ones(shape_of(raw(x))), real(conj(_direction(x)) * t))
+        t = t if inside is None else np.sum(t, axis=inside, keepdims=True)
+        axes = reduce.normal_axes(axis, rank(size))
+        return winner(side, t, size == extreme, axes, largest=largest)
     hit = where(size == extreme, mask(size, 1.0), mask(size, 0.0))
     with np.errstate(invalid="ignore"):
         return hit / reduce.sum(hit, axis, True)
 
 
 def _vector_weights(x: Any, y: Any, order: Any, axis: Any) -> Any:
-    if order is None or order == 2:
-        zero = y == 0
-        return where(zero, mask(x, 0.0), x / where(zero, mask(x, 1.0), y))
     if order == 1:
-        return _direction(x)
+        return _at_zero(x)
     if order == 0:
         return mask(x, np.zeros(shape_of(raw(x))))
     if order in (np.inf, -np.inf):
         size = np.abs(x)
-        return _direction(x) * _share(size, (np.max if order > 0 else np.min)(size, axis=axis, keepdims=True), axis)
+        extreme = (np.max if order > 0 else np.min)(size, axis=axis, keepdims=True)
+        return _at_zero(x) * _share(x, size, extreme, axis, largest=order > 0)
+    base = _smooth_weights(x, y, order, axis)
+    if order is not None and order < 1:
+        return base
+    return at_zero(base, lambda: y == 0, (x,), lambda v: _weights_along(v, order, axis, shape_of(raw(x))))
+
+
+def _weights_along(v: Any, order: Any, axis: Any, shape: tuple[int, ...]) -> Any:
+    v = v * np.ones(shape) if shape_of(raw(v)) != shape else v
+    return _smooth_weights(v, kept(_vector_of(v, order, axis), shape, axis), order, axis)
+
+
+def _vector_of(v: Any, order: Any, axis: Any) -> Any:
+    return vector_norm(v, order, axis, False) if is_handle(v) else _vector(v, order, axis, False)
+
+
+def _smooth_weights(x: Any, y: Any, order: Any, axis: Any) -> Any:
+    if order is None or order == 2:
+        zero = y == 0
+        return where(zero, mask(x, 0.0), x / where(zero, mask(x, 1.0), y))
     # y = (sum |x|^p)^(1/p): dy/d|x| = (|x| / y)^(p - 1); 0 at x = 0.
     zero = x == 0
     ratio = np.abs(where(zero, mask(x, 1.0), x)) / where(y == 0, mask(x, 1.0), y)
@@ -129,9 +168,8 @@ def _matrix_weights(x: Any, order: Any, axis: tuple[int, int]) -> Any:
         # The largest (smallest) sum of absolute values, over columns for 1, over rows for inf.
         inside, outside = (row, column) if abs(order) == 1 else (column, row)
         sums = np.sum(np.abs(x), axis=inside, keepdims=True)
-        return _direction(x) * _share(
-            sums, (np.max if order > 0 else np.min)(sums, axis=outside, keepdims=True), outside
-        )
+        extreme = (np.max if order > 0 else np.min)(sums, axis=outside, keepdims=True)
+        return _at_zero(x) * _share(x, sums, extreme, outside, inside, largest=order > 0)
     # A function of the singular values: U diag(dy/ds) V^H.
     others = tuple(k for k in range(n) if k not in (row, column))
     order_of_axes = (*others, row, column)
