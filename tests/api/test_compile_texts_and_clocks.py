@@ -6,6 +6,7 @@ value.
 
 import datetime
 import os
+import subprocess
 import time
 import uuid
 from datetime import datetime as moment
@@ -14,6 +15,7 @@ from time import perf_counter
 
 import numpy as np
 import pytest
+from numpy import savetxt
 
 import wengert as wg
 
@@ -144,3 +146,43 @@ def test_a_global_with_the_name_of_an_attribute_is_another_thing():
     other = wg.compile(by_globals, backend="numpy")
     with pytest.warns(wg.CompileWarning, match=r"os\.environ"):
         np.testing.assert_array_equal(other(X), 2.0 * X)
+
+
+def by_open(x, path):
+    with open(path, "a") as file:  # noqa: PTH123 what many programs do
+        file.write("a")
+    return 2.0 * x
+
+
+def by_path(x, path):
+    path.write_text(path.read_text() + "a")
+    return 2.0 * x
+
+
+def by_numpy(x, path):
+    path.touch()
+    held = np.loadtxt(path, dtype=str).tolist() if path.stat().st_size else ""
+    np.savetxt(path, [held + "a"], fmt="%s")
+    return 2.0 * x
+
+
+def by_another_program(x, path):
+    subprocess.run(["sh", "-c", f"printf a >> {path}"], check=True)
+    return 2.0 * x
+
+
+def by_its_own_name(x, path):
+    savetxt(path, ["a" * (1 + path.stat().st_size)], fmt="%s", newline="")
+    return 2.0 * x
+
+
+@pytest.mark.parametrize("fun", [by_open, by_path, by_numpy, by_another_program, by_its_own_name])
+def test_files_are_written_at_every_call(fun, tmp_path):
+    path = tmp_path / "log"
+    path.touch()
+    compiled = wg.compile(lambda x: fun(x, path), backend="numpy")
+    with pytest.warns(wg.CompileWarning, match="a replay does not|at every call"):
+        assert compiled(1.0) == 2.0
+    for k in range(2, 5):
+        assert compiled(float(k)) == 2.0 * k
+        assert path.read_text().strip() == "a" * k

@@ -32,7 +32,7 @@ from typing import Any
 
 import numpy as np
 
-from wengert.api.compiling.names import imports_in, is_users, module_file, names_in
+from wengert.api.compiling.names import CHANGING, ELSEWHERE, Named, is_users, module_file, names_in
 from wengert.api.compiling.questions import asks_identity, exact_type
 from wengert.api.compiling.reads import (
     MISSING,
@@ -62,20 +62,12 @@ _DYNAMIC = frozenset({"vars", "getattr", "hasattr", "setattr", "delattr", "__dic
 """Names of what reads or writes attributes that the code does not name."""
 _WHICH = _DYNAMIC - {"asdict", "astuple", "fields"}
 """Names of what may ask, or change, which attributes there are."""
-_CHANGING = {
-    "numpy": frozenset({"geterr", "geterrcall", "get_printoptions"}),
-    "time": frozenset({"clock_gettime", "localtime", "monotonic", "perf_counter", "process_time", "strftime", "time"}),
-    "datetime": frozenset({"now", "today", "utcnow"}),
-    "os": frozenset({"environ", "environb", "getenv", "getpid", "urandom"}),
-    "uuid": frozenset({"uuid1", "uuid4"}),
-    "secrets": frozenset({"choice", "randbelow", "randbits", "token_bytes", "token_hex"}),
-}
-"""What gives another answer at every call, by module: clocks, the environment, the system's random numbers."""
 _CachedFunction = type(functools.lru_cache(lambda: None))
 _CALLED = (
     *(FunctionType, MethodType, BuiltinFunctionType, MethodWrapperType, operator.attrgetter, operator.methodcaller),
     *(functools.partial, staticmethod, classmethod, property),
 )
+_NAMED_BY_MODULE = (BuiltinFunctionType, FunctionType, type(np.sum))
 _CLOSED = (*SCALARS, np.ufunc, np.dtype, type(np.sum), slice, range)
 
 
@@ -162,18 +154,24 @@ class Walk:
             for part in (value.func, *value.args, *value.keywords.values()):
                 self.visit(part, label)
         else:
-            for part in (value.fget, value.fset) if issubclass(kind, property) else (value.__func__,):
-                self.visit(part, label)
+            self.visit((value.fget, value.fset) if issubclass(kind, property) else value.__func__, label)
 
     def _changing(self, value: Any, kind: type, label: str) -> None:
-        """A clock or the environment, imported by its own name."""
-        if kind is BuiltinFunctionType:
-            home, name = value.__module__, value.__name__
-            if name.removesuffix("_ns") not in _CHANGING.get("os" if home == "posix" else home or "", ()):
+        """A clock, the environment or what opens files, imported by its own name."""
+        if kind in _NAMED_BY_MODULE:
+            home, name = "os" if value.__module__ == "posix" else value.__module__, value.__name__
+            if name in ELSEWHERE.get(home, ()):
+                self.obstacle = f"it calls {label}, which a replay does not"
+            if name.removesuffix("_ns") not in CHANGING.get(home, ()):
                 return
         elif kind.__name__ != "_Environ" or kind.__module__ != "os":
             return
         self.obstacle = f"it reads {label}, which may give another answer at every call"
+
+    def _clock(self, module: str, label: str) -> None:
+        """What a module, or its classes, may be asked for that changes by itself."""
+        if found := sorted(n for n in self.names if n.removesuffix("_ns") in CHANGING.get(module, ())):
+            self.obstacle = f"it reads {label}.{found[0]}, which may give another answer at every call"
 
     def _array(self, value: Any, label: str) -> None:
         self.arrays[id(value)] = value
@@ -190,28 +188,26 @@ class Walk:
         if users:
             asked = exact_type(code, fun.__globals__)
             if asked:
-                self.obstacle = (
-                    f"it asks whether a type is exactly {asked}, which only isinstance tells of traced values"
-                )
+                self.obstacle = f"it asks whether a type is exactly {asked}: only isinstance tells of traced values"
                 return
             self.identity = self.identity or asks_identity(code)
-            names, written, stored, loaded = names_in(code)
+            found = names_in(code)
+            names = found.names
             self.names |= names
-            self.stored |= stored
+            self.stored |= found.set_attributes
             if "errstate" in names and not _RAISING.isdisjoint(names):
-                self.obstacle = (
-                    f"{fun.__name__} asks for floating point errors (np.errstate), which a replay does not give"
-                )
+                self.obstacle = f"{fun.__name__} asks for floating point errors (np.errstate): a replay gives none"
             elif "catch_warnings" in names and not _CATCHING.isdisjoint(names):
                 self.obstacle = f"{fun.__name__} acts on warnings (catch_warnings), which a replay does not give"
             space = fun.__globals__
             module = space.get("__name__", "?")
-            for name in loaded:
+            self._files(found, space, fun.__name__)
+            for name in found.loaded:
                 if name in space:
                     self._entry(f"the global {name!r} of {module}", space, name)
-                elif name in written:
+                elif name in found.set_globals:
                     self.reads.append(Entry(f"the global {name!r} of {module}", space, name, MISSING))
-            for imported, level in imports_in(code):
+            for imported, level in found.imported:
                 self._imported(imported, level, space)
             for name in ("__defaults__", "__kwdefaults__"):
                 held = getattr(fun, name)
@@ -226,6 +222,16 @@ class Walk:
             self.visit(wrapped, label)
         if users and fun.__dict__:
             self._attributes(fun, fun.__dict__, f"attribute of {fun.__name__}")
+
+    def _files(self, found: Named, space: Any, name: str) -> None:
+        """What a replay would leave out: reading and writing files, other programs."""
+        for first, attribute in found.reached:
+            held = space.get(first, MISSING)
+            if held is MISSING:
+                if first in ("open", "input"):
+                    self.obstacle = f"{name} calls {first}(), which a replay does not"
+            elif type(held) is ModuleType and attribute in ELSEWHERE.get(held.__name__, ()):
+                self.obstacle = f"{name} calls {held.__name__}.{attribute}, which a replay does not"
 
     def _imported(self, name: str, level: int, space: Any) -> None:
         """A module that the code itself imports, with the packages it is in."""
@@ -267,9 +273,7 @@ class Walk:
                 self.visit(part, label)
 
     def _module(self, value: ModuleType, label: str) -> None:
-        found = sorted(n for n in self.names if n.removesuffix("_ns") in _CHANGING.get(value.__name__, ()))
-        if found:
-            self.obstacle = f"it reads {value.__name__}.{found[0]}, which may give another answer at every call"
+        self._clock(value.__name__, value.__name__)
         if not is_users(module_file(value.__name__)):
             return
         space = vars(value)
@@ -278,8 +282,8 @@ class Walk:
 
     def _class(self, value: type, label: str, *, made: bool = True) -> None:
         """What a class gives; ``made`` says that the program may make instances, so that what does that is read."""
-        if value.__module__ == "datetime" and (found := sorted(self.names & _CHANGING["datetime"])):
-            self.obstacle = f"it reads {value.__name__}.{found[0]}, which may give another answer at every call"
+        if value.__module__.partition(".")[0] in ("datetime", "pathlib"):
+            self._clock(value.__module__.partition(".")[0], value.__name__)
         if (id(value), made) in self._seen:
             return
         self._seen[id(value), made] = value
@@ -308,6 +312,8 @@ class Walk:
             self.visit(value.__wrapped__, label)
         top = kind.__module__.partition(".")[0]
         standard = top in sys.stdlib_module_names or top == "numpy"
+        if top == "pathlib":
+            self._clock(top, kind.__name__)
         if not standard:
             self._class(kind, label, made=False)
             if not _is_ours(kind):
