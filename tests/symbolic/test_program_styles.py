@@ -102,6 +102,27 @@ def test_variables_with_the_names_of_kernels():
         np.testing.assert_allclose(program(np.array([1.0, 2.0]), np.array([3.0, 4.0])), np.diag([18.0, 48.0]))
 
 
+@pytest.mark.parametrize("name", ["flat", "filled", "size", "rows", "part", "np", "special"])
+def test_variables_with_the_names_of_programs(name):
+    values = np.arange(1.0, 4.0)
+    form = wg.D(f"sum({name}**3)", name, 2, shapes={name: "size"})
+    for program in (form._quick, form._fused, form.numpy()):
+        np.testing.assert_array_equal(program(values), np.diag(6 * values))
+        np.testing.assert_array_equal(program(**{name: values}), np.diag(6 * values))
+    other = f"{name}_"
+    form = wg.D(f"sum({name}*{other}*exp({name}))", name, 2, shapes={name: "n", other: "n"})
+    wanted = np.diag((2 + values) * np.exp(values) * values[::-1])
+    np.testing.assert_allclose(form.numpy()(**{name: values, other: values[::-1]}), wanted, rtol=1e-14)
+
+
+def test_a_variable_with_the_name_of_the_module_of_special_functions():
+    special = pytest.importorskip("scipy").special
+    values = np.arange(1.0, 4.0)
+    form = wg.D("special @ gammaln(special)", "special", shapes={"special": "n"})
+    wanted = special.gammaln(values) + values * special.digamma(values)
+    np.testing.assert_allclose(form.evaluate(special=values), wanted, rtol=1e-14)
+
+
 def drawn_sum(draw):
     """Places of the factors of a random sum of products, and how many of the indices stay."""
     rank, summed = int(draw.integers(0, 5)), int(draw.integers(0, 4))

@@ -8,7 +8,7 @@ every program is compared with the plain meaning before it is returned.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -23,7 +23,8 @@ from wengert.symbolic.slices import has_selections
 from wengert.symbolic.terms import Abstract, Term, ordered
 
 LETTERS = "ijklmnabcdefghopqrstuvwxyz"
-RESERVED = ("np", "special", "filled", "rows", "flat", "size")
+RESERVED = ("np", "special", "filled", "rows", "flat", "size", "part")
+IMPORTS = {"np": "import numpy as np", "special": "from scipy import special"}
 
 
 @dataclass(slots=True)
@@ -80,17 +81,45 @@ def body(
     found = pieces(term, style) if planned else []
     plain = not planned or (len(found) == 1 and not has_selections(term) and _no_better(found[0], printed))
     forms = [printed] if plain else [f for piece in found for f in piece.forms]
-    code = style.code(sizes)
-    named: list[tuple[str, list[str]]] = []
-    for word, form in shared(Form("all", tuple(forms)), [*taken, *RESERVED], style.worth, style.most, _in_steps):
+    whole = Form("all", tuple(forms))
+    others = other_words(taken)
+    words = {**others, **{dim: _reworded(text, others) for dim, text in sizes.items()}}
+    code = style.code(words, {f: others[f.value[0]] for f in names(whole) if f.value[0] in others})
+    avoided = [*taken, *others.values(), *RESERVED]
+    named = [(new, [f"{new} = {old}"]) for old, new in others.items()]
+    named += [(name, [line]) for name, line in IMPORTS.items() if name in others]
+    for word, form in shared(whole, avoided, style.worth, style.most, _in_steps):
         named.append((word, (style.softmax or softmax_lines)(word, form, code) or [f"{word} = {code.write(form)}"]))
-        code = style.code(sizes, {**code.named, form: word})
+        code = style.code(words, {**code.named, form: word})
     if plain:
         return used(named, [f"return {code.write(printed)}"])
     result = style.filling(term, code)
     for piece in found:
         result.add(piece)
     return used(named, result.finished(STANDS.get(printed.kind, "") if printed.rank == term.rank == 1 else ""))
+
+
+def other_words(taken: Iterable[str]) -> dict[str, str]:
+    """What variables are called in a program that has their names for something of its own."""
+    given = list(taken)
+    return {name: next(w for w in _longer(name) if w not in given) for name in given if name in RESERVED}
+
+
+def _longer(name: str) -> Iterator[str]:
+    while True:
+        name += "_"
+        yield name
+
+
+def _reworded(text: str, others: Mapping[str, str]) -> str:
+    """The size of a variable by its other name."""
+    name, dot, rest = text.partition(".")
+    return others.get(name, name) + dot + rest
+
+
+def names(form: Form) -> set[Form]:
+    """The variables in a form."""
+    return {form} if form.kind == "name" else set().union(*map(names, form.args))
 
 
 def used(named: list[tuple[str, list[str]]], last: list[str]) -> list[str]:

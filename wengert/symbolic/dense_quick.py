@@ -5,10 +5,10 @@ Imports dense, code_quick. Invariant: the lines compute what the printed program
 
 from __future__ import annotations
 
-from wengert.symbolic.code import MUL, Code
+from wengert.symbolic.code import Code
 from wengert.symbolic.code_quick import QuickCode
 from wengert.symbolic.dense import Filling, Style, softmax_lines
-from wengert.symbolic.grams import nonnegative, peeled, times
+from wengert.symbolic.grams import peeled, times
 from wengert.symbolic.names import worth_a_line
 from wengert.symbolic.notation import Form, chain, mul, turned
 
@@ -40,14 +40,25 @@ def _mirrored(first: Part, last: Part) -> bool:
 
 
 def worth_a_step(form: Form) -> bool:
-    """Whether a repeated part is computed once where calls count: reductions of a name, too."""
-    return worth_a_line(form) or form.kind in ("sum", "mean", "norm2sq", "rowsum")
+    """Whether a repeated part is computed once where calls count: reductions and multiples of a name, too."""
+    return (
+        worth_a_line(form)
+        or form.kind in ("sum", "mean", "norm2sq", "rowsum")
+        or (form.kind == "scale" and form.rank > 0)
+    )
 
 
 class QuickFilling(Filling):
     """The lines that fill a result with the fewest calls."""
 
     floats = True
+
+    def write(self, word: str, target: str = "filled") -> None:
+        if not self.started or self.blank or not target.endswith("]"):
+            super().write(word, target)
+            return
+        self.lines.append(f"part = {target.removesuffix('[...]')}")  # an item that is added to is written twice
+        super().write(word, "part")
 
     def view(self, letters: str, axes: str, cut: str) -> str:
         return "diagonal(filled)[...]" if (letters, cut) == ("ii", "filled") else super().view(letters, axes, cut)
@@ -60,10 +71,7 @@ class QuickFilling(Filling):
         word = self.code.write(matrix)
         if weights is None:
             return times(scalars, f"gram({word})", self.code)
-        whole = mul(scalars, weights)
-        if nonnegative(whole):
-            return f"gram(np.sqrt({self.code.write(whole)})[:, None] * {self.code.at(matrix, MUL)})"
-        return f"weighted_gram({word}, {self.code.write(whole)})"
+        return f"weighted_gram({word}, {self.code.write(mul(scalars, weights))})"
 
 
 def quick_softmax(name: str, form: Form, code: Code) -> list[str] | None:

@@ -105,7 +105,8 @@ class Program:
         form = self.form
         if form.rank > 2:  # multiplied out: no large tensor in between
             form = form_of(expanded(self._laid.term))
-        return self._defined(dense.body(self._laid.term, form, self._sizes(), self.free, style), form, name)
+        taken = [*self.free, *self._missing()]
+        return self._defined(dense.body(self._laid.term, form, self._sizes(), taken, style), form, name)
 
     def _defined(self, lines: list[str], form: Form, name: str) -> str:
         return defined(lines, form, name, [*self.free, *self._missing()])
@@ -320,7 +321,7 @@ def computed(term: Term, free: Mapping[str, Var]) -> Callable[[Mapping[str, Any]
         return lambda values, sizes: evaluate(term, values, sizes)
     words = size_words(free)
     missing = sorted(dimensions(term) - set(words))
-    lines = dense.body(term, form_of(term), words, free)
+    lines = dense.body(term, form_of(term), words, [*free, *missing])
     function = _made(defined(lines, form_of(term), "value", [*free, *missing]), "value")
 
     def value(values: Mapping[str, Any], sizes: Mapping[str, int]) -> Any:
