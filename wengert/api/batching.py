@@ -57,11 +57,13 @@ def _ordered(inputs: Sequence[Any], outputs: Sequence[Any]) -> list[Any]:
     return sorted(found, key=lambda n: n.seq)
 
 
-def record_row(fun: Callable[..., Any], rows: Sequence[Any], call: Callable[[list[Any]], Any]) -> Recorded:
+def record_row(
+    fun: Callable[..., Any], rows: Sequence[Any], call: Callable[[list[Any]], Any], note: Any = None
+) -> Recorded:
     """Run ``call(handles)`` once on a row, recording everything."""
     where = here(3)
     frame, token = context.enter(context.FULL)
-    frame.asks = True
+    frame.asks, frame.note = True, note
     try:
         roots = [root(row, where, rich=True) for row in rows]
         inputs = [r.node for r in roots]
@@ -149,15 +151,16 @@ def pick(value: Any, rows: Any) -> Any:
 
 
 def batched_call(
-    fun: Callable[..., Any], call: Callable[[list[Any]], Any], leaves: Sequence[Any], size: int
+    fun: Callable[..., Any], call: Callable[[list[Any]], Any], leaves: Sequence[Any], size: int, note: Any = None
 ) -> tuple[list[Value], Structure]:
-    """``call`` on every row of the leaves (batch axis first); returns the output leaves and their structure."""
+    """``call`` on every row of the leaves (batch axis first); returns the output leaves and their structure. ``note``
+    is that of the recording."""
     pending = np.arange(size)
     groups: list[tuple[Any, list[Value]]] = []
     structure: Structure | None = None
     while len(pending):
         first = [_plain_row(leaf, int(pending[0])) for leaf in leaves]
-        recorded = record_row(fun, first, call)
+        recorded = record_row(fun, first, call, note)
         here_values = [Value(leaf if len(pending) == size else pick(leaf, pending), True) for leaf in leaves]
         with np.errstate(all="ignore"):
             try:

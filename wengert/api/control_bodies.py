@@ -26,6 +26,7 @@ from wengert.core.trace import graph_of
 from wengert.core.tree import Structure, flatten
 from wengert.core.types import ArrayType, dtype_of, shape_of
 from wengert.numpy_api import reach
+from wengert.ops.sides import SIDE, differentiations, is_kinked
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +108,8 @@ def record_body(
         return None
     finally:
         context.leave(frame, token)
+    if (SIDE.get() is not None or differentiations() > 1) and is_kinked(graph):
+        return None  # where a second derivative meets a kink is seen step by step
     closed_graph, free = closed(graph)
     plain = tuple(None if is_handle(v) else v for v in leaves)
     return Body(closed_graph, tuple(free), structure, plain, tuple(k is not None for k in found))

@@ -23,6 +23,7 @@ from wengert.core.trace import complete, graph_of, release
 from wengert.core.tree import Structure
 from wengert.numpy_api.conversions import guard as ask
 from wengert.ops.memory import sync
+from wengert.ops.sides import differentiations, is_kinked
 from wengert.ops.steps import run_step
 
 Rebuild = Callable[[list[Any]], tuple[Sequence[Any], dict[str, Any]]]
@@ -51,7 +52,8 @@ def folded_trace(
     from wengert.rewrite.loops.fold import fold
     from wengert.rewrite.passes import gates
 
-    folded = fold(graph)
+    # Where a second derivative meets a kink is seen step by step.
+    folded = graph if differentiations() and is_kinked(graph) else fold(graph)
     if folded is graph or not {*graph.nodes}.isdisjoint(folded.nodes):
         complete(graph)
     else:

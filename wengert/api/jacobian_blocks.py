@@ -15,6 +15,7 @@ from wengert.api import engine
 from wengert.api.arguments import Selection, name_of
 from wengert.api.batching import batched_call
 from wengert.api.gradients import jvp, vjp
+from wengert.core.context import TANGENTS
 from wengert.core.errors import WengertTypeError, WengertValueError, error_at
 from wengert.core.handle import is_handle
 from wengert.core.tree import Structure, flatten
@@ -164,7 +165,7 @@ def forward(flat: Flat, chunk_size: int | None) -> Any:
             flat.check(outs, shape_tree)
             return result[1]
 
-        values, found = batched_call(flat.fun, tangents_of, _basis(flat.leaves, start, stop), stop - start)
+        values, found = batched_call(flat.fun, tangents_of, _basis(flat.leaves, start, stop), stop - start, TANGENTS)
         structure = found
         aux = kept[0]
         if not columns:
@@ -211,7 +212,7 @@ def gradient_by_directions(
             def tangents_of(tangents: list[Any]) -> Any:
                 return jvp(flat, tuple(flat.leaves), tuple(tangents), has_aux=has_aux)[1]
 
-            values, _ = batched_call(fun, tangents_of, basis, stop - start)
+            values, _ = batched_call(fun, tangents_of, basis, stop - start, TANGENTS)
             slopes.append(_rows(values[0].value, values[0].batched, stop - start))
         whole = _joined(slopes)
         offset = 0
@@ -259,7 +260,7 @@ def pull_all(flat: Flat, out: Any, pullback: Any, aux: Any, chunk_size: int | No
             for row, v in zip(rows, found, strict=True):
                 row.append(_plain_or_handle_row(v))
             continue
-        values, _ = batched_call(flat.fun, cotangents_of, basis, stop - start)
+        values, _ = batched_call(flat.fun, cotangents_of, basis, stop - start, TANGENTS)
         for row, value in zip(rows, values, strict=True):
             row.append(_rows(value.value, value.batched, stop - start))
     if not total:

@@ -27,6 +27,9 @@ TIES = "ties"
 FOLDING = "folding"
 """The note of a full recording that is made to be folded, and then to be differentiated."""
 
+TANGENTS = "tangents"
+"""The note of a full recording of a derivative whose inputs are tangents or cotangents: no value depends on them."""
+
 BODY = "a body"
 """The note of a full recording of a body (of a loop, a branch), which will run elsewhere, and other times."""
 

@@ -33,15 +33,17 @@ turning = elementwise(
 Weights = Callable[..., Any]
 
 
-def at_zero(base: Any, at: Callable[[], Any], parts: Sequence[Any], weights: Weights, k: int = 0) -> Any:
-    """The weights ``base`` of a length by its k-th part, with those of a direction where it is zero (``at()``).
+def at_zero(
+    base: Any, length: Any, at: Callable[[Any], Any], parts: Sequence[Any], weights: Weights, k: int = 0
+) -> Any:
+    """The weights ``base`` of a length by its k-th part, with those of a direction where it is zero (``at(length)``).
 
     ``weights(*direction)`` gives the weights that the length has at a point in this direction, 0 where that is 0.
     """
-    side = side_at(lambda: _moves(at(), parts, weights), *parts)
+    side = side_at(lambda length, *_: _moves(at(length), parts, weights), length, *parts)
     if side is None:
         return base
-    zero = at()
+    zero = at(length)
     along = [side.tangent(x, j) for j, x in enumerate(parts)]
     moves = np.logical_and(zero, np.not_equal(weights(*along), 0))
     side.note(moves, "steep")
@@ -110,6 +112,8 @@ def _has_tangents(x: Any) -> bool:
 
 
 def _moves(zero: Any, parts: Sequence[Any], weights: Weights) -> Any:
+    if not is_handle(zero) and not np.any(zero):
+        return False
     course = _course(parts, None)
     return zero if course is None else np.logical_and(zero, np.not_equal(weights(*course), 0))
 

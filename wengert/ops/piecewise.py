@@ -19,7 +19,7 @@ from wengert.ops import lengths
 from wengert.ops.contract import conj
 from wengert.ops.kinds import constant, elementwise
 from wengert.ops.kinks import choice, some
-from wengert.ops.sides import Side, side_at
+from wengert.ops.sides import Side, side_at, unasked
 
 
 def raw(x: Any) -> Any:
@@ -30,6 +30,10 @@ def raw(x: Any) -> Any:
 def is_complex(x: Any) -> bool:
     """Whether a raw value or handle is complex."""
     return dtype_of(raw(x)).kind == "c"
+
+
+def _is_zero(x: Any) -> Any:
+    return np.equal(x, 0)
 
 
 def _phase(x: Any) -> Any:
@@ -44,10 +48,10 @@ def _slope(x: Any) -> Any:
     # d|x| = sign(x) dx; for complex x it is Re(conj(x) dx) / |x|, so the partial is conj(x) / |x|.
     # At 0: the choice, 0 by default.
     if is_complex(x):
-        return lengths.at_zero(_phase(x), lambda: np.equal(x, 0), (x,), _phase)
+        return lengths.at_zero(_phase(x), x, _is_zero, (x,), _phase)
     at_zero = choice.get().abs
     slope = np.sign(x)
-    side = side_at(lambda: np.equal(x, 0), x)
+    side = None if unasked(x) else side_at(_is_zero, x)
     if side is not None:
         zero = np.equal(x, 0)
         return slope + zero * side.sign(x, zero)
@@ -111,7 +115,7 @@ def _share(a: Any, b: Any, taken: Any, *, largest: bool, first: bool) -> Any:
     tie = np.equal(a, b)
     if not some(tie):
         return taken * 1.0
-    side = side_at(lambda: tie, a, b)
+    side = side_at(np.equal, a, b)
     if side is not None:
         ahead = side.ahead(a, b, tie, largest=largest)
         return np.where(tie, ahead if first else np.logical_not(ahead), taken) * 1.0
@@ -193,7 +197,11 @@ def _at_high(x: Any, low: Any, high: Any) -> Any:
 
 
 def _bounds(x: Any, low: Any, high: Any) -> Side | None:
-    return side_at(lambda: np.logical_or(np.equal(x, low), np.equal(x, high)), x, low, high)
+    return None if unasked(x) and unasked(low) and unasked(high) else side_at(_on_bound, x, low, high)
+
+
+def _on_bound(x: Any, low: Any, high: Any) -> Any:
+    return np.logical_or(np.equal(x, low), np.equal(x, high))
 
 
 def _pieces(side: Side, x: Any, low: Any, high: Any) -> tuple[Any, Any, Any]:
@@ -303,7 +311,7 @@ def _relu_slope(x: Any) -> Any:
     # ``x`` may be its sign alone (``residuals.sign_of``): only comparisons with zero are made.
     at_zero = choice.get().relu
     positive = np.greater(x, 0)
-    side = side_at(lambda: np.equal(x, 0), x)
+    side = None if unasked(x) else side_at(_is_zero, x)
     if side is not None:
         zero = np.equal(x, 0)
         positive = np.logical_or(positive, np.logical_and(zero, np.greater(side.sign(x, zero), 0)))

@@ -23,6 +23,7 @@ from wengert.ops.lengths import at_zero
 from wengert.ops.memory import fit, read, real_part
 from wengert.ops.products import absorb
 from wengert.ops.shares import extreme_shares
+from wengert.ops.sides import unasked
 
 
 def kept_shape(shape: tuple[Any, ...], axis: Any) -> tuple[Any, ...]:
@@ -289,13 +290,16 @@ def _std_weights(x: Any, y: Any, axis: Any, ddof: Any) -> Any:
     freedom = float(_freedom(x.shape, axis, ddof))
     w = np.where(flat, 0.0, conj(x - centre) / (freedom * np.where(flat, 1.0, y)))
 
+    if unasked(x):
+        return w
+
     def along(v: Any) -> Any:
         spread = v - mean(v + np.zeros(x.shape), axis, True)
         size = np.sqrt(sum(np.abs(spread) ** 2, axis, True) / freedom)
         still = np.less_equal(size, 1e-12 * np.max(np.abs(v)))
         return np.where(still, 0.0, conj(spread) / (freedom * np.where(still, 1.0, size)))
 
-    return at_zero(w, lambda: flat, (x,), along)
+    return at_zero(w, y, lambda y: flat, (x,), along)
 
 
 var = reduction(

@@ -13,7 +13,7 @@ import numpy as np
 from wengert.core.handle import is_handle
 from wengert.core.types import shape_of
 from wengert.ops.kinks import choice
-from wengert.ops.sides import Side, rounded, side_at
+from wengert.ops.sides import Side, rounded, side_at, unasked
 
 
 def extreme_shares(x: Any, y: Any, axis: Any, axes: tuple[int, ...], *, largest: bool) -> Any:
@@ -24,7 +24,7 @@ def extreme_shares(x: Any, y: Any, axis: Any, axes: tuple[int, ...], *, largest:
     if (first := choice.get().first) is not None:
         share = _first_and_others(chosen, axes, first)
         return share.astype(np.float32) if single else share
-    side = side_at(lambda: np.greater(np.add.reduce(1.0 * chosen, axis=axis), 1.0), x)
+    side = None if unasked(x) else side_at(lambda at, _: np.greater(np.add.reduce(1.0 * at, axis=axis), 1.0), chosen, x)
     if side is not None:
         share = winner(side, side.tangent(x), chosen, axes, largest=largest)
         return share.astype(np.float32) if single else share

@@ -15,10 +15,18 @@ from typing import Any
 
 import numpy as np
 
-from wengert.core.context import FOLDING, FORWARD, LINEARIZE, REVERSE, SWITCH, Frame, tracing
+from wengert.core.context import FOLDING, FORWARD, FULL, LINEARIZE, REVERSE, SWITCH, TANGENTS, Frame, tracing
+from wengert.core.graph import Graph
 from wengert.core.handle import is_handle
-from wengert.core.node import here
+from wengert.core.node import Const, here
+from wengert.core.op import CONSTANT
 from wengert.ops.kinks import LEAST_NORM, choice
+
+KINKED = frozenset({
+    "absolute", "clip", "copysign", "fabs", "fmax", "fmin", "frobenius", "hypot", "length", "matrix_norm", "max",
+    "maximum", "min", "minimum", "partition", "relu", "sort", "std", "vector_norm",
+})  # fmt: skip
+"""The operations whose rules ask for a side."""
 
 _NOISE = 2.0**-40
 """Tangents that differ by less than this part of their size count as equal."""
@@ -107,38 +115,69 @@ def rounded(t: Any, shape: tuple[int, ...]) -> Any:
     return np.rint(t / scale) * scale + np.zeros(shape)
 
 
-def side_at(kink: Callable[[], Any], *operands: Any) -> Side | None:
+def unasked(x: Any) -> bool:
+    """Whether no second derivative is taken by way of an operand of a rule, so that no side need be looked for."""
+    return not is_handle(x) and SIDE.get() is None
+
+
+def side_at(kink: Callable[..., Any], *operands: Any) -> Side | None:
     """The side to take where a rule has met a kink of its operands, or None: then its element of least norm is right.
 
-    ``kink()`` is the mask of the elements on a kink; it is asked where a second derivative is being taken.
+    ``kink(*operands)`` is the mask of the elements on a kink; it is asked where a second derivative is being taken.
     """
     side = SIDE.get()
     if side is None:
-        for x in operands:
-            if is_handle(x):
-                break
-        else:
-            return None
-        if choice.get() != LEAST_NORM:
-            return None
-        outermost = _differentiating()
-        if outermost is not None and outermost.kinked is None and bool(np.any(kink())):
-            outermost.kinked = SWITCH.where or here(3)
+        if any(map(is_handle, operands)) and choice.get() == LEAST_NORM:
+            _look(kink, operands)
         return None
     if (side.along is None and not any(map(is_handle, operands))) or choice.get() != LEAST_NORM:
         return None
     return side
 
 
-def _differentiating() -> Frame | None:
-    """The outermost trace that differentiates what runs now."""
-    found = None
+def is_kinked(graph: Graph) -> bool:
+    """Whether a derivative of a graph may meet an operation that asks for a side, also in graphs inside its steps."""
+    seen: set[Any] = set()
+    stack = [o for o in graph.outputs if not isinstance(o, Const)]
+    while stack:
+        node = stack.pop()
+        if node in seen or node.op.kind == CONSTANT:
+            continue
+        seen.add(node)
+        inner = [g for p in node.params for g in (p if type(p) is tuple else (p,)) if type(g) is Graph]
+        if node.op.name in KINKED or any(map(is_kinked, inner)):
+            return True
+        stack.extend(a for a in node.args if not isinstance(a, Const))
+    return False
+
+
+def differentiations() -> int:
+    """How many of the running traces differentiate what runs now."""
+    frame = tracing.get()
+    return sum(map(_differentiates, frame.chain())) if frame is not None else 0
+
+
+def _differentiates(frame: Frame) -> bool:
+    return frame.side is None and (frame.kind in (REVERSE, FORWARD, LINEARIZE) or frame.note is FOLDING)
+
+
+def _look(kink: Callable[..., Any], operands: Any) -> None:
+    """Tell the outermost trace that differentiates what runs now where it met a kink."""
+    found, recorded = None, False
     frame = tracing.get()
     while frame is not None:
-        if frame.kind in (REVERSE, FORWARD, LINEARIZE) or frame.note is FOLDING:
+        if _differentiates(frame):
             found = frame
+        recorded = recorded or (frame.kind == FULL and frame.note is not TANGENTS)
         frame = frame.parent
-    return found
+    if found is None or found.kinked is not None:
+        return
+    # (In what is recorded to run at other values the question is a guard.)
+    mask = kink(*(operands if recorded else [x.value if is_handle(x) else x for x in operands]))
+    if is_handle(mask) and not recorded:
+        mask = mask.value
+    if bool(np.any(mask)):
+        found.kinked = SWITCH.where or here(3)
 
 
-__all__ = ["SIDE", "Side", "plain_or_step", "rounded", "side_at"]
+__all__ = ["SIDE", "Side", "differentiations", "is_kinked", "plain_or_step", "rounded", "side_at", "unasked"]

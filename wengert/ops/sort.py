@@ -15,7 +15,7 @@ import numpy as np
 from wengert.core.types import ArrayType
 from wengert.ops.kinds import constant, general, linear
 from wengert.ops.select import gather
-from wengert.ops.sides import Side, rounded, side_at
+from wengert.ops.sides import Side, rounded, side_at, unasked
 
 
 def _integers(types: Any, params: Any) -> ArrayType:
@@ -107,7 +107,7 @@ def _side_order(side: Side, x: Any, axis: int) -> Any:
 
 def _in_order(x: Any, dx: Any, y: Any, axis: int) -> Any:
     """The tangents of the sorted elements ``y``."""
-    side = side_at(lambda: has_ties(y, axis), x)
+    side = None if unasked(x) else side_at(lambda y, _: has_ties(y, axis), y, x)
     if side is not None:
         return gather(dx, _side_order(side, x, axis), axis)
     out = gather(dx, argsort(x, axis, "stable"), axis)

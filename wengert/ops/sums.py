@@ -27,7 +27,7 @@ _SCALAR = ArrayType((), FLOAT64)
 length = general(
     "length",
     lambda x: math.hypot(*x.tolist()),
-    [lambda x, y, dx: (at_zero(ratio(x, y), lambda: np.equal(y, 0), (x,), _unit) * dx).sum()],
+    [lambda x, y, dx: (at_zero(ratio(x, y), y, lambda y: np.equal(y, 0), (x,), _unit) * dx).sum()],
     infer=lambda types, params: _SCALAR,
     kink=lambda v, p, y: y == 0,
     latex="\\left\\|{x}\\right\\|",

@@ -15,6 +15,7 @@ from wengert.core.handle import is_handle
 from wengert.ops.kinds import elementwise
 from wengert.ops.kinks import some
 from wengert.ops.lengths import at_zero
+from wengert.ops.sides import unasked
 
 _LN2, _LN10 = float(np.log(2.0)), float(np.log(10.0))
 _DEGREE = np.pi / 180.0
@@ -132,7 +133,9 @@ arctan2 = elementwise(
 
 def _leg(a: Any, b: Any, y: Any, k: int) -> Any:
     base = ratio((a, b)[k], y)
-    return at_zero(base, lambda: np.equal(y, 0), (a, b), lambda *v: ratio(v[k], np.hypot(*v)), k)
+    if unasked(y):
+        return base
+    return at_zero(base, y, lambda y: np.equal(y, 0), (a, b), lambda *v: ratio(v[k], np.hypot(*v)), k)
 
 
 hypot = elementwise(

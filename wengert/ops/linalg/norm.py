@@ -27,7 +27,7 @@ from wengert.ops.linalg.ties import final
 from wengert.ops.reduce import kept, reduced_shape, shifted
 from wengert.ops.select import where
 from wengert.ops.shares import winner
-from wengert.ops.sides import side_at
+from wengert.ops.sides import side_at, unasked
 
 
 def _vector(x: Any, order: Any, axis: Any, keepdims: Any) -> Any:
@@ -49,9 +49,11 @@ def _direction(x: Any) -> Any:
 
 def _at_zero(x: Any) -> Any:
     """``_direction(x)``, on the side that is taken at 0 where a second derivative is."""
+    if unasked(x):
+        return _direction(x)
     if is_complex(x):
-        return at_zero(_direction(x), lambda: x == 0, (x,), _direction)
-    side = side_at(lambda: x == 0, x)
+        return at_zero(_direction(x), x, lambda x: x == 0, (x,), _direction)
+    side = side_at(lambda x: x == 0, x)
     if side is None:
         return _direction(x)
     zero = x == 0
@@ -60,7 +62,7 @@ def _at_zero(x: Any) -> Any:
 
 def _share(x: Any, size: Any, extreme: Any, axis: Any, inside: Any = None, *, largest: bool) -> Any:
     """Equal shares for the elements that attain an extreme: of ``size = |x|``, or of its sums over ``inside``."""
-    side = side_at(lambda: np.greater(reduce.sum(1.0 * (size == extreme), axis, False), 1.0), x)
+    side = None if unasked(x) else side_at(lambda at, _: reduce.sum(1.0 * at, axis, False) > 1.0, size == extreme, x)
     if side is not None:
         t = side.tangent(x)
         t = where(x == 0, np.abs(t) * np.ones(shape_of(raw(x))), real(conj(_direction(x)) * t))
@@ -82,9 +84,9 @@ def _vector_weights(x: Any, y: Any, order: Any, axis: Any) -> Any:
         extreme = (np.max if order > 0 else np.min)(size, axis=axis, keepdims=True)
         return _at_zero(x) * _share(x, size, extreme, axis, largest=order > 0)
     base = _smooth_weights(x, y, order, axis)
-    if order is not None and order < 1:
+    if unasked(x) or (order is not None and order < 1):
         return base
-    return at_zero(base, lambda: y == 0, (x,), lambda v: _weights_along(v, order, axis, shape_of(raw(x))))
+    return at_zero(base, y, lambda y: y == 0, (x,), lambda v: _weights_along(v, order, axis, shape_of(raw(x))))
 
 
 def _weights_along(v: Any, order: Any, axis: Any, shape: tuple[int, ...]) -> Any:
