@@ -156,3 +156,11 @@ def test_abstract_functions_print_the_rule_tables():
     u, v = wg.function("u", (), of=x), wg.function("v", (), of=x)
     assert str(wg.D(u + v, x)) == "∂u/∂x + ∂v/∂x"
     assert str(wg.D(u * v, x)) in {"u(x) ∂v/∂x + v(x) ∂u/∂x", "v(x) ∂u/∂x + u(x) ∂v/∂x"}
+
+
+def test_differences_keep_their_signs_whatever_was_derived_before():
+    shapes = {"X": ("m", "n"), "w": "n", "y": "m"}
+    first = wg.D("sum((y - X @ w)**2)", "w", **shapes)
+    second = wg.D("norm(X @ w - y)**2 + sum(w)", "w", **shapes)
+    third = wg.D("sum((y - X @ w)**2)", "w", **shapes)
+    assert (str(first), str(second), str(third)) == ("−2 Xᵀ(y − Xw)", "2 Xᵀ(Xw − y) + 1", "−2 Xᵀ(y − Xw)")

@@ -118,8 +118,11 @@ def D(
     Raises FormulaError for a formula that cannot be read, WengertValueError for a variable that does not occur,
     NoRuleError where no closed form is known, CheckError where the form found differs from the numeric derivative.
     """
-    term, free, again = _read(expression, syntax, {**(shapes or {}), **more_shapes}, check)
-    return _derived(term, free, wrt, order, layout, check, again)
+    from wengert.symbolic.signs import of_formula
+
+    with of_formula():
+        term, free, again = _read(expression, syntax, {**(shapes or {}), **more_shapes}, check)
+        return _derived(term, free, wrt, order, layout, check, again)
 
 
 def closed_form(
@@ -147,13 +150,15 @@ def closed_form(
     Raises WengertValueError where the function decides by values (``if``, ``while``) or runs a loop of varying length,
     NoRuleError, naming the step and its line, where an operation has no closed form.
     """
+    from wengert.symbolic.signs import of_formula
     from wengert.symbolic.vocabulary import declared
 
     if not callable(fun):
         raise WengertTypeError("closed_form takes a function; for a formula use wengert.D")
     free: Any = declared(shapes)
-    term, captured, again = _recorded(fun, free, check)
-    found = _derived(term, free, wrt, order, layout, check, again)
+    with of_formula():
+        term, captured, again = _recorded(fun, free, check)
+        found = _derived(term, free, wrt, order, layout, check, again)
     found.bound.update(captured)
     return found
 
@@ -320,8 +325,10 @@ def _derived(
     from wengert.symbolic.layouts import LAYOUTS
     from wengert.symbolic.programs import install_accumulator, install_compiler, install_symmetric_sum
     from wengert.symbolic.result import Derivative
+    from wengert.symbolic.signs import written
     from wengert.symbolic.simplify import oriented
     from wengert.symbolic.substitute import by_free_entries
+    from wengert.symbolic.terms import ordered
     from wengert.symbolic.verify import check_alike, check_derivative
 
     install_compiler(compiled)
@@ -333,6 +340,7 @@ def _derived(
     if layout not in LAYOUTS:
         raise WengertValueError(f"layout {layout!r}: choose one of {', '.join(LAYOUTS)}")
     x = _variable(wrt, free)
+    written(ordered(term))
     last, same = by_free_entries(term, x, order, check, free, again)
     found = Derivative(term, x, oriented(last, x), order, layout, free)
     if check and same is not None:

@@ -14,6 +14,7 @@ from fractions import Fraction
 from typing import Any
 
 from wengert.core.errors import WengertValueError
+from wengert.symbolic import signs
 from wengert.symbolic.dims import Dim, Size
 from wengert.symbolic.labels import canonical, is_symmetric, key_of
 from wengert.symbolic.terms import (
@@ -139,11 +140,9 @@ def add(parts: Iterable[tuple[Number, Term]], shape: Shape) -> Term:
     kept = tuple((c, t) for c, t in found.values() if c != 0)
     if len(kept) == 1 and kept[0][0] == 1:
         return kept[0][1]
-    return intern(Sum, _sum_key(kept), shape, terms=kept)
-
-
-def _sum_key(terms: Iterable[tuple[Number, Term]]) -> tuple[Any, ...]:
-    return tuple(sorted((t.ident, c) for c, t in terms))
+    made: Sum = intern(Sum, signs.sum_key(kept), shape, terms=kept)
+    signs.note(made)
+    return made
 
 
 def plus(*terms: Term) -> Term:
@@ -361,8 +360,9 @@ def preferred(term: Sum) -> tuple[Number, Term]:
         bottom = math.lcm(*(c.denominator for c in numbers))  # type: ignore[union-attr]
         content = Fraction(top, bottom)
     if content == 1:
-        flipped = known(Sum, _sum_key((-c, t) for c, t in term.terms), term.shape)
-        if flipped is None or flipped.ident > term.ident:
+        flipped = known(Sum, signs.sum_key((-c, t) for c, t in term.terms), term.shape)
+        used = signs.used()
+        if flipped is None or (flipped.ident > term.ident if used is None else flipped.ident not in used):
             return content, term
         return Fraction(-1), flipped
     lean = add([(c / content, t) for c, t in term.terms], term.shape)

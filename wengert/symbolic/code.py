@@ -12,7 +12,7 @@ from typing import Any
 
 from wengert.symbolic import named_source
 from wengert.symbolic.code_contractions import path_of
-from wengert.symbolic.code_patterns import PatternCode
+from wengert.symbolic.code_patterns import COMPARE, CONNECTED, PatternCode, is_truth
 from wengert.symbolic.cuts import Cut, index_of
 from wengert.symbolic.dims import Dim, parts_of
 from wengert.symbolic.functions import FUNCTIONS
@@ -21,16 +21,15 @@ from wengert.symbolic.writer import ADD, ATOM, MUL, POWER
 
 Text = tuple[str, int]
 SPECIAL = {**{n: n for n in ("erf", "erfc", "gamma", "gammaln", "polygamma")}, "digamma": "psi"}
-COMPARE = {"greater": ">", "greater_equal": ">=", "equal": "==", "not_equal": "!="}
-CONNECTED = {"and": "np.logical_and", "or": "np.logical_or", "not": "np.logical_not"}
 
 
 class Code(PatternCode):
-    """Writes NumPy; ``sizes`` gives the text of each named dimension, ``named`` the parts that have a name already."""
+    """Writes NumPy; ``sizes`` gives the text of each named dimension, ``named`` the parts that have a name already;
+    ``inline`` writes the functions that derivative operators are in their places.
+    """
 
     def __init__(self, sizes: Mapping[str, str], named: Mapping[Form, str] | None = None, inline: bool = False) -> None:
         self.inline = inline
-        """Whether the functions that derivative operators are stand in their places."""
         self.sizes = sizes
         self.named = dict(named or {})
 
@@ -318,28 +317,40 @@ class Code(PatternCode):
         if name in ("max", "min", "prod"):
             return f"np.{name}({inner}{axis})", ATOM
         hit = f"({self.at(form.args[0], MUL)} == np.{name[3:]}({inner}{keep}))"
-        return f"{hit} / np.sum({hit}{keep})", MUL
+        return f"{hit} / np.sum({hit}{keep})", ADD
 
     def _call(self, form: Form) -> Text:
         name, args = form.value, form.args
         if name in SIMPLE:
             return SIMPLE[name](self, args[0])
-        if name in CONNECTED:
-            return f"{CONNECTED[name]}({', '.join(self.write(a) for a in args)})", ATOM
-        if name in COMPARE:
-            return f"({self.at(args[0], MUL)} {COMPARE[name]} {self.at(args[1], MUL)})", ATOM
+        if name in CONNECTED or name in COMPARE:
+            return f"{self.asked(form)} * 1.0", MUL
         inner = ", ".join(self.write(filling(a)) for a in args)
         if name in SPECIAL:
             return f"special.{SPECIAL[name]}({inner})", ATOM
         if name == "trigamma":
             return f"special.polygamma(1, {inner})", ATOM
         if name == "where":
-            c, a, b = (self.write(filling(x)) for x in args)
-            return f"np.where({c}, {a}, {b})", ATOM
+            a, b = (self.write(filling(x)) for x in args[1:])
+            return f"np.where({self.asked(filling(args[0]))}, {a}, {b})", ATOM
         return f"{FUNCTIONS[name].numpy}({inner})", ATOM
 
+    def asked(self, form: Form) -> str:
+        """A condition, as truth values."""
+        if form in self.named or form.kind != "call" or (form.value not in CONNECTED and form.value not in COMPARE):
+            return self.write(form)
+        if form.value in CONNECTED:
+            return f"{CONNECTED[form.value]}({', '.join(map(self.asked, form.args))})"
+        a, b = form.args
+        if form.rank and not _spread(a):
+            b = _one_number(b)
+        elif form.rank and not _spread(b):
+            a = _one_number(a)
+        return f"({self.at(a, MUL)} {COMPARE[form.value]} {self.at(b, MUL)})"
+
     def _abstract(self, form: Form) -> Text:
-        return named_source.call(form, self.write, lambda d: self.dim(d)[0], self.inline), ATOM
+        text = named_source.call(form, self.write, lambda d: self.dim(d)[0], self.inline)
+        return (f"{text} * 1.0", MUL) if is_truth(form) else (text, ATOM)
 
     def _einsum(self, form: Form) -> Text:
         places, rank, _sizes = form.value
@@ -357,6 +368,15 @@ def _broadcasts(form: Form) -> bool:
         or (rest.kind == "outer" and any(a.kind == "ones" for a in rest.args))
         or (rest.kind in ("mul", "div") and any(_broadcasts(a) for a in rest.args if a.rank))
     )
+
+
+def _spread(form: Form) -> bool:
+    """Whether NumPy has to be told the shape."""
+    return form.kind == "zeros" or _broadcasts(form)
+
+
+def _one_number(form: Form) -> Form:
+    return Form("num", value=Fraction(0)) if form.kind == "zeros" else filling(form)
 
 
 def _sigmoid(code: Code, x: Form) -> Text:

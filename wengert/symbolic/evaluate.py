@@ -174,7 +174,8 @@ def _power(x: Any, p: Any) -> Any:
 
 
 def _sigmoid(x: Any) -> Any:
-    return 0.5 * (1.0 + np.tanh(0.5 * x))
+    small = np.exp(np.where(np.real(x) < 0, x, -x))  # exact in both tails
+    return np.where(np.real(x) < 0, small, 1.0) / (1.0 + small)
 
 
 def _softplus(x: Any) -> Any:

@@ -31,6 +31,7 @@ from wengert.symbolic.terms import Constant, Term, intern
 
 FINAL = {"vector_norm", "length"}
 """Operations that are refused where their rule refuses them; others are then kept by name."""
+PRODUCTS = {"matmul", "dot", "inner", "vdot", "vecdot", "tensordot", "einsum", "matvec", "vecmat"}
 Stand = Callable[[Any], Term]
 """What an array of numbers is in a term."""
 
@@ -90,7 +91,7 @@ def _lowered(node: SymbolicNode, operands: list[Any]) -> Any:
             return composite(node)
         except WengertError as error:
             raise refusal(node, str(error).split("\n")[0]) from None
-    rule = RULES.get(node.op.name)
+    rule = _of_truth_values(node.op.name) if _is_truth(node.type) else RULES.get(node.op.name)
     why: Any = None
     try:
         made = NotImplemented if rule is None else rule(*operands, *node.params)
@@ -110,6 +111,19 @@ def _lowered(node: SymbolicNode, operands: list[Any]) -> Any:
         except WengertError as error:
             raise refusal(node, why or str(error).split("\n")[0]) from None
     return made
+
+
+def _is_truth(kind: Any) -> bool:
+    return type(kind) is ArrayType and kind.dtype.kind == "b"
+
+
+def _of_truth_values(name: str) -> Any:
+    """The rule of an operation whose result is a truth value: NumPy's sum of two is "or", its product of matrices is
+    kept by name.
+    """
+    if name == "add":
+        return RULES["logical_or"]
+    return None if name in PRODUCTS else RULES.get(name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -304,6 +304,8 @@ def call(form: Form, write: Callable[[Form], str], dim: Callable[[Any], str], in
 
 def _typed(word: str, kind: str) -> str:
     """An argument of the dtype that the operation is given."""
+    if kind == "b" and word.endswith(" * 1.0"):
+        return word.removesuffix(" * 1.0")
     if kind == "b":
         return f"({word} != 0)"
     if kind in "iu":

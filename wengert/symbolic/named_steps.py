@@ -16,9 +16,11 @@ from zlib import crc32
 import numpy as np
 
 from wengert.core.errors import NoRuleError, WengertError, WengertValueError
+from wengert.core.graph import Graph
 from wengert.core.node import Const
 from wengert.core.op import OPS
 from wengert.core.types import ArrayType
+from wengert.ops.kinks import LEAST_NORM, Choice, choice
 from wengert.symbolic.build import value_of
 from wengert.symbolic.complex_steps import Composite
 from wengert.symbolic.dims import Dim, named, sized
@@ -125,18 +127,16 @@ def _rows(shapes: Sequence[Shape], pair: Sequence[Dim] = (), side: int = 0) -> l
 
 
 def _recorded(asked: Wanted, rows: Sequence[Mapping[str, int]]) -> Recorded:
-    from wengert.rewrite.clean import simplify
-
     program, shapes, slots = asked.program, asked.shapes, asked.slots
     kinds = [
         *((s, k) for s, k in zip(shapes, program.dtypes(len(shapes)), strict=True)),
         *((shapes[k], np.dtype(float)) for k in slots),
     ]
-    graphs = []
-    for which, row in enumerate(rows):
-        leaves = _leaves(kinds, len(shapes), row, which)
-        given = [Slot(k) for k in range(len(kinds))]
-        graphs.append(simplify(record_once(_along(asked, row), leaves, given, {}, row)[0]))
+    token = choice.set(General(*LEAST_NORM))
+    try:
+        graphs = [_graph(asked, kinds, row, which) for which, row in enumerate(rows)]
+    finally:
+        choice.reset(token)
     answers = [[(g.kind, g.outcome) for g in graph.guards] for graph in graphs]
     if any(kind != "bool" for kind, _ in answers[0]) or any(a != answers[0] for a in answers):
         raise NoRuleError(f"the derivative of {program.name} goes other ways at other values")
@@ -149,6 +149,27 @@ def _recorded(asked: Wanted, rows: Sequence[Mapping[str, int]]) -> Recorded:
     guards = tuple((walked.known[g.node], g.outcome) for g in graphs[0].guards)
     needed = steps_of([output, *(node for node, _ in guards)])
     return Recorded(inputs, tuple(n for n in needed if n not in inputs), output, guards)
+
+
+def _graph(asked: Wanted, kinds: Sequence[Any], row: Mapping[str, int], which: int) -> Graph:
+    from wengert.rewrite.clean import simplify
+
+    leaves = _leaves(kinds, len(asked.shapes), row, which)
+    given = [Slot(k) for k in range(len(kinds))]
+    return simplify(record_once(_along(asked, row), leaves, given, {}, row)[0])
+
+
+class General(Choice):
+    """The subgradient of least norm for points in general position: at a kink of one entry (the zeros of a diagonal)
+    no side of it is looked for, which would add steps along a direction.
+    """
+
+    __slots__ = ()
+
+    def __ne__(self, other: object) -> bool:
+        return True
+
+    __hash__ = Choice.__hash__
 
 
 def _leaves(kinds: Sequence[Any], count: int, row: Mapping[str, int], which: int) -> list[Any]:

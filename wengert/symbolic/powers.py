@@ -105,9 +105,10 @@ def _power_of_product(base: Prod, p: Any, whole: bool) -> Term | None:
             return None
         if any(t.rank == 2 and type(t).__name__ in ("Delta", "Select") for t, _ in base.factors) and p < 0:
             return None
-        return contract(
-            [(power(t, p), idx) for t, idx in base.factors], tuple(range(base.rank)), dict(enumerate(base.sizes))
-        )
+        raised = [(power(t, p), idx) for t, idx in base.factors]
+        if len(raised) == 1 and isinstance(raised[0][0], Fn) and raised[0][0].args[0] is base.factors[0][0]:
+            return None  # the power of a transpose stays one
+        return contract(raised, tuple(range(base.rank)), dict(enumerate(base.sizes)))
     if whole and base.rank and 2 <= p <= 3:
         return contract([(base, tuple(range(base.rank)))] * int(p), tuple(range(base.rank)))
     return None

@@ -23,8 +23,9 @@ from wengert.symbolic.notation import size as node_count
 from wengert.symbolic.programs import Program, array_of
 from wengert.symbolic.recover import form_of
 from wengert.symbolic.runner import Runner
+from wengert.symbolic.signs import of_formula
 from wengert.symbolic.simplify import expanded, simplified
-from wengert.symbolic.terms import Term, Var, variables
+from wengert.symbolic.terms import Term, Var, ordered, variables
 from wengert.symbolic.writer import Writer
 
 if TYPE_CHECKING:
@@ -60,6 +61,10 @@ class Derivative(Program):
     @cached_property
     def form(self) -> Form:
         """The printed form as a tree."""
+        with of_formula(ordered(self.given)):
+            return self._formed()
+
+    def _formed(self) -> Form:
         inner = form_of(
             simplified(self._laid.term) if self._laid.axes != tuple(range(self.term.rank)) else self._laid.term
         )
