@@ -55,10 +55,17 @@ ITEM = Op(
 
 
 def item(source: Node, k: int) -> Node:
-    """The node of output ``k`` of ``source``, with the tangents its source has."""
+    """The node of output ``k`` of ``source``, with the tangents its source has.
+
+    One that is made while a recording runs which does not hold its source is a value from outside, like the source: it
+    gets the number that follows the source, as the item had that was made when the source was.
+    """
+    frame = tracing.get()
+    full = frame.full if frame is not None else None
+    seq = next_seq() if full is None or source.seq >= full.start else source.seq + 1 + k
     if not isinstance(source, RichNode):
-        return Node(next_seq(), ITEM, (source,), (), (k,), source.where)
-    node = RichNode(next_seq(), ITEM, (source,), (), (k,), source.where)
+        return Node(seq, ITEM, (source,), (), (k,), source.where)
+    node = RichNode(seq, ITEM, (source,), (), (k,), source.where)
     node.args = (source,)
     node.abstract = source.abstract
     if source.type is not None:
