@@ -5,7 +5,7 @@ import pytest
 
 import wengert
 from wengert.backends.llvm.emit.emit import emit
-from wengert.backends.llvm.heat import Spare, spare
+from wengert.backends.llvm.heat import EACH, IN_ALL, PER_CYCLE, Spare, spare
 from wengert.backends.llvm.lower.lower import lower
 
 pytest.importorskip("llvmlite")
@@ -125,10 +125,11 @@ def test_an_array_across_the_lanes_is_turned_around_once():
 
 
 def test_short_code_costs_little_of_the_time():
-    budget = spare(16_000.0)  # a thousand cycles
-    assert not budget.spend(3.0)
-    spent = sum(2.0 for _ in range(100) if budget.spend(2.0))
-    assert spent == 20.0
+    cycles = 1000.0
+    budget = spare(cycles * PER_CYCLE)
+    assert not budget.spend(1.01 * EACH * cycles)
+    spent = sum(2.0 for _ in range(1000) if budget.spend(2.0))
+    assert IN_ALL * cycles - 2.0 <= spent <= IN_ALL * cycles
     assert not Spare(0.0, 0.0).spend(1.0)
 
 
@@ -160,3 +161,59 @@ def test_long_functions_are_left_as_written_and_compute_the_same(monkeypatch):
     assert engines.engine().optimised(text) != all_passes
     for a, b in zip(agree(lower(wengert.trace(f)(x)), [x], tolerance=1e-12), whole, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-12)
+
+
+@pytest.mark.parametrize("rows", [8, 25, 31, 1003])
+@pytest.mark.parametrize("columns", [1, 3])
+@pytest.mark.parametrize("bits", [512, 256])
+def test_the_last_step_of_a_loop_may_overlap_the_one_before(rows, columns, bits):
+    x = np.random.default_rng(rows).standard_normal((rows, columns))
+
+    def f(x):
+        y = np.exp(x) * x[:, :1]
+        return y, np.sin(y).sum(1), y.sum(0), np.cumsum(x, axis=0)
+
+    found = agree(lower(wengert.trace(f)(x)), [x], bits, 1e-12)
+    for a, b in zip(found, f(x), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-11, atol=1e-13)
+
+
+def test_one_body_serves_all_rows_where_nothing_is_accumulated():
+    def f(x):
+        return np.exp(np.sin(x) * np.cos(x)) / (1.0 + x * x)
+
+    lines = [len(body_of(text_of(f, np.ones(n)))) for n in (1024, 1025, 1031)]
+    assert max(lines) <= lines[0] + 2
+    lines = [len(body_of(text_of(lambda x: np.sum(f(x)), np.ones(n)))) for n in (1024, 1025)]
+    assert lines[1] > lines[0] + 5  # no place may be added twice
+
+
+@pytest.mark.parametrize("count", [33, 40, 63, 1007])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_tails_of_sums_are_as_narrow_as_they_need(count, dtype):
+    random = np.random.default_rng(count)
+    x, w = random.standard_normal((count, 6)).astype(dtype), random.standard_normal((6, 6)).astype(dtype)
+
+    def f(x, w):
+        y = np.tanh(x @ w)
+        return y.T @ x, np.sum(y), np.max(y * x), np.sum(y * y, axis=0), np.prod(1.0 + 0.01 * y[:, 0])
+
+    tolerance = 1e-11 if dtype is np.float64 else 1e-4
+    found = agree(lower(wengert.trace(f)(x, w)), [x, w], tolerance=tolerance)
+    for a, b in zip(found, f(x.astype(float), w.astype(float)), strict=True):
+        np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance * 10)
+
+
+@pytest.mark.parametrize("kind", [np.sum, np.max, np.min, np.prod])
+@pytest.mark.parametrize("columns", [2, 3])
+@pytest.mark.parametrize("rows", [128, 133])
+def test_a_whole_piece_of_memory_is_accumulated_as_it_lies(kind, columns, rows):
+    x = 1.0 + 0.01 * np.random.default_rng(columns).standard_normal((rows, columns))
+
+    def f(x):
+        y = 1.0 + 0.001 * np.cumsum(x - 1.0, axis=0)
+        return kind(x), y, kind(y), kind(x[:, ::-1]), kind(x[:, :-1])
+
+    found = agree(lower(wengert.trace(f)(x)), [x], tolerance=1e-11)
+    for a, b in zip(found, f(x), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-11)

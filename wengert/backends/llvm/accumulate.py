@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from wengert.backends.llvm.emit.arithmetic import COMBINE, neutral
+from wengert.backends.llvm.emit.blocks import one_piece
 from wengert.backends.llvm.emit.memory import Result
 from wengert.backends.llvm.emit.values import Evaluator, Places
 from wengert.backends.llvm.indexed import Axis, Reduce
@@ -52,6 +53,7 @@ class Accumulators(Evaluator):
     areas: dict[Any, int]
     """Where the workspace holds which accumulators."""
     extents: dict[Axis, tuple[int, int]]
+    open: list[Loop]
 
     def element(self, dtype: Type) -> str:
         """The type of one lane in registers."""
@@ -183,7 +185,10 @@ class Accumulators(Evaluator):
             self.each(small, dict(places), all_places.append)
             if not all_places:
                 return
-            if self.fusible(v) and self.mask is None:
+            block = one_piece(self, v, all_places) if made.across > 1 else None
+            if block is not None:
+                self.add(v, made.now, self.together_pairs(v.kind, v.dtype, block), places)
+            elif self.fusible(v) and (self.mask is None or made.across == 1):
                 self.add_products(v, made.now, [self.factors(v, p, None) for p in all_places], places)
             else:
                 self.add(
@@ -240,11 +245,25 @@ class Accumulators(Evaluator):
             wide = self.widen(new, element, width)
             kinds = vector_of(element, width)
             return Result(self.writer.let(f"select <{width} x i1> {self.mask}, {kinds} {wide}, {kinds} {other}"), width)
+        if self.width > 1:  # a tail that is narrower than the loop
+            return self.padded(instance.lanes, new, kind, dtype)
         assert new.width == 1, "lanes of two loops"
         kinds = vector_of(element, instance.lanes)
         other = splat_literal(neutral(kind, dtype), dtype, instance.lanes)
         name = self.writer.let(f"insertelement {kinds} {other}, {element} {new.name}, i64 0")
         return Result(name, instance.lanes)
+
+    def padded(self, lanes: int, new: Result, kind: str, dtype: Type) -> Result:
+        """The lanes of the loop, those of its tail, followed by neutral ones."""
+        element, width = self.element(dtype), self.width
+        kinds, other = vector_of(element, width), splat_literal(neutral(kind, dtype), dtype, width)
+        name = self.widen(new, element, width)
+        if self.mask is not None:
+            name = self.writer.let(f"select <{width} x i1> {self.mask}, {kinds} {name}, {kinds} {other}")
+        picks = ", ".join(f"i32 {min(k, width)}" for k in range(lanes))
+        return Result(
+            self.writer.let(f"shufflevector {kinds} {name}, {kinds} {other}, <{lanes} x i32> <{picks}>"), lanes
+        )
 
     def add(self, v: Reduce, instance: Instance, new: Result, places: Places) -> None:
         """One contribution to one element."""

@@ -30,7 +30,7 @@ over it took a third of all time, and made none faster. Shorter ones gain up to 
 
 _OPTIONS = (
     f"functions by O1 without vectorisers and unrolling, from {LONG} lines with {LOOPY} loops by SROA, "
-    f"code generation 2, or 0 above {COLD} lines"
+    f"code generation 2, 1 above {LONG} lines, 0 above {COLD}"
 )
 
 
@@ -104,8 +104,8 @@ class Engine:
         return "\n".join((_OPTIONS, self.version, h.triple, h.cpu, h.features, str(self._near)))
 
     def compile(self, text: str, *, optimise: int | None = None) -> bytes:
-        """The object code of a module's text; ``optimise`` is the effort of code generation (2, or 0 for large cold
-        code; default: by size).
+        """The object code of a module's text; ``optimise`` is the effort of code generation (2; 1 for long, 0 for very
+        large code; default: by size).
 
         Raises NativeCodeError, with LLVM's complaint and the line, for a text that is not valid."""
         return bytes(self._made(text, optimise, lambda machine, module: machine.emit_object(module)))
@@ -121,7 +121,8 @@ class Engine:
     def _made(self, text: str, optimise: int | None, make: Callable[[Any, Any], Any]) -> Any:
         llvm = self.llvm
         if optimise is None:
-            optimise = 0 if text.count("\n") > COLD else 2
+            lines = text.count("\n")
+            optimise = 0 if lines > COLD else 1 if lines > LONG else 2
         # What LLVM made is given back before the lock is: a process that forks in between must find nobody inside.
         with self._at_work(), contextlib.ExitStack() as used:
             machine = self._machines.get(optimise)

@@ -14,7 +14,7 @@ from typing import Any
 from wengert.backends.llvm.accumulate import Accumulators
 from wengert.backends.llvm.emit.arithmetic import CannotEmit
 from wengert.backends.llvm.emit.memory import Result
-from wengert.backends.llvm.emit.runs import Run, runs
+from wengert.backends.llvm.emit.runs import Run, again, runs
 from wengert.backends.llvm.emit.values import Places
 from wengert.backends.llvm.indexed import Axis, Read, Reduce, Routine, Scan, ScanOutput, Scatter, Store, Value
 from wengert.backends.llvm.instances import Instance
@@ -33,6 +33,8 @@ class Nest(Accumulators):
     places: dict[Axis, Position]
     common: str
     """The workspace; ``area`` is the memory of the function that is being written."""
+    in_place = False
+    """Whether something is overwritten that the same places have read."""
     limits: tuple[str, ...] | None = None
     """Where the next loop begins and ends, if not at its ends."""
 
@@ -151,10 +153,14 @@ class Nest(Accumulators):
         if not inner and self.probing is None and high > 1 and loop.guarded and not loop.jam:
             cuts = self.segments(loop, path)
         for first, last in pairwise(cuts):
-            for run in runs(loop, first, last):
+            for run in runs(loop, first, last, self.overlapping(loop, path), self.width_bits // 64):
                 self.run(loop, path, run)
         for node in reversed(loop.starts):
             self.finish(node, loop, path)
+
+    def overlapping(self, loop: Loop, path: tuple[Loop, ...]) -> bool:
+        """Whether the last step of a loop may compute places of the one before again."""
+        return not self.in_place and again(loop, path[:-1])
 
     def segments(self, loop: Loop, path: tuple[Loop, ...]) -> list[int]:
         """Where guards change along a loop: its body is written once, and thrown away, to see."""
@@ -203,7 +209,7 @@ class Nest(Accumulators):
         w, outer = self.writer, self.places.get(loop.axis)
         before, extents, width, mask = self.counters.get(loop.axis, set()), dict(self.extents), self.width, self.mask
         times, self.times = self.times, self.times * run.trips
-        last = run.start + (run.trips - 1) * run.step + run.live - 1
+        last = run.start + (run.trips - 1) * run.step + run.live - 1 if run.end < 0 else run.end - 1
         head, latch, leave = w.label("head"), w.label("latch"), w.label("leave")
         lanes = 1 if loop.tile else run.width
         first, end = self.limits or (run.start, run.start + run.trips * run.step)
@@ -217,9 +223,12 @@ class Nest(Accumulators):
             previous = w.block
             w.begin(head)
             w.line(f"{name} = phi i64 [ {first}, %{previous} ], [ {name}n, %{latch} ]")
+            if run.end >= 0:
+                here = w.call("i64", "llvm.smin.i64", [("i64", name), ("i64", str(run.end - run.width))])
+                variable = Variable(here, run.start, last, lanes)
         self.enter(loop, run, variable, lanes)
-        here = fixed(run.start) if run.trips == 1 and lanes == 1 else at(variable)
-        self.places[loop.axis] = here if outer is None else outer + here
+        place = fixed(run.start) if run.trips == 1 and lanes == 1 else at(variable)
+        self.places[loop.axis] = place if outer is None else outer + place
         self.counters[loop.axis] = {*before, variable.number}
         self.scopes.append({})
         for key in loop.makes:

@@ -11,7 +11,7 @@ from wengert.backends.llvm.heat import Spare
 from wengert.backends.llvm.positions import Position
 from wengert.backends.llvm.writer import Type, Writer, memory_type, vector_of
 
-PER_LANE = 3.0
+PER_LANE = 2.0
 """Cycles for each lane that a gather or scatter takes longer than loads or stores of their own."""
 
 

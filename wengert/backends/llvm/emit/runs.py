@@ -7,7 +7,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from wengert.backends.llvm.loop_tree import Loop
+from wengert.backends.llvm.loop_tree import Body, Loop
+from wengert.backends.llvm.placing import walk
+
+OFTEN = 3
+"""The fewest full steps of a loop whose last step may overlap: what a step stores is loaded in other pieces then."""
+
+
+def again(loop: Loop, path: tuple[Loop, ...]) -> bool:
+    """Whether the places of a loop may be computed twice: nothing inside is added to what stays between its steps."""
+    if loop.width == 1 or loop.tile or any(x.axis is loop.axis for x in path):
+        return False
+    for item in walk(loop.children):
+        for node in item.nodes if isinstance(item, Body) else ():
+            outer = next((x for x in node.path if x.axis in node.over), None)
+            if node.alone or (outer is not None and (outer is loop or outer in path)):
+                return False
+    return True
 
 
 @dataclass(eq=False, slots=True)
@@ -19,10 +35,13 @@ class Run:
     step: int
     live: int
     width: int
+    end: int = -1
+    """Where the last step ends if it overlaps the one before, or -1."""
 
 
-def runs(loop: Loop, low: int, high: int) -> Iterator[Run]:
-    """The iterations from ``low`` to ``high``: full steps, then the tail."""
+def runs(loop: Loop, low: int, high: int, overlapping: bool = False, least: int = 64) -> Iterator[Run]:
+    """The iterations from ``low`` to ``high``: full steps, then the tail; a last full step that computes some places
+    again, where that is allowed (``overlapping``) and saves a tail. A tail has ``least`` lanes or more."""
     count = high - low
     if loop.tile:
         full, rest = divmod(count, loop.width)
@@ -34,11 +53,17 @@ def runs(loop: Loop, low: int, high: int) -> Iterator[Run]:
         yield Run(low, count, 1, 1, 1)
         return
     full, rest = divmod(count, loop.width)
+    if overlapping and rest and full >= OFTEN:
+        yield Run(low, full + 1, loop.width, loop.width, loop.width, high)
+        return
     yield Run(low, full, loop.width, loop.width, loop.width)
     if 0 < rest <= 2 and full:
         yield Run(high - rest, rest, 1, 1, 1)
     elif rest:
-        yield Run(high - rest, 1, loop.width, rest, loop.width)
+        width = loop.width
+        while width % 2 == 0 and width // 2 >= max(rest, least):
+            width //= 2
+        yield Run(high - rest, 1, width, rest, width)
 
 
-__all__ = ["Run", "runs"]
+__all__ = ["Run", "again", "runs"]

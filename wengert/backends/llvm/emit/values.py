@@ -115,12 +115,16 @@ class Evaluator(Arithmetic):
 
     def read(self, v: Read, places: Places, condition: Result | None) -> Result:
         """An element of a slot."""
+        return self.read_slot(v.slot, v.dtype, self.place_in(v, places), condition)
+
+    def place_in(self, v: Read, places: Places) -> Position:
+        """Where an element lies in its slot."""
         place, stride = ZERO, 1
         for extent, entry in zip(reversed(v.slot.shape), reversed(v.index), strict=True):
             if isinstance(entry, Axis):
                 place = place + places[entry] * stride
             stride *= extent
-        return self.read_slot(v.slot, v.dtype, place, condition)
+        return place
 
     def read_slot(self, slot: Slot, dtype: Type, place: Position, condition: Result | None) -> Result:
         """The element at a linear place of a slot."""
