@@ -33,6 +33,22 @@ class _LooksComplex(np.complex128):
     """What ``isinstance`` is told about a complex scalar handle."""
 
 
+class _LooksPythonFloat(float):
+    """What ``isinstance`` is told about the handle of a float of Python's, which is no number of NumPy's."""
+
+
+class _LooksPythonComplex(complex):
+    """What ``isinstance`` is told about the handle of a complex number of Python's."""
+
+
+_LOOKS = {
+    float: _LooksPythonFloat,
+    complex: _LooksPythonComplex,
+    np.float64: _LooksFloat,
+    np.complex128: _LooksComplex,
+}
+
+
 class Traced:
     """Common part of the two handles; never instantiated itself.
 
@@ -78,9 +94,7 @@ class Traced:
         if type(self) is TracedArray:
             return _LooksArray
         kind = type(self.value)
-        if kind is float or kind is np.float64:
-            return _LooksFloat
-        return _LooksComplex if kind is complex or kind is np.complex128 else kind
+        return _LOOKS.get(kind, kind)
 
 
 class TracedArray(Traced):

@@ -14,6 +14,7 @@ from wengert.core.handle import Traced, TracedArray, TracedScalar
 from wengert.core.types import dtype_of, shape_of
 from wengert.numpy_api import conversions as convert
 from wengert.numpy_api import lookups, protocols
+from wengert.numpy_api.scalar_attributes import NumPysOwn
 from wengert.numpy_api.table import METHODS
 from wengert.ops import arithmetic, compare, contract
 from wengert.ops.generate import operator
@@ -150,4 +151,8 @@ def install() -> None:
     for name, thing in {"__getitem__": _scalar_getitem, "__iter__": None}.items():
         setattr(TracedScalar, name, thing)
     for name, function in METHODS.items():
-        setattr(Traced, name, function)
+        of_numbers = hasattr(float, name) and not hasattr(np.ndarray, name)
+        setattr(TracedScalar if of_numbers else Traced, name, function)
+    for name, thing in list(vars(Traced).items()):
+        if not (name.startswith("_") or name in Traced.__slots__ or (hasattr(float, name) and hasattr(complex, name))):
+            setattr(TracedScalar, name, NumPysOwn(name, thing))

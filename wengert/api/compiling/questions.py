@@ -1,8 +1,8 @@
 """Questions that a recorded run answers otherwise than the function itself, found in the code before it runs.
 
 ``type(x) is float`` is false of a traced value (``isinstance`` is answered truly), and two arguments that are one array
-are two values of a recording. Imports NumPy only. Invariant: nothing of the user's runs; what is not sure is no
-question."""
+are two values of a recording. Imports NumPy and the handles. Invariant: nothing of the user's runs; what is not sure
+is no question."""
 
 from __future__ import annotations
 
@@ -15,10 +15,15 @@ from typing import Any
 
 import numpy as np
 
+from wengert.core.handle import Traced
+
 _COMPARING = frozenset({"IS_OP", "CONTAINS_OP", "COMPARE_OP"})
 _BETWEEN = ("LOAD", "PUSH_NULL", "CALL", "PRECALL", "BUILD_TUPLE", "BINARY_SUBSCR", "CACHE", "COPY", "SWAP", "EXTENDED")
 """How the steps are called that only bring the operands of a comparison."""
 _LOADS = ("LOAD_GLOBAL", "LOAD_NAME")
+_ASKING = frozenset({"hasattr", "getattr"})
+_OWN = frozenset(name for name in Traced.__slots__ if not name.startswith("_")) - {"base"} | {"__iter__"}
+"""What handles have for themselves; of scalars ``__iter__`` is there, as what says that they cannot be iterated."""
 _CODES = bytes(dis.opmap[name] for name in _COMPARING if name in dis.opmap)
 _IS = dis.opmap["IS_OP"]
 
@@ -47,6 +52,22 @@ def asks_identity(code: CodeType) -> bool:
             if s.opname in _LOADS and s.argval == "id":
                 return True
     return any(asks_identity(c) for c in code.co_consts if type(c) is CodeType)
+
+
+@functools.lru_cache(maxsize=4096)
+def asks_attribute(code: CodeType) -> str:
+    """An attribute of which the code asks, of a local name, whether it is there (``hasattr(x, "value")``), and that
+    traced values have for themselves; empty where it asks for none."""
+    if not _ASKING.isdisjoint(code.co_names) and not _OWN.isdisjoint(c for c in code.co_consts if type(c) is str):
+        steps = [s for s in dis.get_instructions(code) if s.opname not in ("CACHE", "EXTENDED_ARG")]
+        for asking, held, name in zip(steps, steps[1:], steps[2:], strict=False):
+            if (
+                (asking.opname in _LOADS and asking.argval in _ASKING)
+                and (held.opname.startswith(("LOAD_FAST", "LOAD_DEREF")) and held.argval != "self")
+                and (name.opname == "LOAD_CONST" and name.argval in _OWN)
+            ):
+                return str(name.argval)
+    return next(filter(None, (asks_attribute(c) for c in code.co_consts if type(c) is CodeType)), "")
 
 
 def _locals_before(steps: list[dis.Instruction], k: int) -> int:
@@ -100,4 +121,4 @@ def _value(dotted: tuple[str, ...], space: Mapping[str, Any]) -> Any:
     return found
 
 
-__all__ = ["asks_identity", "exact_type"]
+__all__ = ["asks_attribute", "asks_identity", "exact_type"]

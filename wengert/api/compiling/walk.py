@@ -33,7 +33,7 @@ from typing import Any
 import numpy as np
 
 from wengert.api.compiling.names import CHANGING, ELSEWHERE, Named, is_users, module_file, names_in
-from wengert.api.compiling.questions import asks_identity, exact_type
+from wengert.api.compiling.questions import asks_attribute, asks_identity, exact_type
 from wengert.api.compiling.reads import (
     MISSING,
     SCALARS,
@@ -190,10 +190,12 @@ class Walk:
             if asked:
                 self.obstacle = f"it asks whether a type is exactly {asked}: only isinstance tells of traced values"
                 return
+            if name := asks_attribute(code):
+                self.obstacle = f"{fun.__name__} asks whether something has an attribute {name!r}, as traced values do"
+                return
             self.identity = self.identity or asks_identity(code)
             found = names_in(code)
-            names = found.names
-            self.names |= names
+            self.names |= (names := found.names)
             self.stored |= found.set_attributes
             if "errstate" in names and not _RAISING.isdisjoint(names):
                 self.obstacle = f"{fun.__name__} asks for floating point errors (np.errstate): a replay gives none"
