@@ -43,10 +43,11 @@ def mixed(x):
     row = np.zeros(5)
     total = 0.0
     for k in range(STEPS // 8):
-        row[k % 5] = 2.0 - x[k % 3] / 3.0
+        unread = x[(k + 1) % 3]
+        row[k % 5] = 2.0 - x[k % 3 - 3] / 3.0
         total = 0.999 * total + np.tanh(row[k % 5]) * row[(k + 1) % 5] + x[:2] @ x[1:]
         total = (1.0 / (1.0 + total * total)) ** 0.5
-    return total + row @ row
+    return total + row @ row + unread
 
 
 @pytest.mark.parametrize("program", [transformed, mixed])

@@ -7,7 +7,6 @@ operand that is a constant has ``CONSTANT``, a node that is none of these ``FORE
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain, compress, count
@@ -26,29 +25,32 @@ _arity, _seq = attrgetter("arity"), attrgetter("seq")
 
 
 class Kind:
-    """What a step does: an operation, what computed it where that was not the operation's own function, and the number
-    of its operands."""
+    """What a step does: an operation, what computed it where that was not the operation's own function, the number of
+    its operands; and of a read by one number, which the columns have, the shape that it reads from."""
 
-    __slots__ = ("arity", "function", "op")
+    __slots__ = ("arity", "function", "op", "shape")
 
-    def __init__(self, op: Any, function: Callable[..., Any] | None, arity: int) -> None:
-        self.op, self.function, self.arity = op, function, arity
+    def __init__(self, op: Any, function: Any, arity: int, shape: tuple[int, ...] | None = None) -> None:
+        self.op, self.function, self.arity, self.shape = op, function, arity, shape
 
 
 class Steps:
-    """The steps of a recording; of operands, the sequence numbers (-1: a constant), and the values of constants."""
+    """The steps of a recording; of operands, the sequence numbers (-1: a constant), and the values of constants; of
+    reads whose kind has a shape, the numbers (not negative)."""
 
-    __slots__ = ("constants", "kinds", "known", "nodes", "operands", "seqs", "types", "wheres")
+    __slots__ = ("code", "constants", "indices", "kinds", "known", "nodes", "operands", "seqs", "types", "wheres")
 
     def __init__(self, nodes: Sequence[Node] = ()) -> None:
         self.nodes: list[Any] = []
         self.kinds: list[Kind] = []
         self.wheres: list[Any] = []
         self.types: list[Any] = []
-        self.seqs = array("q")
-        self.operands = array("q")
+        self.seqs: list[int] = []
+        self.operands: list[int] = []
         self.constants: list[Any] = []
+        self.indices: list[int] = []
         self.known: dict[Any, Kind] = dict(KINDS)
+        self.code: Any = None  # of the user's, from where the last step was made
         for node in nodes:
             self.append(node)
 
@@ -72,18 +74,26 @@ class Steps:
             if type(a) is Const:
                 self.constants.append(a.value)
 
+    def readers(self) -> Array:
+        """The places of the steps that ``indices`` belong to."""
+        if not self.indices:
+            return np.zeros(0, np.int64)
+        numbered = {kind for kind in {*self.kinds} if kind.shape is not None}
+        return np.flatnonzero([*map(numbered.__contains__, self.kinds)])
+
     def only(self, alive: Array, lengths: Array) -> Steps:
         """Some of the steps, whose operands are ``lengths`` many."""
         kept = np.repeat(alive, lengths)
-        operands = np.array(self.operands, np.int64)
+        constant = np.array(self.operands, np.int64) < 0
         found, chosen = Steps(), alive.tolist()
         found.nodes = [*compress(self.nodes, chosen)]
         found.kinds = [*compress(self.kinds, chosen)]
         found.wheres = [*compress(self.wheres, chosen)]
         found.types = [*compress(self.types, chosen)]
-        found.seqs = array("q", np.array(self.seqs, np.int64)[alive].tobytes())
-        found.operands = array("q", operands[kept].tobytes())
-        found.constants = [*compress(self.constants, kept[operands < 0].tolist())]
+        found.seqs = [*compress(self.seqs, chosen)]
+        found.operands = [*compress(self.operands, kept.tolist())]
+        found.indices = [*compress(self.indices, alive[self.readers()].tolist())]
+        found.constants = [*compress(self.constants, kept[constant].tolist())]
         return found
 
 
@@ -160,7 +170,7 @@ def columns_of(inputs: Sequence[Node], steps: Steps) -> Columns:
     """The columns of steps that are fully recorded."""
     lengths = np.fromiter(map(_arity, steps.kinds), np.int64, len(steps))
     operands = np.array(steps.operands, np.int64)
-    seqs = np.concatenate([np.array([*map(_seq, inputs)], np.int64), np.array(steps.seqs, np.int64)])
+    seqs = np.array([*map(_seq, inputs), *steps.seqs], np.int64)
     first = int(seqs.min(initial=0 if not len(seqs) else int(seqs[0])))
     span = int(seqs.max(initial=first)) - first + 1
     if span <= 8 * len(seqs) + 1000:  # nearly all numbers of a recording are those of its steps

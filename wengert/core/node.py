@@ -69,6 +69,14 @@ class RichNode(Node):
         self.evaluate = None
 
 
+class ListedNode(RichNode):
+    """The same, filled in by who makes it: ``ListedNode()`` takes a third of the time of a constructor's call."""
+
+    __slots__ = ()
+
+    __init__ = object.__init__
+
+
 class Const:
     """An operand that does not depend on the inputs: a raw value, or a handle of an outer trace (a free leaf)."""
 
@@ -185,6 +193,7 @@ def describe(where: Where | None) -> str:
 __all__ = [
     "USER_FILES",
     "Const",
+    "ListedNode",
     "Node",
     "RichNode",
     "Where",

@@ -44,11 +44,11 @@ class ArrayType:
         if type(value) in FLOATS:
             return _SCALAR
         key = (value.shape, value.dtype) if type(value) is np.ndarray else (shape_of(value), dtype_of(value))
-        found = _MET.get(key)
+        found = MET.get(key)
         if found is None:
             found = cls(*key)
-            if len(_MET) < _MOST:
-                _MET[key] = found
+            if len(MET) < _MOST:
+                MET[key] = found
         return found
 
     @property
@@ -77,7 +77,7 @@ def shape_of(value: Any) -> tuple[int, ...]:
 
 
 _SCALAR = ArrayType(())
-_MET: dict[tuple[tuple[int, ...], np.dtype[Any]], ArrayType] = {}
+MET: dict[tuple[tuple[int, ...], np.dtype[Any]], ArrayType] = {}
 _MOST = 4096
 """Types that are made once: a recording asks for the same few at every step."""
 

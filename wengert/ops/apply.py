@@ -25,9 +25,12 @@ from wengert.ops.residuals import Rule
 from wengert.ops.visit import stub
 
 LONG = 1000
-"""Steps of a full recording from which on the recording functions are worth writing again for it."""
+"""Steps of a full recording from which on columns are kept of it."""
+OFTEN = 300
+"""Steps of an operation in full recordings after which its recording functions are worth writing again for these: that
+takes as long."""
 
-when_long: list[Callable[[set[Op]], None]] = []
+when_often: list[Callable[[set[Op]], None]] = []
 """Who writes them (``generate``)."""
 
 
@@ -152,27 +155,22 @@ def fully(
     node.evaluate = evaluate
     if frame.steps is not None:
         frame.steps.append(node)
-        if len(frame.steps) >= LONG:
-            hurry(frame, op)
+        hurry(frame, op)
     return TracedArray(y, node) if type(y) is np.ndarray else TracedScalar(y, node)
 
 
 def hurry(frame: Frame, op: Op) -> None:
-    """Have the recording functions written that a long recording uses: those it used until now, then others that it
-    goes on to use."""
-    if type(frame.steps) is list:
-        frame.steps = Steps(frame.steps)
-        wanted = {kind.op for kind in frame.steps.kinds}
-    else:
-        wanted = {op}
-        times = _slowly[op] = _slowly.get(op, 0) + 1
-        if times & (times - 1):  # it may be one that cannot be written so
-            return
-    for write in when_long:
-        write(wanted)
+    """Count a step of a full recording, whose columns are noted once it is long."""
+    steps = frame.steps
+    if type(steps) is list and len(steps) >= LONG:
+        frame.steps = Steps(steps)
+    times = _times[op] = _times.get(op, 0) + 1
+    if not times % OFTEN:
+        for write in when_often:
+            write({op})
 
 
-_slowly: dict[Op, int] = {}
+_times: dict[Op, int] = {}
 
 
 def check_linear(op: Op, nodes: Sequence[Any], frame: Any) -> None:

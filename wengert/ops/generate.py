@@ -57,9 +57,10 @@ NAMESPACE: dict[str, Any] = {
     "TRACING": context.tracing.get,
     "SCALARS": types.SCALARS,
     "Const": node.Const,
-    "RichNode": node.RichNode,
+    "ListedNode": node.ListedNode,
     "TYPE": types.ArrayType.of,
     "STEPS": columns.Steps,
+    "MET": types.MET.get,
     "SCALAR": types.ArrayType.of(1.0),
     "HERE": node.here,
     "ASK": python_numbers.ask,
@@ -125,7 +126,7 @@ def evaluated_by(op: Op, evaluate: Callable[..., Any], tag: str) -> Any:
 
 
 def hasten(ops: Iterable[Op]) -> None:
-    """Write the recording functions of operations that a long full recording uses again, with that case inline."""
+    """Write the recording functions of operations that full recordings use often again, with that case inline."""
     wanted = {op for op in ops if not op.outputs and not op.inputs[0].startswith("*")}
     for name, (function, op, variant) in list(_pending.items()):
         if op in wanted and name not in _hastened and function.__code__.co_filename != "<wengert stub>":
@@ -134,7 +135,7 @@ def hasten(ops: Iterable[Op]) -> None:
 
 
 _hastened: set[str] = set()
-apply.when_long.append(hasten)
+apply.when_often.append(hasten)
 
 
 def source(op: Op, name: str, variant: str, *, long: bool = False, inline: bool = False) -> str:
@@ -244,14 +245,17 @@ def _fully(op: Op, par: str, expression: str, evaluation: str) -> list[str]:
         operands, values = (", ".join(f"{letter}{k}" for k in range(count)) for letter in "ax")
         line(f"   if F_.met is not None: ASK({evaluation or f'EV_{safe}'}, ({operands},), ({values},))")
     # What the constructors of node and handle and ``Steps.append`` do, written out: most of the time of the whole.
-    line("   f = FRAME(1); c = f.f_code; n_ = NEW(RichNode)")
-    line("   n_.where = w_ = (c, f.f_lasti) if USER(c.co_filename) and S.where is None else OUTSIDE(f)")
-    line(f"   n_.seq = s_ = SEQ(); n_.op = OP_{safe}; n_.inputs = n_.saved = (); n_.params = {par}")
+    line("   if type(G_) is not STEPS: F_.steps = G_ = STEPS(G_)")
+    line("   f = FRAME(1); c = f.f_code; n_ = ListedNode()")
+    line("   if S.where is not None: w_ = S.where")
+    line("   elif c is G_.code: w_ = (c, f.f_lasti)")
+    line("   elif USER(c.co_filename): G_.code = c; w_ = (c, f.f_lasti)")
+    line("   else: w_ = OUTSIDE(f)")
+    line(f"   n_.where = w_; n_.seq = s_ = SEQ(); n_.op = OP_{safe}; n_.inputs = n_.saved = (); n_.params = {par}")
     line(f"   n_.args = ({''.join(f'n{k}, ' for k in range(count))})")
     line(f"   n_.tangents = None; n_.abstract = False; n_.evaluate = {evaluation or 'None'}")
-    line("   if type(y) is ND: n_.type = t = TYPE(y); c_ = NEW(TA)")
+    line("   if type(y) is ND: n_.type = t = MET((y.shape, y.dtype)) or TYPE(y); c_ = NEW(TA)")
     line("   else: n_.type = t = SCALAR if type(y) in FLOATS else TYPE(y); c_ = NEW(TS)")
-    line("   if type(G_) is not STEPS: F_.steps = G_ = STEPS(G_)")
     line(f"   G_.nodes.append(n_); G_.kinds.append({kind}); G_.wheres.append(w_)")
     line("   G_.types.append(t); G_.seqs.append(s_)")
     for k in range(count):

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from wengert.core.columns import Steps, kind_of
+from wengert.core.columns import Kind, Steps, kind_of
 from wengert.core.context import SWITCH, next_seq, tracing
 from wengert.core.handle import TracedArray, TracedScalar
-from wengert.core.node import USER_FILES, Node, RichNode, outside
+from wengert.core.node import USER_FILES, ListedNode, Node, outside
 from wengert.core.types import ArrayType
 from wengert.ops.memory import read, refresh
 from wengert.ops.paths import is_basic
@@ -63,14 +63,15 @@ def _listed(h: Any, index: Any, frame: Any) -> Any:
             refresh(h, base)
     value, parent = h.value, h.node
     y = value[index]
+    shape = value.shape
     caller = sys._getframe(2)
     code = caller.f_code
     path = (("index", index),)
-    node = _new(RichNode)
+    node = ListedNode()
     users = USER_FILES.get(code.co_filename) and SWITCH.where is None
     node.where = where = (code, caller.f_lasti) if users else outside(caller)
     node.seq = seq = next_seq()
-    node.op, node.params = GET, (path, value.shape, value.dtype)
+    node.op, node.params = GET, (path, shape, value.dtype)
     node.inputs = node.saved = ()
     node.args = (parent,)
     node.tangents = node.evaluate = None
@@ -78,8 +79,12 @@ def _listed(h: Any, index: Any, frame: Any) -> Any:
     node.type = kind = ArrayType.of(y)
     steps = frame.steps
     if type(steps) is Steps:  # as its ``append``
+        if type(index) is int:
+            steps.kinds.append(steps.known.get(shape) or _by_number(steps, shape))
+            steps.indices.append(index if index >= 0 else index + shape[0])
+        else:
+            steps.kinds.append(_READ)
         steps.nodes.append(node)
-        steps.kinds.append(_READ)
         steps.wheres.append(where)
         steps.types.append(kind)
         steps.seqs.append(seq)
@@ -98,6 +103,12 @@ def _listed(h: Any, index: Any, frame: Any) -> Any:
     out.base, out.version = base, base.version
     out.path = path if base is h else (*h.path, *path)
     return out
+
+
+def _by_number(steps: Steps, shape: tuple[int, ...]) -> Kind:
+    """The kind of reads by one number from arrays of a shape."""
+    found = steps.known[shape] = Kind(GET, None, 1, shape)
+    return found
 
 
 __all__ = ["getitem"]

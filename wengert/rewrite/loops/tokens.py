@@ -61,7 +61,9 @@ def numbers_of(columns: Columns, tables: Tables) -> Array:
 
 
 def _constants(values: list[Any], tables: Tables) -> Any:
-    if {*map(type, values)} != {float}:
+    kinds = {*map(type, values)}
+    bits = np.array(values) if kinds in ({float}, {int}) else np.zeros(0, object)
+    if bits.dtype.kind == "O":  # numbers of several types, or large ones
         known: dict[int, int] = {}  # by the object: most are literals
         found = [*map(known.get, map(id, values))]
         for k, value in enumerate(values):
@@ -70,7 +72,7 @@ def _constants(values: list[Any], tables: Tables) -> Any:
                 number = known[id(value)] = tables.constant(value)
             found[k] = number
         return found
-    _, first, which = np.unique(np.array(values).view(np.int64), return_index=True, return_inverse=True)
+    _, first, which = np.unique(bits.view(np.int64), return_index=True, return_inverse=True)
     made = np.empty(len(first), np.int64)
     for k in np.argsort(first).tolist():
         made[k] = tables.constant(values[first[k]])
@@ -83,10 +85,12 @@ def tokens_of(
     """The tokens of steps, and the numbers that stand in indices, which are further operands: of which steps, in order,
     and which. ``asked``: by step the kinds of questions that guards ask of it."""
     rest, owners, more = _rest(steps, operands, starts, asked, tables)
-    wheres: list[Any] = steps.wheres
-    if None in wheres:
-        wheres = [w or _NOWHERE for w in wheres]
-    like = _alike([steps.kinds, wheres, steps.types, rest])
+    if steps.indices:
+        owners, more = _in_order(
+            np.concatenate([steps.readers(), np.array(owners, np.int64)]),
+            np.concatenate([_constants(steps.indices, tables), np.array(more, np.int64)]),
+        )
+    like = _alike([steps.kinds, steps.wheres, steps.types, rest])
     nodes = steps.nodes
     sites, found = _Sites(), np.zeros(len(nodes), np.int64)
     lengths = np.diff(starts)
@@ -102,6 +106,12 @@ def tokens_of(
     return found[like], owners, more
 
 
+def _in_order(owners: Array, more: Array) -> tuple[list[int], list[int]]:
+    """Numbers by their owners, those of one owner as they stand."""
+    order = np.argsort(owners, kind="stable")
+    return owners[order].tolist(), more[order].tolist()
+
+
 def _rest(
     steps: Steps, operands: Array, starts: Array, asked: dict[int, tuple[str, ...]], tables: Tables
 ) -> tuple[list[int], list[int], list[int]]:
@@ -113,7 +123,7 @@ def _rest(
     alone = {
         kind
         for kind in set(steps.kinds)
-        if kind.op.name == "power" or kind.op.params or kind.op.inputs[:1] == ("*operands",)
+        if kind.shape is None and (kind.op.name == "power" or kind.op.params or kind.op.inputs[:1] == ("*operands",))
     }
     special = [*compress(range(len(nodes)), map(alone.__contains__, steps.kinds))] if alone else []
     keys: dict[Any, int] = {}
@@ -190,6 +200,7 @@ def _alike(columns: Sequence[list[Any]]) -> Array:
 def _keys(columns: Sequence[list[Any]], start: int, end: int) -> list[Any]:
     kinds, wheres, types, rest = (column[start:end] for column in columns)
     # Code objects and types are slow to hash; one of each is met in all places.
+    wheres = [w or _NOWHERE for w in wheres]
     codes, offsets = map(id, map(itemgetter(0), wheres)), map(itemgetter(1), wheres)
     return [*zip(kinds, codes, offsets, map(id, types), rest, strict=True)]
 
