@@ -6,11 +6,12 @@ array in float64 on one core, each is as warm as it gets, and both are timed by 
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import math
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -18,8 +19,9 @@ import numpy as np
 import wengert as wg
 from benchmarks.closed_forms_problems import PROBLEMS
 from benchmarks.measure import Limit, interleaved, microseconds
+from wengert.symbolic import programs
 
-WARM = 0.6
+WARM = 0.5
 """Processor seconds of evaluation before a form is timed: after 0.01, 0.1 and 0.3 of them the program is written anew,
 compiled, and compared with the accumulated derivative, compiled.
 """
@@ -77,12 +79,21 @@ def warmed(call: Callable[[], Any]) -> InThisThread:
     return InThisThread(call)
 
 
-def source_of(form: Any) -> Callable[..., Any]:
-    """The NumPy program of a form; where a function in it is known by name only, its plain meaning."""
+@contextlib.contextmanager
+def numpy_alone() -> Iterator[None]:
+    """What forms evaluate within is compiled, if at all, to plans of NumPy, as where llvmlite is not installed."""
+
+    def accumulated(function: Callable[..., Any], argument: int, order: int) -> Callable[..., Any]:
+        derivative = wg.hessian if order == 2 else wg.jacobian
+        return wg.compile(derivative(function, argnums=argument), backend="numpy")
+
+    compilers, accumulators = list(programs._compilers), list(programs._accumulators)
+    programs.install_compiler(functools.partial(wg.compile, backend="numpy"))
+    programs.install_accumulator(accumulated)
     try:
-        return form.numpy()
-    except wg.NoRuleError:
-        return form._by_terms
+        yield
+    finally:
+        programs._compilers[:], programs._accumulators[:] = compilers, accumulators
 
 
 def hessians(quick: bool) -> tuple[list[list[str]], list[Limit], list[str]]:
@@ -93,18 +104,19 @@ def hessians(quick: bool) -> tuple[list[list[str]], list[Limit], list[str]]:
     ratios: dict[str, float] = {}
     alone: dict[str, float] = {}
     for problem in PROBLEMS:
-        form = wg.D(problem.text, problem.wrt, 2, shapes=dict(problem.shapes))
+        form, lone = (wg.D(problem.text, problem.wrt, 2, shapes=dict(problem.shapes)) for _ in range(2))
         figures, words = [], []
         for sizes in problem.sizes[:1] if quick else problem.sizes:
             values = problem.values(sizes)
             theirs = ready(problem.text, problem.wrt, values)
             wanted = np.asarray(theirs())
             ours = warmed(functools.partial(form.evaluate, **values))
-            program = InThisThread(functools.partial(source_of(form), **values))
-            for found in (ours(), program()):
-                if not np.allclose(found, wanted, rtol=1e-8, atol=1e-9 * np.max(np.abs(wanted))):
-                    raise AssertionError(f"{problem.name}: other values than JAX has")
-            mine, plain, other = interleaved([ours, program, theirs], rounds=7, sample_seconds=0.004)
+            with numpy_alone():
+                numpy = warmed(functools.partial(lone.evaluate, **values))
+                for found in (ours(), numpy(), form.numpy()(**values)):
+                    if not np.allclose(found, wanted, rtol=1e-8, atol=1e-9 * np.max(np.abs(wanted))):
+                        raise AssertionError(f"{problem.name}: other values than JAX has")
+                mine, plain, other = interleaved([ours, numpy, theirs], rounds=7, sample_seconds=0.004)
             name = f"{problem.name}, n={sizes['n']}"
             ratios[name], alone[name] = other / mine, other / plain
             figures.append(f"n={sizes['n']}: {microseconds(mine)} us")
@@ -115,9 +127,9 @@ def hessians(quick: bool) -> tuple[list[list[str]], list[Limit], list[str]]:
     slower = min(alone, key=lambda name: alone[name])
     note = (
         f"{len(ratios)} Hessians of {len(PROBLEMS)} formulas: JAX takes {mean:.1f} times as long in the geometric "
-        f"mean, {ratios[lowest]:.2f} times at the least ({lowest}). In parentheses the NumPy program alone, which "
-        f"stands where llvmlite is not installed: {sum(r < LOWEST for r in alone.values())} of them are below {LOWEST} "
-        f"there, the lowest {alone[slower]:.2f} ({slower})."
+        f"mean, {ratios[lowest]:.2f} times at the least ({lowest}). In parentheses the same where llvmlite is "
+        f"not installed: {sum(r < LOWEST for r in alone.values())} of them are below {LOWEST} there, the lowest "
+        f"{alone[slower]:.2f} ({slower})."
     )
     limit = Limit(f"{LOWEST} over the lowest ratio of all Hessians, {lowest}", LOWEST / ratios[lowest], 1.0)
     return rows, [limit], [note]

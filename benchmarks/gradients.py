@@ -122,9 +122,7 @@ def measure_gradients(quick: bool) -> measure.Table:
     if ratios:
         table.limits = [
             measure.Limit("slowest row against autograd (ratio)", max(ratios), 1.0),
-            measure.Limit(
-                "geometric mean against autograd", math.exp(np.mean(np.log(ratios))), 0.4
-            ),
+            measure.Limit("geometric mean against autograd", math.exp(np.mean(np.log(ratios))), 0.4),
         ]
     else:
         table.notes.append("HIPS autograd is not installed (`pip install autograd`): no ratios.")

@@ -28,9 +28,7 @@ print(json.dumps([wall, processor, sorted(set(sys.modules) - before)]))
 
 
 def one_import() -> tuple[float, float, list[str]]:
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM], cwd=ROOT, capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", PROGRAM], cwd=ROOT, capture_output=True, text=True, check=True)
     wall, processor, modules = json.loads(done.stdout)
     return wall, processor, modules
 

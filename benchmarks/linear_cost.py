@@ -66,9 +66,7 @@ def measure_linear_cost(quick: bool) -> measure.Table:
     ):
         counts = [recorded(make(size), point) for size in (400, 800)]
         if counts[1] - counts[0] != 400:
-            raise SystemExit(
-                f"{title}: 400 more operations recorded {counts[1] - counts[0]} more nodes"
-            )
+            raise SystemExit(f"{title}: 400 more operations recorded {counts[1] - counts[0]} more nodes")
         costs = []
         for size in sizes:
             gradient = wengert.value_and_grad(make(size))
@@ -79,9 +77,7 @@ def measure_linear_cost(quick: bool) -> measure.Table:
         ratio = costs[-1] / costs[0]
         table.rows.append([title, *(f"{cost * 1e6:.2f}" for cost in costs), f"{ratio:.2f}"])
         table.data.append({"loop": title, "sizes": sizes, "seconds_per_operation": costs})
-        table.limits.append(
-            measure.Limit(f"{title}: cost at {sizes[-1]:.0e} over cost at 1e3", ratio, 1.6)
-        )
+        table.limits.append(measure.Limit(f"{title}: cost at {sizes[-1]:.0e} over cost at 1e3", ratio, 1.6))
         print("  " + "  ".join(table.rows[-1]), flush=True)
     return table
 

@@ -99,9 +99,7 @@ def seconds_of(call: Callable[[], object] | Sampled, repeats: int) -> float:
     return (time.process_time() - started) / repeats
 
 
-def samples(
-    calls: Sequence[Callable[[], object]], rounds: int = 11, sample_seconds: float = 0.02
-) -> list[list[float]]:
+def samples(calls: Sequence[Callable[[], object]], rounds: int = 11, sample_seconds: float = 0.02) -> list[list[float]]:
     """Processor seconds per call of each, one figure a round, taken in turn so that drift hits all
     of them alike. A short call runs once untimed before each sample: what ran before it has filled
     the caches with its own data.
@@ -119,9 +117,7 @@ def samples(
     return found
 
 
-def interleaved(
-    calls: Sequence[Callable[[], object]], rounds: int = 11, sample_seconds: float = 0.02
-) -> list[float]:
+def interleaved(calls: Sequence[Callable[[], object]], rounds: int = 11, sample_seconds: float = 0.02) -> list[float]:
     """Median processor seconds per call of each, taken in turn."""
     return [statistics.median(sample) for sample in samples(calls, rounds, sample_seconds)]
 

@@ -167,15 +167,11 @@ def measure_memory(quick: bool) -> measure.Table:
             FORWARD_LIMIT * array.nbytes,
         )
         arrays = peak / array.nbytes
-        table.limits.append(
-            measure.Limit(f"forward, {steps} steps: peak in arrays", arrays, FORWARD_LIMIT)
-        )
+        table.limits.append(measure.Limit(f"forward, {steps} steps: peak in arrays", arrays, FORWARD_LIMIT))
     return table
 
 
-def add(
-    table: measure.Table, title: str, own: float, needed: float, peak: float, allowed: float
-) -> None:
+def add(table: measure.Table, title: str, own: float, needed: float, peak: float, allowed: float) -> None:
     figures = [own, needed, peak, allowed]
     table.rows.append([title, *(f"{figure / MEGABYTE:.2f}" for figure in figures)])
     names = ("own", "needed", "peak", "allowed")

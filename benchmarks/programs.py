@@ -144,9 +144,7 @@ def mixture_arguments(root: Path) -> tuple[tuple[Any, ...], str]:
     """The ADBench input d=10, K=25, n=1000, or random numbers of its shape; and which of the
     two.
     """
-    path = next(
-        (base / GMM_FILE for base in (root, root.parent) if (base / GMM_FILE).is_file()), None
-    )
+    path = next((base / GMM_FILE for base in (root, root.parent) if (base / GMM_FILE).is_file()), None)
     dimension, components, count = 10, 25, 1000
     width = dimension + dimension * (dimension - 1) // 2
     sizes = [components, components * dimension, components * width, count * dimension]
@@ -185,8 +183,7 @@ def workloads(root: Path) -> tuple[list[Workload], list[str]]:
 
     sizes = (784, 256, 128, 10)
     layers = [
-        (random.standard_normal((a, b)) / math.sqrt(a), 0.1 * random.standard_normal(b))
-        for a, b in pairwise(sizes)
+        (random.standard_normal((a, b)) / math.sqrt(a), 0.1 * random.standard_normal(b)) for a, b in pairwise(sizes)
     ]
     images = random.random((128, 784))
     one_hot = np.eye(10)[random.integers(0, 10, 128)]

@@ -57,9 +57,7 @@ def section(name: str, command: str) -> str:
 
     stored = json.loads((OUTPUT / f"{name}.json").read_text())
     limits = [measure.Limit(**limit) for limit in stored["limits"]]
-    table = measure.Table(
-        stored["title"], stored["columns"], stored["rows"], limits, stored["notes"]
-    )
+    table = measure.Table(stored["title"], stored["columns"], stored["rows"], limits, stored["notes"])
     day = dt.datetime.now(dt.UTC).date().isoformat()
     made = f"`{command}`, {day}; {stored['machine']}."
     return f"## `{name}`: {table.title}\n\n{made}\n\n{table.markdown()}\n"
@@ -67,9 +65,7 @@ def section(name: str, command: str) -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python benchmarks/run.py", description=__doc__)
-    parser.add_argument(
-        "names", nargs="*", metavar="name", help=f"any of {', '.join(NAMES)}; default: all"
-    )
+    parser.add_argument("names", nargs="*", metavar="name", help=f"any of {', '.join(NAMES)}; default: all")
     parser.add_argument(
         "--quick",
         action="store_true",
