@@ -164,3 +164,20 @@ def test_differences_keep_their_signs_whatever_was_derived_before():
     second = wg.D("norm(X @ w - y)**2 + sum(w)", "w", **shapes)
     third = wg.D("sum((y - X @ w)**2)", "w", **shapes)
     assert (str(first), str(second), str(third)) == ("−2 Xᵀ(y − Xw)", "2 Xᵀ(Xw − y) + 1", "−2 Xᵀ(y − Xw)")
+
+
+EVERYDAY = [
+    ("x[0]*x[1]", "x", {"x": "n"}, "x_1 e_0 + x_0 e_1", "x[1] * np.eye(x.shape[0])[0] + x[0] * np.eye(x.shape[0])[1]"),
+    ("A[0, 1]*x[2]", "x", {"x": "n", "A": ("n", "n")}, "A_01 e_2", "A[0, 1] * np.eye(x.shape[0])[2]"),
+    ("norm(A @ x)", "x", {"x": "n", "A": ("m", "n")}, "AᵀAx/‖Ax‖", "A.T @ (A @ x) / np.linalg.norm(A @ x)"),
+    ("sum(where(x > 0, x**2, 0))", "x", {"x": "n"}, "{2x if x > 0; 0 otherwise}", "np.where(x > 0, 2 * x, 0.0)"),
+    ("sum((x[:, None] - b[None, :])**3)", "x", {"x": "n", "b": "m"}, "3(x1ᵀ − 1bᵀ)∘² 1",
+     "3 * np.sum((x[:, None] - b)**2, axis=1)"),
+    ("cumsum(x) @ b", "x", {"x": "n", "b": "n"}, "tri(n)ᵀ b", "np.cumsum(b[::-1], axis=0)[::-1]"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "wrt", "shapes", "printed", "program"), EVERYDAY)
+def test_everyday_forms_read_as_a_person_writes_them(text, wrt, shapes, printed, program):
+    form = wg.D(text, wrt, **shapes)
+    assert (str(form), form.numpy_expression()) == (printed, program)

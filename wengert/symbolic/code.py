@@ -11,10 +11,12 @@ from fractions import Fraction
 from typing import Any
 
 from wengert.symbolic import named_source
+from wengert.symbolic.code_conditions import ConditionCode
 from wengert.symbolic.code_contractions import path_of
-from wengert.symbolic.code_patterns import COMPARE, CONNECTED, PatternCode, is_truth
+from wengert.symbolic.code_patterns import PatternCode
 from wengert.symbolic.cuts import Cut, index_of
 from wengert.symbolic.dims import Dim, parts_of
+from wengert.symbolic.form_kinds import COMPARE, CONNECTED, entry_of, fills, is_truth
 from wengert.symbolic.functions import FUNCTIONS
 from wengert.symbolic.notation import Form, filling, turned, unscaled
 from wengert.symbolic.writer import ADD, ATOM, MUL, POWER
@@ -23,7 +25,7 @@ Text = tuple[str, int]
 SPECIAL = {**{n: n for n in ("erf", "erfc", "gamma", "gammaln", "polygamma")}, "digamma": "psi"}
 
 
-class Code(PatternCode):
+class Code(PatternCode, ConditionCode):
     """Writes NumPy; ``sizes`` gives the text of each named dimension, ``named`` the parts that have a name already;
     ``inline`` writes the functions that derivative operators are in their places.
     """
@@ -69,7 +71,7 @@ class Code(PatternCode):
         for monomial, c in value.terms:
             words = [self.atom(n) for n, p in monomial for _ in range(p)]
             parts.append(" * ".join([str(c)] * (c != 1 or not words) + words))
-        return " + ".join(parts), ADD
+        return " + ".join(parts).replace("+ -", "- "), ADD
 
     def atom(self, name: str) -> str:
         """A named size, or the smaller one of several."""
@@ -148,9 +150,9 @@ class Code(PatternCode):
     def _add(self, form: Form) -> Text:
         text = ""
         for k, given in enumerate(form.args):
-            whole = form.rank and k == 0 and all(map(_broadcasts, form.args))  # somebody must have the full shape
+            whole = form.rank and k == 0 and not fills(form.args)  # somebody must have the full shape
             arg = given if whole or len(form.args) == 1 else filling(given)
-            arg = self.spread(arg) if form.rank == 2 and any(not _broadcasts(a) for a in form.args) else arg
+            arg = self.spread(arg) if form.rank == 2 and fills(form.args) else arg
             c, rest = unscaled(arg)
             shown = arg
             if c < 0:
@@ -193,6 +195,8 @@ class Code(PatternCode):
         return f"{self.at(form.args[0], MUL)} / {self.at(form.args[1], POWER)}", MUL
 
     def _mat(self, form: Form) -> Text:
+        if (entry := entry_of(form)) is not None:
+            return f"{self.at(entry[0], ATOM)}[{', '.join(self.dim(k)[0] for k in entry[1])}]", ATOM
         return self.product(list(zip(form.args, form.value, strict=True)))
 
     def product(self, parts: list[tuple[Form, bool]]) -> Text:
@@ -331,22 +335,8 @@ class Code(PatternCode):
         if name == "trigamma":
             return f"special.polygamma(1, {inner})", ATOM
         if name == "where":
-            a, b = (self.write(filling(x)) for x in args[1:])
-            return f"np.where({self.asked(filling(args[0]))}, {a}, {b})", ATOM
+            return self.choice(form), ATOM
         return f"{FUNCTIONS[name].numpy}({inner})", ATOM
-
-    def asked(self, form: Form) -> str:
-        """A condition, as truth values."""
-        if form in self.named or form.kind != "call" or (form.value not in CONNECTED and form.value not in COMPARE):
-            return self.write(form)
-        if form.value in CONNECTED:
-            return f"{CONNECTED[form.value]}({', '.join(map(self.asked, form.args))})"
-        a, b = form.args
-        if form.rank and not _spread(a):
-            b = _one_number(b)
-        elif form.rank and not _spread(b):
-            a = _one_number(a)
-        return f"({self.at(a, MUL)} {COMPARE[form.value]} {self.at(b, MUL)})"
 
     def _abstract(self, form: Form) -> Text:
         text = named_source.call(form, self.write, lambda d: self.dim(d)[0], self.inline)
@@ -359,24 +349,6 @@ class Code(PatternCode):
         words = ", ".join(self.write(f) for f in form.args)
         best = f", optimize={path_of(spec)}" if len(form.args) > 2 and rank > 2 else ""
         return f"np.einsum('{spec}', {words}{best})", ATOM
-
-
-def _broadcasts(form: Form) -> bool:
-    _, rest = unscaled(form)
-    return (
-        rest.kind in ("ones", "filled")
-        or (rest.kind == "outer" and any(a.kind == "ones" for a in rest.args))
-        or (rest.kind in ("mul", "div") and any(_broadcasts(a) for a in rest.args if a.rank))
-    )
-
-
-def _spread(form: Form) -> bool:
-    """Whether NumPy has to be told the shape."""
-    return form.kind == "zeros" or _broadcasts(form)
-
-
-def _one_number(form: Form) -> Form:
-    return Form("num", value=Fraction(0)) if form.kind == "zeros" else filling(form)
 
 
 def _sigmoid(code: Code, x: Form) -> Text:

@@ -13,17 +13,6 @@ import numpy as np
 from wengert.symbolic.notation import Form
 from wengert.symbolic.writer import ATOM, Text
 
-COMPARE = {"greater": ">", "greater_equal": ">=", "equal": "==", "not_equal": "!="}
-QUESTIONS = {"isnan", "isinf", "isfinite", "signbit", "any", "all", "isclose", "logical_xor", "has_ties"}
-"""Functions known by name whose values are truth values."""
-CONNECTED = {"and": "np.logical_and", "or": "np.logical_or", "not": "np.logical_not"}
-
-
-def is_truth(form: Form) -> bool:
-    """Whether a named function gives truth values: it asks something, or is a product of truth values."""
-    name, _, term = form.value
-    return name in QUESTIONS or set(term.program.kinds) == {"b"}
-
 
 class PatternCode:
     """The part of ``code.Code`` that writes them."""
@@ -52,4 +41,5 @@ class PatternCode:
     @staticmethod
     def running(inner: str, turned: bool) -> Text:
         """A square triangle of ones times something: sums that run along its rows, from the end when turned."""
-        return (f"np.cumsum(({inner})[::-1], axis=0)[::-1]" if turned else f"np.cumsum({inner}, axis=0)"), ATOM
+        inside = inner if inner.isidentifier() else f"({inner})"
+        return (f"np.cumsum({inside}[::-1], axis=0)[::-1]" if turned else f"np.cumsum({inner}, axis=0)"), ATOM

@@ -170,6 +170,11 @@ def power(base: Form, p: Any) -> Form:
         return power(Form("norm", base.args, "2"), 2 * p)
     if base.kind == "norm" and base.value == "2" and p == 2:
         return Form("norm2sq", base.args)
+    if isinstance(p, Fraction) and p > 0 and p.denominator == 2 and base.kind == "mat":
+        from wengert.symbolic.form_kinds import gram
+
+        if (half := gram(base)) is not None:
+            return power(Form("norm2sq", (half,)), p)
     if isinstance(p, (Fraction, float)) and p < 0:
         return Form("div", (num(Fraction(1)), power(base, -p)), rank=base.rank)
     return Form("pow", (base,), p, base.rank)

@@ -11,6 +11,7 @@ from fractions import Fraction
 from typing import Any
 
 from wengert.symbolic.dims import Dim
+from wengert.symbolic.form_kinds import entry_of
 from wengert.symbolic.notation import Form, filling, scaled, turned, unscaled
 from wengert.symbolic.writer_constants import ADD, ATOM, MUL, POWER, ConstantsWriter, Text
 
@@ -216,6 +217,9 @@ class Writer(ConstantsWriter):
     def _mat(self, form: Form) -> Text:
         if form.rank == 0 and len(form.args) == 2 and all(a.kind == "name" for a in form.args):
             return self.fence("dot", self.separator.strip().join(self.at(a, MUL) for a in form.args)), ATOM
+        if (entry := entry_of(form)) is not None and entry[0].kind == "name":
+            comma = "" if all(isinstance(k, int) and k < 10 for k in entry[1]) else self.separator.strip()
+            return self.index(self.at(entry[0], ATOM), comma.join(map(self.place, entry[1]))), ATOM
         return self.join(self.pieces(form)), MUL
 
     def _outer(self, form: Form) -> Text:
@@ -329,7 +333,7 @@ class Writer(ConstantsWriter):
             inner = Form("add", (one, Form("call", form.args, "exp", form.rank)), rank=form.rank)
             return self.call("log", self.write(inner)), ATOM
         if form.value == "where":
-            return self.cases(*(self.write(a) for a in form.args)), ATOM
+            return self.cases(*(self.write(filling(a)) for a in form.args)), ATOM
         if form.value in COMPARE:
             return self.operator(COMPARE[form.value], [self.at(filling(a), MUL) for a in form.args]), ADD
         if form.value in CONNECTED:
