@@ -372,10 +372,10 @@ READING = (
     "wengert: `compile(...)`, backend `auto`. JAX: the fastest of the formulations listed above, arrays on its side. "
     "In brackets after other peers: their time over ours. Peaks: tracemalloc for wengert, the compiler's own account "
     "for JAX. First calls trace, differentiate and compile with an empty cache, in processor time (`auto` compiles in "
-    "its second call: the first two together; their stages in wall clock); the least of JAX's counts; the engines of "
-    "both tools are loaded before. Recording runs the program and its derivative once in NumPy, for what Python's own "
-    "branches and the guards need to know: large arrays and long loops pay for it, where JAX traces without values; "
-    "the rest is LLVM. Bounds are what C takes, in this run, for what none can do without: the multiply-adds of dense "
+    "its first or second call: the first two together; their stages in wall clock); the least of JAX's counts; the "
+    "engines of both tools are loaded before. Recording runs the program and its derivative once, for what Python's "
+    "own branches and the guards need to know; steps on large arrays are taken only where a value is asked for. The "
+    "rest is LLVM. Bounds are what C takes, in this run, for what none can do without: the multiply-adds of dense "
     "contractions at the peak of one core, the exponentials, a pass that reads and writes."
 )
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from wengert.core.deferred import by_type, real
 from wengert.core.errors import WengertIndexError, WengertTypeError, WengertValueError, error_at
 from wengert.core.handle import is_handle
 from wengert.core.tree import STANDINS, Structure, arrays, flatten, is_static
@@ -267,6 +268,7 @@ def checked(leaf: Any, path: str, fun: Any = None) -> Any:
     )
 
 
+@by_type
 def scalar_output(out: Any, fun: Any, holomorphic: bool) -> Any:
     """The output of a function to take the gradient of: a real scalar, or an error that says what came instead."""
     plain = out.value if is_handle(out) else out
@@ -300,7 +302,7 @@ def scalar_output(out: Any, fun: Any, holomorphic: bool) -> Any:
     if dtype_of(plain).kind == "c" and not holomorphic:
         raise error_at(
             WengertTypeError,
-            f"grad needs a real output; {name} returned the complex number {plain}",
+            f"grad needs a real output; {name} returned the complex number {real(plain)}",
             fix="return its real part or modulus, or use holomorphic=True for the complex derivative",
         )
     return out

@@ -19,6 +19,7 @@ from wengert.api.verify import check_rows, verified_call
 from wengert.batch.rules import expanded, stack_rows
 from wengert.batch.transform import Value, operand, run_batched
 from wengert.core import context
+from wengert.core.deferred import by_type
 from wengert.core.errors import WengertError, WengertTypeError, WengertValueError, error_at
 from wengert.core.handle import is_handle
 from wengert.core.node import Const, describe, here
@@ -349,6 +350,7 @@ def _axes(in_axes: Any, args: Sequence[Any]) -> list[int | None]:
     return axes
 
 
+@by_type
 def _rows_first(leaf: Any, axis: Any, number: int, fun: Any) -> Any:
     plain = leaf.value if is_handle(leaf) else leaf
     ndim = len(shape_of(plain)) if isinstance(plain, (np.ndarray, np.generic, float, int, complex)) else -1
@@ -366,6 +368,7 @@ def _rows_first(leaf: Any, axis: Any, number: int, fun: Any) -> Any:
     return memory.read(leaf, ("transpose", order)) if is_handle(leaf) else plain.transpose(order)
 
 
+@by_type
 def _place(out: Value, axis: Any, size: int, fun: Any) -> Any:
     plain = out.value.value if is_handle(out.value) else out.value
     if plain is None or isinstance(plain, (str, bytes)):

@@ -15,6 +15,7 @@ import numpy as np
 
 from wengert.core import context, sweep
 from wengert.core.context import FORWARD, REVERSE, SWITCH, Frame, next_seq, tracing
+from wengert.core.deferred import by_type, held, is_missing, real
 from wengert.core.errors import WengertError
 from wengert.core.floats import ignored
 from wengert.core.handle import TracedArray, handle, is_handle
@@ -25,7 +26,7 @@ from wengert.core.tree import Structure, flatten
 from wengert.core.types import dtype_of, shape_of
 from wengert.numpy_api import reach
 from wengert.numpy_api.boundary import explain
-from wengert.ops.calm import ask_finite, is_calm
+from wengert.ops.calm import ask_finite, assumed_finite, is_calm
 from wengert.ops.memory import sync
 from wengert.tensor.session import Session
 
@@ -150,11 +151,12 @@ def sweep_back(
     # (No loop here: its variable would hold the last node.)
     masked = any(map(_masks, order))
     asks = masked and lifted and (full := _full()) is not None and full.asks
-    large = masked and any(type(r.value) is np.ndarray and r.value.size >= 65536 for r in roots)
+    large = masked and any(type(v := held(r)) is np.ndarray and v.size >= 65536 for r in roots)
     calm = masked and (large or asks) and is_calm(order, outputs)
     again = masked and not (calm and large)
     keep = keep or again
-    if asks and calm:
+    assumed = asks and calm and any(is_handle(o) and is_missing(held(o)) for o in outputs)  # and asked
+    if asks and calm and not assumed:
         ask_finite(outputs)
     release = release and not keep and not lifted
     if release:
@@ -172,7 +174,9 @@ def sweep_back(
         careful=False,
         release=release,
     )
-    if again and not all(map(_finite, found)):
+    if assumed or (again and asks and not calm and assumed_finite(found)):
+        pass
+    elif again and not all(map(_finite, found)):
         found = _run(
             order, outputs, cotangents, root_nodes, inner, outer, frame, lifted=lifted, keep=True, careful=True
         )
@@ -254,10 +258,14 @@ def _run(
         if lifted:
             sweep.run_lifted(order, state, inner, outer, frame.start, final=not keep and _swept_once())
         else:
+            if frame.met is not None and frame.met.late is not None:
+                for node in order:
+                    node.saved = real(node.saved)
             sweep.run(order, state, keep=keep)
     return [state.cts.get(r) for r in roots]
 
 
+@by_type
 def as_gradient(ct: Any, leaf: Any, taken: set[int]) -> Any:
     """A cotangent in the shape and dtype of its leaf, in memory of its own."""
     if (

@@ -85,7 +85,8 @@ def _recorded(
     around = tracing.get()
     frame, token = context.enter(FULL)
     frame.note = FOLDING
-    frame.steps = None if frame.swept or frame.kinks is not None else []
+    late = frame.met is not None and frame.met.late is not None  # steps are put off where they are not listed
+    frame.steps = None if late or frame.swept or frame.kinks is not None else []
     if around is not None and around.full is not None:
         frame.asks = around.full.asks
     try:

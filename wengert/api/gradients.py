@@ -21,6 +21,7 @@ from wengert.api.kinks import look, publish, watcher
 from wengert.api.verify import verified, verified_call
 from wengert.core import context
 from wengert.core.context import SWITCH, tracing
+from wengert.core.deferred import by_type
 from wengert.core.errors import NoDependenceWarning, TieError, WengertTypeError, WengertValueError, error_at
 from wengert.core.handle import is_handle
 from wengert.core.node import describe, line_of, user_frame
@@ -80,7 +81,6 @@ def value_and_grad(
     (np.float64(5.0), array([2., 4.]))
     """
     require_function(fun, "value_and_grad")
-
     watcher(nonsmooth)
     if verify:
         return verified(
@@ -175,6 +175,7 @@ def _on_one_side(again: Callable[..., Any], picked: Selection, leaves: Sequence[
     return on_one_side(run, leaves)
 
 
+@by_type
 def _one(out: Any) -> Any:
     """The cotangent that a sweep begins with: a float64 would make all of the sweep of a float32 function one of
     float64."""

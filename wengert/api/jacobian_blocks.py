@@ -16,6 +16,7 @@ from wengert.api.arguments import Selection, name_of
 from wengert.api.batching import batched_call
 from wengert.api.gradients import jvp, vjp
 from wengert.core.context import TANGENTS
+from wengert.core.deferred import held
 from wengert.core.errors import WengertTypeError, WengertValueError, error_at
 from wengert.core.handle import is_handle
 from wengert.core.tree import Structure, flatten
@@ -27,8 +28,8 @@ DIRECTIONS = 256
 
 
 def raw(value: Any) -> Any:
-    """The raw value of a handle; everything else as it is."""
-    return value.value if is_handle(value) else value
+    """The raw value of a handle, for its type and shape; everything else as it is."""
+    return held(value) if is_handle(value) else value
 
 
 def size_of(leaf: Any) -> int:

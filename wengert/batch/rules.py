@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from wengert.core.context import SWITCH
+from wengert.core.deferred import by_type
 from wengert.core.handle import TracedArray, buffer, is_handle
 from wengert.core.op import CONSTANT, ELEMENTWISE, OPS, Op
 from wengert.core.types import dtype_of, shape_of
@@ -50,6 +51,7 @@ def _is_elementwise(op: Op) -> bool:
     return bool(op.expression) or isinstance(op.evaluate, np.ufunc)
 
 
+@by_type
 def shape(value: Any) -> tuple[int, ...]:
     """The shape of a raw value or of a handle's value."""
     return shape_of(value.value if is_handle(value) else value)
@@ -65,6 +67,7 @@ def aligned(values: Sequence[Any], mask: Sequence[bool]) -> list[Any]:
     ]
 
 
+@by_type
 def expanded(value: Any, size: int) -> Any:
     """An unbatched value repeated for every row (a broadcast view)."""
     if is_handle(value):

@@ -12,6 +12,7 @@ import numpy as np
 
 from wengert.batch.rules import apply_batched
 from wengert.core import freed
+from wengert.core.deferred import by_type
 from wengert.core.handle import is_handle
 from wengert.core.node import Const
 from wengert.core.op import Op
@@ -78,6 +79,7 @@ def evaluate(op: Op, operands: Sequence[Value], params: tuple[Any, ...], size: i
     return Value(found, True)
 
 
+@by_type
 def _is_large(value: Any) -> bool:
     plain = value.value if is_handle(value) else value
     return type(plain) is np.ndarray and plain.nbytes > freed.LARGE

@@ -6,6 +6,7 @@ keeps the state elsewhere, ``np.errstate`` itself is used.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
@@ -54,4 +55,32 @@ ignored: Any = _Ignored if FLOATS is not None else _errstate
 inf
 """
 
-__all__ = ["FLOATS", "floats_ignored", "ignored"]
+# FE_INVALID, FE_DIVBYZERO and FE_OVERFLOW of <fenv.h>, by processor.
+_FLAGS = {"x86_64": 1 | 4 | 8, "AMD64": 1 | 4 | 8, "aarch64": 1 | 2 | 4, "arm64": 1 | 2 | 4}
+
+
+def flags_raised(function: Callable[[], Any]) -> tuple[Any, bool]:
+    """What a function returns, and whether it raised a floating point flag of the processor of which NumPy would have
+    told (division by zero, overflow, an invalid value); True also where that cannot be known.
+
+    >>> import math
+    >>> flags_raised(lambda: math.sqrt(4.0))[0]
+    2.0
+    """
+    import ctypes
+    import platform
+
+    flags = _FLAGS.get(platform.machine(), 0)
+    try:
+        library = ctypes.CDLL(None)
+        clear, test = library.feclearexcept, library.fetestexcept
+    except (OSError, AttributeError, TypeError):
+        flags = 0
+    if not flags:
+        return function(), True
+    clear(flags)
+    found = function()
+    return found, bool(test(flags))
+
+
+__all__ = ["FLOATS", "flags_raised", "floats_ignored", "ignored"]

@@ -15,6 +15,7 @@ import numpy as np
 
 from wengert.core.constants import is_unchanged
 from wengert.core.context import SWITCH
+from wengert.core.deferred import real
 from wengert.core.errors import ChangedError, error_at
 from wengert.core.handle import handle, is_handle
 from wengert.core.node import Node
@@ -131,7 +132,7 @@ def lift(node: Node, inner: set[Node], outer: set[Node], start: float) -> Node:
             if source is not None and (source in outer or SWITCH.oldest <= source.seq < start):
                 lifted.append(_lift_value(value, source))
             else:
-                lifted.append(value)
+                lifted.append(real(value))
         saved = tuple(lifted)
     kept = tuple(p if p is not None and p in inner else None for p in inputs)
     return Node(node.seq, op, kept, saved, node.params, node.where)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from wengert.core.deferred import by_type
 from wengert.core.errors import WengertTypeError, error_at
 from wengert.core.handle import Traced, TracedArray, TracedScalar
 from wengert.core.types import dtype_of, shape_of
@@ -67,6 +68,7 @@ def _setitem(self: Any, index: Any, value: Any) -> None:
     write(self, ("index", index), value)
 
 
+@by_type
 def _len(self: Any) -> int:
     shape = self.value.shape
     if not shape:
@@ -74,6 +76,7 @@ def _len(self: Any) -> int:
     return int(shape[0])
 
 
+@by_type
 def _iter(self: Any) -> Any:
     if not self.value.shape:
         raise TypeError("iteration over a 0-d array")
@@ -88,6 +91,7 @@ def _rdivmod(self: Any, other: Any) -> Any:
     return other // self, other % self
 
 
+@by_type
 def _shape(self: Any) -> tuple[int, ...]:
     return shape_of(self.value)
 
@@ -135,13 +139,13 @@ def install() -> None:
         "__reduce_ex__": convert.refuse_pickle,
         "__array_priority__": 1e6,
         "shape": property(_shape, _set_shape),
-        "ndim": property(lambda t: len(shape_of(t.value))),
-        "dtype": property(lambda t: dtype_of(t.value)),
-        "size": property(lambda t: int(np.prod(shape_of(t.value)))),
-        "itemsize": property(lambda t: dtype_of(t.value).itemsize),
+        "ndim": property(by_type(lambda t: len(shape_of(t.value)))),
+        "dtype": property(by_type(lambda t: dtype_of(t.value))),
+        "size": property(by_type(lambda t: int(np.prod(shape_of(t.value))))),
+        "itemsize": property(by_type(lambda t: dtype_of(t.value).itemsize)),
         "device": "cpu",
         "T": property(_transposed),
-        "nbytes": property(lambda t: dtype_of(t.value).itemsize * t.size),
+        "nbytes": property(by_type(lambda t: dtype_of(t.value).itemsize * t.size)),
     }
     for name, thing in attached.items():
         setattr(Traced, name, thing)

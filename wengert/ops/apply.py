@@ -39,10 +39,12 @@ def special(
 ) -> Any:
     """Evaluate and record in whatever traces are running; ``evaluate`` stands in for the operation's own."""
     frame = tracing.get()
-    if frame is not None and frame.kind == FULL and not frame.swept and not op.outputs:
+    met = None if frame is None else frame.met
+    recorded = None if met is None or met.late is None else met.late.step(op, operands, params, evaluate)
+    if recorded is None and frame is not None and frame.kind == FULL and not frame.swept and not op.outputs:
         recorded = fully(op, operands, params, evaluate, frame)
-        if recorded is not None:
-            return recorded
+    if recorded is not None:
+        return recorded
     values: list[Any] = []
     nodes: list[Any] = []
     for a in operands:

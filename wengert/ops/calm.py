@@ -12,8 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from wengert.core.handle import is_handle
+from wengert.core.context import tracing
+from wengert.core.deferred import held, is_missing, real
+from wengert.core.floats import ignored
+from wengert.core.handle import TracedArray, is_handle
 from wengert.core.node import Node
+from wengert.core.record import record
 from wengert.core.types import shape_of
 from wengert.ops.compare import isfinite as isfinite_of
 from wengert.ops.questions import all as every
@@ -41,6 +45,30 @@ _CARRIES = frozenset(
 _SHOWS = _CARRIES | {"multiply", "square", "dot", "matmul", "einsum", "sin", "cos"}
 
 
+def assumed_finite(values: Sequence[Any]) -> bool:
+    """Whether a recording that puts off its steps goes on as if all these values, some of them still to come, were
+    finite: that is a guard then, and looked at before anything that was put off is handed out."""
+    frame = tracing.get()
+    late = None if frame is None or frame.met is None else frame.met.late
+    if late is None or not late.hopes or not late.may():
+        return False
+    open_ = [v for v in values if is_handle(v) and is_missing(held(v))]
+    known = [v for v in values if v is not None and not (is_handle(v) and is_missing(held(v)))]
+    if not open_ or not all(np.all(np.isfinite(v.value if is_handle(v) else v)) for v in known):
+        return False
+    ask_finite(known)
+    for value in open_:
+        with ignored():
+            whole = total(value, None, False) if type(value) is TracedArray else value
+        number = held(whole)
+        if not is_missing(number):
+            ask_finite([whole])
+            continue
+        late.assume_finite(number)
+        bool(record(isfinite_of.op, [number], [whole.node], (), np.True_, frame, [whole]))
+    return True
+
+
 def is_calm(order: list[Node], outputs: Sequence[Any]) -> bool:
     """Whether a sweep cannot end non-finite, so that nothing has to be kept for a second one.
 
@@ -50,13 +78,15 @@ def is_calm(order: list[Node], outputs: Sequence[Any]) -> bool:
     """
     if len(outputs) != 1:
         return False
-    value = outputs[0].value if is_handle(outputs[0]) else None
-    if not (type(value) is float or type(value) is np.float64) or not isfinite(value):
+    value = held(outputs[0]) if is_handle(outputs[0]) else None
+    if not (type(value) is float or type(value) is np.float64):
         return False
     last = max((k for k, node in enumerate(order) if node.op.zeroes), default=-1)
-    return all(node.op.name in _CARRIES for node in order[: last + 1]) and all(
+    if not all(node.op.name in _CARRIES for node in order[: last + 1]) or not all(
         node.op.name in _SHOWS or (node.op.name == "power" and _whole_power(node)) for node in order[last + 1 :]
-    )
+    ):
+        return False
+    return assumed_finite(outputs) or isfinite(real(value))
 
 
 def _whole_power(node: Node) -> bool:
@@ -67,4 +97,4 @@ def _whole_power(node: Node) -> bool:
     return type(exponent) in (int, float) and exponent >= 1
 
 
-__all__ = ["ask_finite", "is_calm"]
+__all__ = ["ask_finite", "assumed_finite", "is_calm"]

@@ -13,11 +13,13 @@ from typing import Any
 
 import numpy as np
 
+from wengert.core.deferred import by_type
 from wengert.core.handle import is_handle
 from wengert.core.types import FLOAT64, broadcast_shapes, shape_of
 from wengert.ops.kinds import linear
 
 
+@by_type
 def conj(x: Any) -> Any:
     """The complex conjugate; a real value as it is."""
     plain = x.value if is_handle(x) else x
@@ -72,13 +74,11 @@ def unbroadcast(ct: Any, shape: tuple[int, ...]) -> Any:
     if have == shape:
         return ct
     lead = len(have) - len(shape)
-    axes = (
-        *range(lead),
-        *(lead + k for k, n in enumerate(shape) if n == 1 and have[lead + k] != 1),
-    )
+    axes = (*range(lead), *(lead + k for k, n in enumerate(shape) if n == 1 and have[lead + k] != 1))
     return ct.sum(axis=axes).reshape(shape)
 
 
+@by_type
 def rank(x: Any) -> int:
     """The number of axes of a raw value or a handle."""
     return len(shape_of(x.value if is_handle(x) else x))

@@ -9,10 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from wengert.core.deferred import by_type
 from wengert.core.handle import is_handle
 from wengert.core.types import FLOAT64, ArrayType, dtype_of, shape_of
 
 
+@by_type
 def real_part(ct: Any) -> Any:
     """The part of a cotangent that a real value can feel: its real part."""
     value = ct.value if is_handle(ct) else ct
@@ -22,6 +24,7 @@ def real_part(ct: Any) -> Any:
     return ct
 
 
+@by_type
 def fit(ct: Any, shape: tuple[int, ...], dtype: Any) -> Any:
     """Sum a cotangent over the axes along which its value was broadcast, and drop what a real value cannot feel."""
     if type(ct) is np.ndarray and ct.dtype is FLOAT64 and ct.ndim == len(shape) + 1 and ct.shape[1:] == shape:
@@ -48,6 +51,7 @@ def zero_of(kind: ArrayType) -> Any:
     return np.zeros(kind.shape, kind.dtype) if kind.shape else kind.dtype.type(0)
 
 
+@by_type
 def type_of(value: Any) -> ArrayType:
     """The type of a raw value or of a handle's value."""
     plain = value.value if is_handle(value) else value
@@ -59,6 +63,7 @@ def exact_cotangent(ct: Any, kind: ArrayType) -> Any:
     return _cast(fit(ct, kind.shape, kind.dtype), kind)
 
 
+@by_type
 def exact_tangent(t: Any, value: Any) -> Any:
     """A tangent of exactly the type of its value."""
     kind = type_of(value)
@@ -67,6 +72,7 @@ def exact_tangent(t: Any, value: Any) -> Any:
     return _cast(t, kind)
 
 
+@by_type
 def _cast(value: Any, kind: ArrayType) -> Any:
     if dtype_of(value.value if is_handle(value) else value) == kind.dtype:
         return value

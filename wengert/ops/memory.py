@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from wengert.core.context import FULL, SWITCH, next_seq, tracing
+from wengert.core.deferred import held, is_missing, real
 from wengert.core.errors import CutError, error_at
 from wengert.core.handle import TracedArray, TracedScalar, buffer, check_inside, handle, is_handle
 from wengert.core.node import Const, Node, RichNode, here
@@ -66,6 +67,12 @@ def _from_outside(node: Node | None) -> bool:
     return full is not None and node is not None and node.seq < full.start
 
 
+def _late() -> Any:
+    from wengert.ops import late_memory  # what few programs need
+
+    return late_memory
+
+
 # ---------------------------------------------------------------- reading
 
 
@@ -82,7 +89,7 @@ def _get_node(h: Any, path: Path, dynamic: tuple[Any, ...], dyn_nodes: tuple[Any
     if parent is None and not any(n is not None for n in dyn_nodes):
         return None
     frame = tracing.get()
-    value = h.value
+    value = held(h)
     if (
         parent is not None and frame is not None and frame.kind == FULL and not frame.swept and not dynamic
         and type(value) is np.ndarray
@@ -96,9 +103,9 @@ def _get_node(h: Any, path: Path, dynamic: tuple[Any, ...], dyn_nodes: tuple[Any
             frame.steps.append(node)
         return node
     if (h.base is h and parent is None) or (h.base is not None and _from_outside(parent)):
-        value = value.copy(order="K")  # the step keeps this value, and the memory may be written
+        value = real(value).copy(order="K")  # the step keeps this value, and the memory may be written
     return make_node(
-        GET, (value, *dynamic), (parent, *dyn_nodes), (path, shape_of(h.value), dtype_of(h.value)), y, frame,
+        GET, (value, *dynamic), (parent, *dyn_nodes), (path, shape_of(value), dtype_of(value)), y, frame,
     )
 
 
@@ -114,9 +121,9 @@ def read(h: Any, step: Step) -> Any:
         argument, dynamic, dyn_nodes = _split_index(argument, counted=True)
         step = ("index", argument)
     path = (step,)
-    whole = h.value
+    whole = held(h)
     filled = fill(path, dynamic)
-    y = apply(filled, whole)
+    y = _late().seen(filled, h) if is_missing(whole) else apply(filled, whole)
     if type(y) is not np.ndarray:  # a scalar
         node = _get_node(h, path, dynamic, dyn_nodes, y)
         return y if node is None else TracedScalar(y, node)
@@ -137,12 +144,12 @@ def read(h: Any, step: Step) -> Any:
         return out
     if not views:
         if base is h and y.base is not None:
-            y = y.copy(order="K")
+            y = _late().own(y, h) if is_missing(y) else y.copy(order="K")
         node = _get_node(h, path, dynamic, dyn_nodes, y)
         return buffer(y) if node is None else TracedArray(y, node)
     root_path = filled if base is h else (*h.path, *filled)
     if base.base is base:  # live: never alias memory that writes hit
-        y = y.copy(order="K")
+        y = _late().own(y, h) if is_missing(y) else y.copy(order="K")
     out = TracedArray(y, _get_node(h, path, dynamic, dyn_nodes, y))
     out.base, out.path, out.version = base, root_path, base.version
     begin, before, before_nodes = ((), (), ()) if base is h else traced_path(h)
@@ -156,9 +163,10 @@ def region(h: Any, path: Path, dynamic: tuple[Any, ...] = (), dyn_nodes: tuple[A
     """The region of a handle that a path leads to, as a value of its own that later writes do not reach."""
     if h.base is not None and h.base is not h:
         sync(h)
-    y = apply(fill(path, dynamic), h.value)
-    if type(y) is np.ndarray and h.base is not None and np.may_share_memory(y, h.value):
-        y = y.copy(order="K")
+    filled = fill(path, dynamic)
+    y = _late().seen(filled, h) if is_missing(held(h)) else apply(filled, held(h))
+    if type(y) is np.ndarray and h.base is not None and np.may_share_memory(y, held(h)):
+        y = _late().own(y, h) if is_missing(y) else y.copy(order="K")
     node = _get_node(h, path, dynamic, dyn_nodes, y)
     return y if node is None else handle(y, node)
 
@@ -218,6 +226,10 @@ def plain_copy(h: Any) -> Any:
     """A copy of an array handle with memory of its own, without a step in the graph."""
     if h.base is not None:
         sync(h)
+    if is_missing(held(h)):
+        copy = buffer(held(h), h.node)
+        copy.shared = True  # the first write copies
+        return copy
     return buffer(np.array(h.value, copy=True, order="K"), h.node)
 
 
@@ -275,9 +287,14 @@ def write_path(
             return  # the write-back of ``y[a:b] += ...``
         if value.base is not None:
             sync(value)
-        v_node, v = live_node(value.node) if SWITCH.special else value.node, value.value
+        v_node, v = (live_node(value.node), held(value)) if SWITCH.special else (value.node, value.value)
     else:
         v = value
+    if SWITCH.special:
+        missing = is_missing(v) or is_missing(held(base))
+        if missing and not dynamic and _late().put_off_write(base, path, v, v_node, add=add):
+            return
+        v = real(v)
     before = None
     if SWITCH.special and ((base.node is None and (v_node is not None or dyn_nodes)) or _from_outside(base.node)):
         before = base.value.copy(order="K")
@@ -353,23 +370,6 @@ def _write_node(
 
 
 __all__ = [
-    "ADD_AT",
-    "GET",
-    "UPDATE",
-    "add_region",
-    "check_export",
-    "fit",
-    "make_live",
-    "overwrite",
-    "plain",
-    "plain_copy",
-    "reach",
-    "read",
-    "real_part",
-    "refresh",
-    "region",
-    "settle",
-    "sync",
-    "write",
-    "write_path",
-]
+    "ADD_AT", "GET", "UPDATE", "add_region", "check_export", "fit", "make_live", "overwrite", "plain",
+    "plain_copy", "reach", "read", "real_part", "refresh", "region", "settle", "sync", "write", "write_path",
+]  # fmt: skip

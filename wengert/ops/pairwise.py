@@ -13,6 +13,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from wengert.core.deferred import by_type
 from wengert.core.handle import is_handle
 from wengert.core.types import shape_of
 from wengert.ops import reduce
@@ -71,6 +72,7 @@ def contract(terms: Sequence[Term], output: Labels, sizes: dict[Any, Any]) -> An
     return tuple(k for k in output if k in labels), reordered(array, order)
 
 
+@by_type
 def _narrowed(labels: Labels, array: Any, sizes: dict[Any, Any]) -> Term:
     """A term without the axes of size 1 that stand for larger ones: those broadcast."""
     shape = shape_of(array.value if is_handle(array) else array)
@@ -137,10 +139,12 @@ def _product(first: Term, second: Term, needed: set[Any]) -> Term:
     return (*batch, *rows, *columns), made
 
 
+@by_type
 def _sizes(labels: Labels, array: Any) -> dict[Any, int]:
     return dict(zip(labels, shape_of(array.value if is_handle(array) else array), strict=True))
 
 
+@by_type
 def _grouped(labels: Labels, array: Any, groups: tuple[Labels, ...], shape: Sequence[Any]) -> Any:
     """The axes brought into the order of the groups, then joined to ``shape``."""
     out = reordered(array, tuple(labels.index(k) for group in groups for k in group))
@@ -175,6 +179,7 @@ def _paired_batch(record: Any, axes_of: Any) -> None:
     """Give a tensordot-like operation its batch rule: one more label, shared by the operands that
     carry it."""
 
+    @by_type
     def batched(values: Any, mask: Any, params: Any) -> Any:
         ranks = [rank(v) - bool(m) for v, m in zip(values, mask, strict=True)]
         left, right = axes_of(*ranks, *params) if all(ranks) else ((), ())

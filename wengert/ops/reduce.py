@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from wengert.core.deferred import by_type
 from wengert.core.handle import is_handle
 from wengert.core.types import FLOAT64, ArrayType, dtype_of, shape_of
 from wengert.ops.contract import conj
@@ -54,6 +55,7 @@ def count_of(shape: tuple[Any, ...], axis: Any) -> Any:
     return math.prod(shape[a] for a in normal_axes(axis, len(shape)))
 
 
+@by_type
 def spread_over(ct: Any, shape: tuple[int, ...], axis: Any) -> Any:
     """A reduced cotangent seen from every element it came from (a broadcast view when that is
     large).
@@ -89,6 +91,7 @@ def spread_over(ct: Any, shape: tuple[int, ...], axis: Any) -> Any:
     return np.broadcast_to(ct.reshape(kept_shape(shape, axis)), shape)
 
 
+@by_type
 def kept(y: Any, shape: tuple[int, ...], axis: Any) -> Any:
     """A reduced value with its axes back as 1, so that it broadcasts against what was reduced."""
     plain = y.value if is_handle(y) else y

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from wengert.core.deferred import by_type
 from wengert.core.handle import TracedArray, buffer, is_handle
 from wengert.core.node import Node
 from wengert.core.op import LINEAR, OWNED, Op
@@ -193,6 +194,7 @@ def _copy_handle(ct: Any) -> Any:
     return buffer(np.array(ct.value), ct.node)
 
 
+@by_type
 def _zeros(shape: tuple[int, ...], dtype: Any, ct: Any) -> Any:
     kind = ct.value.dtype if is_handle(ct) else getattr(ct, "dtype", None)
     return np.zeros(shape, dtype if dtype.kind == "c" or kind is None else np.result_type(dtype, np.float32))

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from wengert.core import context
+from wengert.core.deferred import by_type
 from wengert.core.errors import NoRuleError, error_at
 from wengert.core.handle import handle, is_handle
 from wengert.core.node import RichNode
@@ -90,6 +91,7 @@ def pull_elementwise(op: Op, node: Any, ct: Any, sweep: Sweep) -> None:
         sweep.add(parent, ct_k)
 
 
+@by_type
 def push_elementwise(op: Op, values: Sequence[Any], y: Any, tangents: Sequence[Any]) -> Any:
     """The tangent of the output: the sum over inputs of partial times tangent."""
 
@@ -136,6 +138,7 @@ def is_identity(function: Any) -> bool:
     return code is not None and code.co_code == _IDENTITY and not code.co_consts[1:]
 
 
+@by_type
 def spread(tangent: Any, shape: tuple[int, ...]) -> Any:
     """A tangent broadcast to the shape of its output."""
     plain = tangent.value if is_handle(tangent) else tangent
@@ -174,6 +177,7 @@ def push_linear(
     return total
 
 
+@by_type
 def _zeros_like(value: Any) -> Any:
     plain = value.value if is_handle(value) else value
     return np.zeros(shape_of(plain), dtype_of(plain)) if type(plain) is np.ndarray else 0.0

@@ -6,10 +6,8 @@ facts hold, by the run that records a new path, or by the function itself."""
 from __future__ import annotations
 
 import gc
-import sys
 import threading
 import time
-import warnings
 from collections.abc import Callable, Sequence
 from enum import Enum
 from typing import Any
@@ -18,18 +16,29 @@ import numpy as np
 
 from wengert.api.arguments import name_of
 from wengert.api.compiling.passes import has_llvmlite, native_plan, why_no_native
-from wengert.api.compiling.path import LONG, Path, asks_for_errors
+from wengert.api.compiling.path import LONG, Path, asks_for_errors, same_way
 from wengert.api.compiling.reads import content
-from wengert.api.compiling.record import LYING, Raised, Refused, ordinary, record, why_untraceable
+from wengert.api.compiling.record import (
+    LYING,
+    Raised,
+    Recording,
+    Refused,
+    Unforeseen,
+    ordinary,
+    record,
+    why_untraceable,
+)
+from wengert.api.compiling.saying import warn
 from wengert.api.compiling.tensors import Given, Unfit, mode, opened
 from wengert.api.tracing import is_input
 from wengert.backends.guards import MISS
 from wengert.core import freed
 from wengert.core.context import collector_at_rest, tracing
-from wengert.core.errors import CompileWarning, WengertError
+from wengert.core.deferred import Late
+from wengert.core.errors import WengertError
 from wengert.core.handle import HANDLES
 from wengert.core.locks import ForkLock
-from wengert.core.node import describe, user_frame
+from wengert.core.node import describe
 from wengert.core.tree import STANDINS, Structure, flatten
 
 PATHS = 12
@@ -41,6 +50,9 @@ _IN_VAIN = 16
 
 _LARGE = 1 << 20
 """Bytes of an input from which on memory is worth a thought."""
+
+_MUCH = 1 << 25
+"""Bytes of results of a recording, left to be computed, from which on native code is made for them at once."""
 
 _HASHED = (int, bool, str, bytes, Enum, frozenset, np.dtype)
 _UNTRACEABLE = (TypeError, AttributeError, NotImplementedError, BufferError, SystemError)
@@ -237,10 +249,24 @@ class Calls:
         large = any(type(v) is np.ndarray and v.nbytes >= _LARGE for v in leaves)
         if large:
             freed.keep()  # recording allocates and frees every value of the program once
+        made: list[Path] = []
+
+        def answer(recording: Recording, late: Late) -> list[Any] | None:
+            if late.bytes < _MUCH or self.backend == "numpy" or not self.wait or native_plan() is None:
+                return None
+            made.append(self._path(recording, kind))
+            ends, told = made[0].answer(leaves)
+            if ends is not None:
+                late.settled(told=told)
+            return ends
+
+        known = self.fun, leaves, kind.structure, kind.taken, self.check, kind.given, units, self._folds()
         try:
-            recording, out = record(
-                self.fun, leaves, kind.structure, kind.taken, self.check, kind.given, units, self._folds()
-            )
+            try:
+                recording, out = record(*known, answer)
+            except Unforeseen:
+                made.clear()
+                recording, out = record(*known)
         except Refused as refused:
             if kind.rough is not None and refused.rerun:
                 return self._fix(kind, args, kwargs)
@@ -258,12 +284,12 @@ class Calls:
             kind.reason = why_untraceable(problem.args[0] if isinstance(problem, Raised) else problem)
             self.note(kind.reason)
             return out
-        path = Path(recording, kind.structure, kind.given, backend=self.backend, threads=self.threads)
+        path = made[0] if made else self._path(recording, kind)
         if large:
             gc.collect(0)  # handles that refer to themselves hold the values: let the plan have their memory
-        path.seconds["recording"] = time.perf_counter() - start
+        path.seconds["recording"] = time.perf_counter() - start - sum(path.seconds.values())
         with self._lock:
-            if any(_same_way(path, other) for other in kind.paths):
+            if any(same_way(path, other) for other in kind.paths):
                 return out  # another thread has recorded it meanwhile
             kind.recorded += 1
             kind.asks(recording.careful)
@@ -273,6 +299,9 @@ class Calls:
                 kind.paths.pop()
         self._prepare(path)
         return out
+
+    def _path(self, recording: Recording, kind: Kind) -> Path:
+        return Path(recording, kind.structure, kind.given, backend=self.backend, threads=self.threads)
 
     def _folds(self) -> bool | str:
         """Few tangents of scalars fit a vector register; as small arrays of NumPy they cost more than a sweep."""
@@ -306,10 +335,11 @@ class Calls:
             return
         if self.wait:
             if self.backend == "native":
-                path.make_native()
+                if path.native is None:
+                    path.make_native()
                 self._say_if_not_native(path)
             else:
-                path.wanted = True  # many paths are never met again
+                path.wanted = path.native is None and not path.native_problem  # many paths are never met again
             return
 
         def make() -> None:
@@ -345,33 +375,6 @@ class Calls:
             return
         self.notes.append(reason)
         warn(f"compile({self.name}): {reason}; such calls run uncompiled")
-
-
-def warn(text: str) -> None:
-    """Give a CompileWarning at the user's line."""
-    frame = user_frame(sys._getframe(1)) or sys._getframe(1)
-    names = frame.f_globals
-    warnings.warn_explicit(
-        text,
-        CompileWarning,
-        frame.f_code.co_filename,
-        frame.f_lineno,
-        names.get("__name__"),
-        names.setdefault("__warningregistry__", {}),
-    )
-
-
-def _same_way(path: Path, other: Path) -> bool:
-    """Whether two recordings took the same decisions, and both hold now."""
-    return _way(path) == _way(other) and path.given == other.given and other.recording.outside.differs() is None
-
-
-def _way(path: Path) -> list[Any]:
-    # Not the lines: while a sweep of another thread is recorded, they are those of its steps.
-    return [
-        (g.kind, g.node.op, repr(g.outcome), None if g.value is None else g.value.tobytes())
-        for g in path.recording.graph.guards
-    ]
 
 
 def no_path(args: tuple[Any, ...]) -> Any:

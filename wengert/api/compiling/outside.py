@@ -13,6 +13,7 @@ import numpy as np
 
 from wengert.api.compiling.reads import Content, Read, Stream
 from wengert.api.compiling.walk import Walk
+from wengert.core.deferred import Late
 
 _ROUNDS = 12
 
@@ -92,6 +93,7 @@ class Met:
         self.kinks = False  # a gradient inside watches for kinks
         self.text: Any = None  # where text was made of a value
         self.layout = False  # whether it was asked how arrays lie in memory
+        self.late: Late | None = None  # the steps that the recording run puts off
         self._found: dict[int, weakref.ref[np.ndarray[Any, Any]]] = {}
 
     def __call__(self, values: Sequence[Any], nodes: Sequence[Any]) -> None:

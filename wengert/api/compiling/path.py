@@ -19,6 +19,7 @@ from wengert.api.compiling.record import Recording, shares
 from wengert.api.compiling.tensors import Given, Unfit, mode, widened
 from wengert.backends.guards import GUARD, MISS
 from wengert.backends.numpy.compiled import FLOATS, PythonPlan
+from wengert.core.floats import flags_raised, ignored
 from wengert.core.graph import Graph
 from wengert.core.locks import ForkLock
 from wengert.core.trace import release
@@ -214,6 +215,29 @@ class Path:
             values = recording.taken.assemble(values, units)
         return recording.structure.unflatten(values)
 
+    def answer(self, leaves: Sequence[Any]) -> tuple[list[Any] | None, bool]:
+        """The outputs of the graph for the plain leaves of the call that was recorded, by native code, and whether it
+        met what NumPy may have warned of; None where there is none, and where a guard does not hold."""
+        self.make_native()
+        if self.native is None:
+            return None, False
+        inputs = [v for v, t in zip(leaves, self.taken, strict=True) if t]
+
+        def run() -> Any:
+            found = self.entry_of(self.native)(*inputs)
+            return _entry_by_run(self.native)(*inputs) if found is MISS else found
+
+        try:
+            out, told = flags_raised(run)
+        except Exception:  # noqa: BLE001 the steps themselves will raise it
+            return None, False
+        if out is GUARD or out is MISS:
+            return None, False
+        ends = [out] if len(self.graph.outputs) == 1 else list(out)
+        with ignored():
+            told = told or not all(np.isfinite(np.add.reduce(v, axis=None)) for v in ends if dtype_of(v).kind in "fc")
+        return ends, told
+
     def _fits(self, number: int, value: Any) -> bool:
         """Whether the value of a Tensor from outside is of the type that was recorded."""
         if not self.taken[number]:
@@ -241,4 +265,17 @@ def _entry_by_run(plan: Any) -> Callable[..., Any]:
     return entry
 
 
-__all__ = ["LONG", "Path", "asks_for_errors"]
+def same_way(path: Path, other: Path) -> bool:
+    """Whether two recordings took the same decisions, and both hold now."""
+    return _way(path) == _way(other) and path.given == other.given and other.recording.outside.differs() is None
+
+
+def _way(path: Path) -> list[Any]:
+    # Not the lines: while a sweep of another thread is recorded, they are those of its steps.
+    return [
+        (g.kind, g.node.op, repr(g.outcome), None if g.value is None else g.value.tobytes())
+        for g in path.recording.graph.guards
+    ]
+
+
+__all__ = ["LONG", "Path", "asks_for_errors", "same_way"]

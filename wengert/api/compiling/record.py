@@ -16,12 +16,14 @@ import numpy as np
 
 from wengert.api import engine
 from wengert.api.arguments import name_of
+from wengert.api.compiling.hot import fitted
+from wengert.api.compiling.lying import LYING, SAME, arrays_of, ordinary, shares
 from wengert.api.compiling.outside import Outside
-from wengert.api.compiling.reads import Content
 from wengert.api.compiling.tensors import Entered, Given, Taken, Taking, Unfit, widened
 from wengert.api.tracing import is_input
 from wengert.core import context
 from wengert.core.context import FULL
+from wengert.core.deferred import MUCH, begin, end, held, real
 from wengert.core.graph import Graph
 from wengert.core.handle import HANDLES, TracedArray, handle, is_handle
 from wengert.core.node import Const, describe, here
@@ -33,7 +35,17 @@ from wengert.rewrite.recompute import recompute
 from wengert.tensor.session import Session
 from wengert.tensor.tensor import Tensor
 
+Answer = Callable[[Any, Any], Sequence[Any] | None]
+
 _SUSPENDED = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
+
+
+_EFFECTS = frozenset(
+    {"print", "open", "input", "exec", "eval", "write", "writelines", "flush", "stdout", "stderr", "logging", "info"}
+    | {"debug", "warning", "warn", "error", "critical", "exception", "send", "sendall", "put", "post", "emit"}
+    | {"publish", "system", "popen", "Popen", "run", "sleep"}
+)
+"""What functions and methods are called that somebody outside may notice: what holds such names never runs twice."""
 
 
 class Refused(Exception):
@@ -48,6 +60,10 @@ class Refused(Exception):
 class Raised(Exception):
     """The recorded run raised, and what it did to Tensors and arguments until then is not done yet: the function is to
     run again."""
+
+
+class Unforeseen(Exception):
+    """The run put off steps which then could not be computed as was foreseen: it is to be recorded without that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +96,14 @@ def record(
     given: Given | None = None,
     units: Sequence[Any] = (),
     folds: bool | str = True,
+    answer: Answer | None = None,
 ) -> tuple[Recording, Any]:
     """Run ``fun`` on a call's plain leaves, those ``taken`` as inputs; gives the path and the result of the call.
     ``given`` says how ``units``, the Tensors of the call, are among its arguments; those that ``fun`` reads from
     outside are inputs too. ``folds``: how the loops of what is differentiated inside are treated (``Frame.folds``).
+    With ``answer`` large steps may be left to be computed; it may run the path for them: the graph's outputs, or None.
 
-    Raises Refused where the run cannot be replayed, and whatever the function raises."""
+    Raises Refused where the run cannot be replayed, Unforeseen, and whatever the function raises."""
     fixed = [v for v, t in zip(leaves, taken, strict=True) if not t and type(v) is not np.ndarray]
     code = getattr(getattr(fun, "__func__", fun), "__code__", None)
     if code is not None and code.co_flags & _SUSPENDED:
@@ -93,6 +111,29 @@ def record(
     outside = Outside(fun, fixed, check)
     if outside.obstacle:
         raise Refused(outside.obstacle)
+    try:
+        return _recorded(fun, leaves, structure, taken, outside, given, units, folds, answer)
+    except Exception as problem:
+        if outside.met.late is not None and outside.met.late.failed is not None and not isinstance(problem, Refused):
+            raise Unforeseen from problem
+        raise
+    finally:
+        if outside.met.late is not None:
+            end(outside.met.late)
+
+
+def _recorded(
+    fun: Callable[..., Any],
+    leaves: Sequence[Any],
+    structure: Structure,
+    taken: Sequence[bool],
+    outside: Outside,
+    given: Given | None,
+    units: Sequence[Any],
+    folds: bool | str,
+    answer: Answer | None,
+) -> tuple[Recording, Any]:
+    """``record`` where the facts from outside are known."""
     first, count = len(units), len(leaves)
     try:
         given, units, leaves = widened(given, units, outside.tensors, leaves)
@@ -102,7 +143,9 @@ def record(
     taken = (*taken[:first], *more, *taken[first:])
     inside = Session()
     try:
-        recording, result, refusal = _run(fun, leaves, structure, taken, outside, given, units, first, inside, folds)
+        recording, result, refusal = _run(
+            fun, leaves, structure, taken, outside, given, units, first, inside, folds, later=answer is not None
+        )
     except BaseException as problem:
         # Lists and attributes must not keep handles; the caller decides whether the function runs again.
         if outside.changed() is not None:
@@ -134,7 +177,12 @@ def record(
     if outside.met.kinks:
         raise Refused("a gradient in it watches for kinks (nonsmooth=)", result(), rerun=False)
     outside.settle()
-    return recording, result()
+    late = outside.met.late
+    ends = answer(recording, late) if answer is not None and late is not None and late.failed is None else None
+    found = result() if ends is None else result(ends)
+    if late is not None and late.failed is not None:
+        raise Unforeseen
+    return recording, found
 
 
 def _run(
@@ -148,7 +196,9 @@ def _run(
     first: int,
     inside: Session,
     folds: bool | str,
-) -> tuple[Any, Callable[[], Any], str]:
+    *,
+    later: bool,
+) -> tuple[Any, Callable[..., Any], str]:
     where = here(4)
     private = [v.copy(order="K") if type(v) is np.ndarray else v for v in leaves]
     frame, token = context.enter(FULL)
@@ -156,6 +206,11 @@ def _run(
     frame.folds = folds
     frame.steps = None if frame.swept or frame.kinks is not None else []
     frame.met = outside.met
+    if later and given is None and sum(v.nbytes for v in leaves if type(v) is np.ndarray) >= MUCH:
+        from wengert.ops.put_off import deferred
+
+        begin(frame, deferred, hopes=_EFFECTS.isdisjoint(outside.names))
+        frame.steps = None if frame.met.late is not None else frame.steps
     inside.start = frame.start
     frame.note = inside
     entered: Entered | None = None
@@ -199,14 +254,15 @@ def _run(
         graph = graph_of(frame, roots, ends, values=(), name=name_of(fun), alone=plainly)
         if inside.regions:
             graph = recompute(graph, inside.regions)
-        plain = [o.value if is_handle(o) else o for o in outputs]
+        plain = [held(o) if is_handle(o) else o for o in outputs]
         ends_of: list[Any] = [filled[k] for k in written]
-        contents = [h.value for h in ends_of]
+        contents = [held(h) for h in ends_of]
     finally:
         context.leave(frame, token)
         if entered is not None:
             entered.leave()
     # An output that turned out constant stays an output of the graph: only its value is known already.
+    plain = [v if m else real(v) for v, m in zip(plain, moving, strict=True)]
     kept = tuple((None if m else v.copy() if type(v) is np.ndarray else v) for v, m in zip(plain, moving, strict=True))
     kinds = tuple(map(type, plain))
     recording = Recording(
@@ -223,12 +279,23 @@ def _run(
         tuple(outside.tensors),
         tuple(taken),
         tuple((type(v), shape_of(v), dtype_of(v)) if t else v for v, t in zip(leaves, taken, strict=True)),
-        LYING if outside.met.layout else SAME if outside.identity and len(_arrays(leaves)) > 1 else "",
+        LYING if outside.met.layout else SAME if outside.identity and len(arrays_of(leaves)) > 1 else "",
     )
 
-    def finished() -> Any:
-        fresh = [v.copy(order="K") if type(v) is np.ndarray else v for v in plain]
-        for k, content in zip(written, contents, strict=True):
+    def finished(ends: Sequence[Any] | None = None) -> Any:
+        if ends is None:
+            fresh = [v.copy(order="K") if type(v) is np.ndarray else v for v in map(real, plain)]
+            ended = [*map(real, contents)]
+        else:
+            found = iter(ends)
+            fresh = [
+                fitted(next(found), k) if m else v.copy(order="K") if type(v) is np.ndarray else v
+                for v, m, k in zip(plain, moving, kinds, strict=True)
+            ]
+            ended = [*found]
+        plain.clear()
+        contents.clear()
+        for k, content in zip(written, ended, strict=True):
             leaves[k][...] = content
         return result.unflatten(fresh if tensors_out is None else tensors_out.assemble(fresh, units))
 
@@ -242,47 +309,6 @@ def _written(filled: Sequence[Any], taken: Sequence[bool], origin: dict[int, Any
         for k, (h, t) in enumerate(zip(filled, taken, strict=True))
         if t and type(h) is TracedArray and engine.settled(h).node is not origin[id(h)]
     ]
-
-
-def shares(leaves: Sequence[Any], outside: Outside, written: Sequence[int]) -> bool:
-    """Whether an argument that is written to shares memory with another one, with itself, or with an array outside.
-
-    Raises ValueError for one that may not be written to: the function itself says where."""
-    if not all(leaves[k].flags.writeable for k in written):
-        raise ValueError("it writes into an argument that is read-only")
-    if any(overlaps(leaves[w]) for w in written):
-        return True
-    arrays = [(k, v) for k, v in enumerate(leaves) if type(v) is np.ndarray]
-    others = [read.array for read in outside.reads if isinstance(read, Content)]
-    return any(np.may_share_memory(leaves[w], v) for w in written for v in (*(v for k, v in arrays if k != w), *others))
-
-
-SAME, LYING = "whether two objects are one", "how its arguments lie in memory"
-
-
-def _arrays(leaves: Sequence[Any]) -> list[np.ndarray[Any, Any]]:
-    return [v for v in leaves if type(v) is np.ndarray]
-
-
-def ordinary(leaves: Sequence[Any], asked: str) -> bool:
-    """Whether what is asked of the arrays has the answer that a recorded run has, whose arrays are all different ones,
-    in C order, may be written to and share no memory."""
-    arrays = _arrays(leaves) if asked else []
-    if asked == SAME:
-        return len({id(v) for v in arrays}) == len(arrays)
-    return all(v.flags.carray for v in arrays) and not any(
-        np.may_share_memory(v, w) for k, v in enumerate(arrays) for w in arrays[:k]
-    )
-
-
-def overlaps(array: np.ndarray[Any, Any]) -> bool:
-    """Whether two elements of an array may be the same memory, as those of ``as_strided`` can."""
-    reach = array.itemsize
-    for step, count in sorted((abs(s), n) for s, n in zip(array.strides, array.shape, strict=True) if n > 1):
-        if step < reach:
-            return array.size > 0
-        reach += step * (count - 1)
-    return False
 
 
 _PLAIN = (bool, int, float, complex, str, bytes, np.generic, Enum, type, np.dtype, BuiltinFunctionType, np.ufunc, slice)
@@ -334,4 +360,15 @@ def constants_of(graph: Graph) -> int:
     return sum(seen.values())
 
 
-__all__ = ["LYING", "Raised", "Recording", "Refused", "constants_of", "ordinary", "record", "shares", "why_untraceable"]
+__all__ = [
+    "LYING",
+    "Raised",
+    "Recording",
+    "Refused",
+    "Unforeseen",
+    "constants_of",
+    "ordinary",
+    "record",
+    "shares",
+    "why_untraceable",
+]

@@ -1,0 +1,304 @@
+"""Large steps of a recording that are put off: the same graphs, answers, errors and warnings as steps computed at once.
+
+Imports wengert and its parts. Invariant: each test says how many steps were put off, and compares with NumPy itself or
+with a recording that puts off nothing."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+
+import wengert as wg
+from wengert.api.compiling import record
+from wengert.core import deferred
+from wengert.ops import put_off
+
+
+class Seen:
+    """What a block put off: steps, and those that were computed all the same."""
+
+    def __init__(self) -> None:
+        self.steps = 0
+        self.computed = 0
+
+
+@pytest.fixture
+def seen(monkeypatch):
+    """Everything that may be put off is, and memory to be filled shows it by NaN."""
+    found = Seen()
+    put, fill = deferred.Late.put_off, deferred._fill
+
+    def noted(self, like, function, operands):
+        found.steps += 1
+        if type(like) is np.ndarray and like.flags.writeable:
+            like.fill(np.nan if like.dtype.kind in "fc" else 1)
+        return put(self, like, function, operands)
+
+    def filled(step):
+        found.computed += 1
+        fill(step)
+
+    monkeypatch.setattr(put_off, "LARGE", 1)
+    monkeypatch.setattr(record, "MUCH", 1)
+    monkeypatch.setattr(deferred.Late, "put_off", noted)
+    monkeypatch.setattr(deferred, "_fill", filled)
+    yield found
+    assert not deferred._steps
+    assert not deferred._numbers
+    assert not deferred._Count.running
+
+
+def numpy_only(fun):
+    return wg.compile(fun, backend="numpy")
+
+
+X = np.linspace(-1.0, 2.0, 7)
+OTHER = np.arange(7.0)
+
+
+def chain(x):
+    return np.sum(np.tanh(np.sin(x) * np.exp(-(x**2)) + np.log1p(x**2)))
+
+
+def test_nothing_is_computed_before_the_result_is_asked_for(seen, monkeypatch):
+    run, moments = record._run, []
+
+    def noted(*args, **kwargs):
+        found = run(*args, **kwargs)
+        moments.append((seen.steps, seen.computed))
+        return found
+
+    monkeypatch.setattr(record, "_run", noted)
+    value, _ = numpy_only(wg.value_and_grad(chain))(X)
+    ((steps, computed),) = moments
+    assert steps > 20
+    assert computed == 0
+    assert 20 < seen.computed <= steps
+    np.testing.assert_allclose(value, chain(X), rtol=1e-15)
+
+
+def test_a_question_computes_what_it_needs_and_is_a_guard(seen):
+    def f(x):
+        y = np.exp(x)
+        total = np.sum(y * y)
+        return y if total > 20.0 else -y
+
+    g = numpy_only(f)
+    for x in (X, X - 3.0, X):
+        np.testing.assert_array_equal(g(x), f(x))
+    assert len(g.paths) == 2
+
+
+def test_values_asked_in_every_way_are_numpys(seen):
+    asked = []
+
+    def f(x):
+        y = x * 2.0 + 1.0
+        m = np.max(y)
+        asked.extend([bool(m > 4.0), int(np.sum(y > 1.0)), [bool(v) for v in y > 2.0]])
+        k = int(np.argmax(y))
+        return y[k] + y[y > 1.0].sum() + m
+
+    want = f(X)
+    expected, asked[:] = list(asked), []
+    with pytest.warns(wg.CompileWarning):
+        np.testing.assert_allclose(numpy_only(f)(X), want, rtol=1e-15)
+    assert asked[:3] == expected
+    assert seen.steps > 2
+
+
+def test_reads_and_writes_follow_the_program(seen):
+    def f(x):
+        y = np.zeros(7)
+        y[:] = x * 3.0
+        early = y[1:4] * 1.0
+        view = y[2:]
+        part = y[1:3]
+        y[2] = np.sum(x)
+        y[3:] += early[0]
+        if np.sum(y) > -1e9:
+            y[0] = 5.0
+        y[1] = 7.0
+        return y * 1.0, early, view + 0.0, part + 0.0
+
+    def g(x):
+        y = np.exp(x)
+        before = y[0:3]
+        y *= 2.0
+        kept = y[0:3] + 0.0
+        y[1] = 4.0
+        return before, kept, y, y.reshape(7, 1).T @ np.ones((7, 2))
+
+    for fun in (f, g):
+        for ours, theirs in zip(numpy_only(fun)(X), fun(X), strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+    assert seen.steps > 10
+
+
+def test_memory_that_a_step_put_off_reads_is_not_written_to(seen):
+    def f(x):
+        y = np.zeros(7)
+        y[:] = x + 1.0
+        part = y[1:4]  # put off
+        picked = y[np.array([0, 5])]  # put off
+        if np.any(y[4:] > 1e9):
+            return y
+        y[2] = 100.0
+        y[0] = -100.0
+        return part + 0.0, picked + 0.0, y
+
+    for ours, theirs in zip(numpy_only(f)(X), f(X), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    assert seen.steps > 3
+
+
+def test_constants_are_read_as_they_were(seen):
+    def f(x):
+        scale = OTHER.copy()
+        y = x * scale
+        scale[:] = -1.0
+        return y + np.sum(scale)
+
+    np.testing.assert_array_equal(numpy_only(f)(X), f(X))
+    assert seen.steps >= 2
+
+
+def test_a_gradient_that_ends_non_finite_is_swept_again(seen):
+    f = lambda x: np.sum(np.where(x > 0, np.sqrt(x), 0.0))
+    x = np.array([1.0, -1.0, 4.0])
+    with np.errstate(all="ignore"):
+        np.testing.assert_allclose(numpy_only(wg.grad(f))(x), [0.5, 0.0, 0.25], rtol=1e-15)
+    assert seen.steps
+
+
+def test_what_may_be_noticed_outside_runs_once(seen, capsys):
+    def f(x):
+        print("once")
+        return np.sum(np.where(x > 0, np.sqrt(x), 0.0))
+
+    with np.errstate(all="ignore"):
+        found = numpy_only(wg.grad(f))(np.array([1.0, -1.0, 4.0]))
+    np.testing.assert_allclose(found, [0.5, 0.0, 0.25], rtol=1e-15)
+    assert capsys.readouterr().out == "once\n"
+    assert seen.steps
+
+
+def test_errors_are_those_of_the_line(seen):
+    def f(x):
+        y = np.exp(x)
+        return y + np.ones(3)
+
+    with pytest.raises(ValueError, match="broadcast"):
+        numpy_only(f)(X)
+    assert seen.steps == 1
+
+
+def test_warnings_are_numpys(seen):
+    f = lambda x: np.sum(np.log(x))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        assert numpy_only(f)(np.array([1.0, 0.0])) == -np.inf
+    assert [str(w.message) for w in caught] == ["divide by zero encountered in log"]
+    with pytest.raises(RuntimeWarning, match="divide by zero"):  # the filters of the tests
+        numpy_only(f)(np.array([1.0, 0.0]))
+    quiet = numpy_only(lambda x: _quietly(x))
+    np.testing.assert_array_equal(quiet(np.array([1.0, 0.0])), [0.0, -np.inf])
+    assert seen.steps
+
+
+def _quietly(x):
+    with np.errstate(divide="ignore"):
+        return np.log(x)
+
+
+def test_a_handle_that_is_kept_holds_its_value(seen):
+    kept = []
+
+    def f(x):
+        y = x * 2.0
+        kept.append(y)
+        kept.append(np.sum(y))
+        return np.sum(y) + 1.0
+
+    with pytest.warns(wg.CompileWarning):
+        numpy_only(f)(X)
+    np.testing.assert_array_equal(kept[-2], 2.0 * X)
+
+
+def test_float32_masks_and_transposed_arrays_keep_their_types(seen):
+    def f(a, b):
+        c = a.T * b.T  # laid out as the transposes are
+        mask = c > 0
+        d = np.where(mask, c, 2.0)
+        return c, mask, d.reshape(-1), (a @ b.T).astype(float), np.sum(d, axis=0), c.mean()
+
+    a = np.linspace(-1, 1, 12, dtype=np.float32).reshape(3, 4)
+    b = np.linspace(2, -3, 12, dtype=np.float32).reshape(3, 4)
+    for ours, theirs in zip(numpy_only(f)(a, b), f(a, b), strict=True):
+        assert ours.dtype == theirs.dtype
+        assert type(ours) is type(theirs)
+        np.testing.assert_array_equal(ours, theirs)
+    assert seen.steps > 6
+
+
+def test_native_code_gives_the_first_answer_and_warns_as_numpy_does(seen, monkeypatch):
+    pytest.importorskip("llvmlite")
+    from wengert.api.compiling import calls
+
+    monkeypatch.setattr(calls, "_MUCH", 1)
+    g = wg.compile(wg.value_and_grad(chain))
+    value, slope = g(X)
+    assert seen.computed == 0
+    assert seen.steps > 20
+    np.testing.assert_allclose(value, chain(X), rtol=1e-14)
+    step = 1e-20
+    by_complex = [np.imag(chain(X + 1j * step * (np.arange(7) == k))) / step for k in range(7)]
+    np.testing.assert_allclose(slope, by_complex, rtol=1e-12)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        assert wg.compile(lambda x: np.sum(np.log(x)))(np.array([1.0, 0.0])) == -np.inf
+    assert [str(w.message) for w in caught] == ["divide by zero encountered in log"]
+
+
+def _graph(fun, x, monkeypatch, *, later):
+    """The steps and guards of the path that a call records."""
+    with monkeypatch.context() as patch:
+        if not later:
+            patch.setattr(record, "begin", lambda frame, step, hopes: None)
+        g = numpy_only(fun)
+        g(x)
+    (path,) = g.paths
+    graph = path.recording.graph
+    numbers = {n: k for k, n in enumerate((*graph.inputs, *graph.nodes))}
+
+    def of(a):
+        return numbers[a] if a in numbers else ("constant", np.asarray(a.value).tobytes(), np.shape(a.value))
+
+    steps = [(n.op.name, [of(a) for a in n.args], repr(n.params), n.type, n.where) for n in graph.nodes]
+    return steps, [(x.kind, numbers[x.node], x.outcome) for x in graph.guards], [of(o) for o in graph.outputs]
+
+
+PROGRAMS = [
+    chain,
+    lambda x: np.sum(100.0 * (x[1:] - x[:-1] ** 2) ** 2 + (1.0 - x[:-1]) ** 2),
+    lambda x: np.log(np.sum(np.exp(x - np.max(x)))) + np.max(x),
+    lambda x: np.sum(np.where(x > 0.0, x * x, -x)),
+    lambda x: np.linalg.norm(np.outer(x, x) + np.eye(7)) + np.prod(x[1:3]),
+    lambda x: np.sum(np.cumsum(x)[::2] * np.sort(x)[:4]),
+    lambda x: np.sum(x.reshape(7, 1) @ x.reshape(1, 7) * np.arange(49.0).reshape(7, 7).T),
+]
+
+
+TRANSFORMS = [lambda f: f, wg.value_and_grad, lambda f: wg.grad(lambda x: np.sum(wg.grad(f)(x) ** 2))]
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+@pytest.mark.parametrize("transform", TRANSFORMS)
+def test_both_recordings_are_one_graph(seen, monkeypatch, program, transform):
+    fun = transform(program)
+    whole = _graph(fun, X, monkeypatch, later=False)
+    assert not seen.steps
+    assert _graph(fun, X, monkeypatch, later=True) == whole
+    assert seen.steps
