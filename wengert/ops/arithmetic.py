@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from wengert.core.handle import is_handle
+from wengert.core.types import dtype_of
 from wengert.ops.kinds import elementwise
 from wengert.ops.kinks import some
 
@@ -105,9 +106,20 @@ def _power_base(a: Any, b: Any) -> Any:
     if type(b) is int or type(b) is float:
         return 2.0 * a if b == 2 else 0.0 * a if b == 0 else b * a ** (b - 1)
     flat = np.logical_and(np.equal(b, 0), np.equal(a, 0))
+    b = _as_precise(b, a)
     if some(flat):
         return np.where(flat, 0.0, b * a ** np.where(flat, 1.0, b - 1.0))
     return b * a ** (b - 1.0)
+
+
+def _as_precise(a: Any, y: Any) -> Any:
+    """A constant as precise as the value beside it: NumPy's logarithm of an int8 is a float16."""
+    kind = type(a)
+    if kind is np.ndarray or (issubclass(kind, np.generic) and kind is not np.float64):
+        own, dtype = a.dtype, dtype_of(y)
+        if own is not dtype and dtype.kind == "f" and own.kind in "biuf" and not np.can_cast(dtype, own):
+            return a.astype(dtype)
+    return a
 
 
 def _power_exponent(a: Any, b: Any, y: Any) -> Any:
@@ -123,6 +135,7 @@ def _power_log(a: Any, b: Any, n: Any, y: Any = None) -> Any:
             a, b
         )  # with float32 beside them, Python floats would count as single precision
         y = np.power(a, b, dtype=dtype if dtype.kind in "fc" else float)
+    a = _as_precise(a, y)
     vanishes = np.logical_and(np.equal(a, 0), np.greater(np.real(b), 0))
     if np.any(vanishes):
         return np.where(vanishes, 0.0, y * np.log(np.where(vanishes, 1.0, a)) ** n)

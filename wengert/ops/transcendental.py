@@ -122,7 +122,7 @@ def _turn(part: Any, a: Any, b: Any) -> Any:
 arctan2 = elementwise(
     "arctan2",
     np.arctan2,
-    [lambda a, b: _turn(b, a, b), lambda a, b: _turn(-a, a, b)],
+    [lambda a, b: _turn(b, a, b), lambda a, b: -_turn(a, a, b)],
     inputs="a b",
     kink=lambda v, p, y: np.logical_and(np.equal(v[0], 0), np.less_equal(v[1], 0)),
     domain=((0.2, 2.0), None),

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from wengert.core.types import dtype_of
 from wengert.numpy_api.exact import (
     MISSING,
     array,
@@ -179,7 +180,8 @@ def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: Any = 1) -> An
 
 def _slopes(f: Any, h: Any, axis: int, edge_order: int) -> Any:
     if rank(h) == 1:
-        h = np.diff(array(h))
+        h = array(h)
+        h = np.diff(h.astype(float) if dtype_of(h).kind in "biu" else h)
         if np.all(values_of(h) == values_of(h)[0]) and not looks_traced(h):
             h = h[0]
     n = f.shape[axis]
@@ -265,7 +267,7 @@ def _middle(full: Any, n: int, m: int, mode: Any) -> Any:
 def interp(
     x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period: Any = None
 ) -> Any:
-    points, at, heights = array(x), array(xp), array(fp)
+    points, at, heights = _double(x), _double(xp), _double(fp)
     if period is not None:
         left = right = None
         points, at = np.remainder(points, period), np.remainder(at, period)
@@ -286,6 +288,13 @@ def interp(
     below, above = points < at[0], points > at[-1]
     result = np.where(below, low, np.where(above, high, inside))
     return exactly(result, np.interp, x, xp, fp, left, right, period)
+
+
+def _double(x: Any) -> Any:
+    """An array in double precision, in which NumPy interpolates."""
+    x = array(x)
+    dtype = np.result_type(dtype_of(x), np.float64)
+    return x if dtype_of(x) == dtype else x.astype(dtype)
 
 
 def _at_knots(slope: Any, k: Any, points: Any, at: Any, heights: Any) -> tuple[Any, Any]:
