@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import itertools
+import re
 from dataclasses import replace
 
 from wengert.backends.llvm.emit.arithmetic import CannotEmit
@@ -31,6 +32,7 @@ OWN = "$OWN"
 """Where the threads' own memory begins, which is known when all is written."""
 MUCH_TEXT = 500_000
 """Letters of text that take LLVM seconds."""
+SLOT = re.compile(r"%slot_(\d+)")
 LETTERS = 500
 """The letters of one operation, at most, where nothing swells it."""
 
@@ -102,10 +104,7 @@ class Module:
             nest.hand_in(share, functools.partial(self.reserve_own, part), self.reserve)
         nest.steady = {id(s) for s in (*self.plan.program.inputs, *self.constants)}
         for number, slot in enumerate(self.slots):
-            name = f"%slot_{number}"
-            w.entry.append(f"  %at_{number} = getelementptr inbounds ptr, ptr %args, i64 {number}")
-            w.entry.append(f"  {name} = load ptr, ptr %at_{number}, align 8, !invariant.load !0")
-            pointers[id(slot)] = name
+            pointers[id(slot)] = f"%slot_{number}"
         for number, slot in enumerate(slots_of(self.plan)):
             pointers[-1 - number] = pointers[id(slot)]
         nest.setup(self.plan, self.storage)
@@ -122,8 +121,15 @@ class Module:
         head = f"define i64 {PLACEHOLDER}" if part == last else f"define internal void {PLACEHOLDER}_{part}"
         attributes = f'nounwind {"" if part == last else "noinline "}"prefer-vector-width"="{self.width_bits}"'
         more = "" if share is None else ", ptr noalias %own, i64 %first, i64 %last, i64 %block"
-        lines = [f"{head}(ptr noalias %args, ptr noalias %workspace{more}) {attributes} {{", "entry:", *w.entry]
-        return "\n".join([*lines, "  br label %start", "start:", *w.lines, "}"]) + "\n"
+        body = "\n".join([*w.entry, "  br label %start", "start:", *w.lines, "}\n"])
+        loads = [
+            f"  %at_{k} = getelementptr inbounds ptr, ptr %args, i64 {k}\n"
+            f"  %slot_{k} = load ptr, ptr %at_{k}, align 8, !invariant.load !0"
+            for k in sorted({int(k) for k in SLOT.findall(body)})
+        ]
+        return "\n".join(
+            [f"{head}(ptr noalias %args, ptr noalias %workspace{more}) {attributes} {{", "entry:", *loads, body]
+        )
 
     def call(self, w: Writer, part: int) -> None:
         """Run a part: alone, or block by block among threads."""

@@ -14,7 +14,7 @@ from typing import Any
 from wengert.backends.llvm.accumulate import Accumulators
 from wengert.backends.llvm.emit.arithmetic import CannotEmit
 from wengert.backends.llvm.emit.memory import Result
-from wengert.backends.llvm.emit.runs import Run, again, runs
+from wengert.backends.llvm.emit.runs import LARGE, Run, again, runs
 from wengert.backends.llvm.emit.values import Places
 from wengert.backends.llvm.indexed import Axis, Read, Reduce, Routine, Scan, ScanOutput, Scatter, Store, Value
 from wengert.backends.llvm.instances import Instance
@@ -33,6 +33,7 @@ class Nest(Accumulators):
     places: dict[Axis, Position]
     common: str
     """The workspace; ``area`` is the memory of the function that is being written."""
+    in_scan = False
     in_place = False
     """Whether something is overwritten that the same places have read."""
     limits: tuple[str, ...] | None = None
@@ -160,7 +161,7 @@ class Nest(Accumulators):
 
     def overlapping(self, loop: Loop, path: tuple[Loop, ...]) -> bool:
         """Whether the last step of a loop may compute places of the one before again."""
-        return not self.in_place and again(loop, path[:-1])
+        return not self.in_place and again(loop, path[:-1], LARGE if self.in_scan else 0.0)
 
     def segments(self, loop: Loop, path: tuple[Loop, ...]) -> list[int]:
         """Where guards change along a loop: its body is written once, and thrown away, to see."""

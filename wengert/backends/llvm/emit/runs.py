@@ -10,13 +10,18 @@ from dataclasses import dataclass
 from wengert.backends.llvm.loop_tree import Body, Loop
 from wengert.backends.llvm.placing import walk
 
-OFTEN = 3
-"""The fewest full steps of a loop whose last step may overlap: what a step stores is loaded in other pieces then."""
+OFTEN = 2
+"""The fewest full steps of a loop whose last step may overlap."""
+LARGE = 60.0
+"""Operations from which on one in a scan may: the next step waits where it loads what two steps have stored."""
 
 
-def again(loop: Loop, path: tuple[Loop, ...]) -> bool:
-    """Whether the places of a loop may be computed twice: nothing inside is added to what stays between its steps."""
+def again(loop: Loop, path: tuple[Loop, ...], least: float) -> bool:
+    """Whether the places of a loop may be computed twice: nothing inside is added to what stays between its steps.
+    One that costs less than ``least`` operations a place had better not."""
     if loop.width == 1 or loop.tile or any(x.axis is loop.axis for x in path):
+        return False
+    if sum(n.cost for item in walk(loop.children) if isinstance(item, Body) for n in item.nodes) < least:
         return False
     for item in walk(loop.children):
         for node in item.nodes if isinstance(item, Body) else ():
@@ -66,4 +71,4 @@ def runs(loop: Loop, low: int, high: int, overlapping: bool = False, least: int 
         yield Run(high - rest, 1, width, rest, width)
 
 
-__all__ = ["Run", "again", "runs"]
+__all__ = ["LARGE", "Run", "again", "runs"]

@@ -263,6 +263,7 @@ class Whole(Nest):
         inner = type(self)(w, self.vocabulary, pointers, plan.nodes.of)
         inner.area, inner.reserve, inner.areas = self.area, self.reserve, self.areas
         inner.common = self.area
+        inner.in_scan = True
         inner.in_place = any(state == new for _, state, new in carried)
         inner.times, inner.spare = self.times * scan.length, self.spare
         inner.steady = {id(s) for s in plan.program.constants}
