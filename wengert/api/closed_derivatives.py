@@ -14,15 +14,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from wengert.api import engine
 from wengert.api.arguments import Selection, name_of
 from wengert.api.gradients import grad, jvp
 from wengert.api.tracing import trace
+from wengert.core import context
 from wengert.core.errors import CheckError, NoRuleError, WengertError, error_at
 from wengert.core.graph import Graph
 from wengert.core.handle import is_handle
 from wengert.core.node import Const
+from wengert.core.op import Op
 from wengert.core.tree import flatten
 from wengert.core.types import shape_of
+from wengert.ops.sides import KINKED, is_kinked
 
 if TYPE_CHECKING:
     from wengert.symbolic.result import Derivative
@@ -82,6 +86,8 @@ class Forms:
             form = self._known[key] = self._found(graph, of_leaf, leaf, self._called(picked), key, arrays)
         if isinstance(form, WengertError):
             raise form
+        if is_kinked(graph) and on_kink(of_leaf, leaf):
+            self._check(form, of_leaf, leaf, arrays, self._orders[key])  # what is not smooth there has many forms
         return form, _typed(_evaluated(form, self._orders[key], leaf, arrays), leaf)
 
     def choose(self, picked: Selection, accumulated: Callable[[], Any]) -> Any:
@@ -205,6 +211,29 @@ class Forms:
 def _typed(value: Any, leaf: Any) -> Any:
     dtype = np.result_type(leaf)
     return value.astype(dtype) if type(value) is np.ndarray else dtype.type(value)
+
+
+def on_kink(fun: Callable[..., Any], leaf: Any) -> bool:
+    """Whether ``fun`` meets a kink at ``leaf`` that a second derivative asks about."""
+    seen = _Seen()
+    frame, _, _ = engine.reverse_trace(fun, [leaf.copy()], lambda roots: (roots, {}), None, seen)
+    context.retire(frame)
+    return seen.found
+
+
+class _Seen:
+    """A watcher of kinks that only remembers whether there was one."""
+
+    mode = "record"
+
+    def __init__(self) -> None:
+        self.found = False
+
+    def look(self, op: Op, values: Sequence[Any], params: Sequence[Any], y: Any, node: Any) -> None:
+        """Called for each step whose operation has a ``kink`` fact."""
+        if op.name in KINKED and op.kink is not None and node is not None and not self.found:
+            with np.errstate(all="ignore"):
+                self.found = bool(np.any(op.kink(values, params, y)))
 
 
 def _first_line(error: Exception) -> str:

@@ -19,7 +19,7 @@ from wengert.ops import lengths
 from wengert.ops.contract import conj
 from wengert.ops.kinds import constant, elementwise
 from wengert.ops.kinks import choice, some
-from wengert.ops.sides import Side, side_at, unasked
+from wengert.ops.sides import Side, made, side_at, unasked
 
 
 def raw(x: Any) -> Any:
@@ -209,10 +209,13 @@ def _pieces(side: Side, x: Any, low: Any, high: Any) -> tuple[Any, Any, Any]:
     inner = maximum(x, low)
     moved = [side.tangent(v, k) for k, v in enumerate((x, low, high))]
     tie = np.equal(x, low)
-    over = np.where(tie, side.above(moved[0] - moved[1], np.abs(moved[0]) + np.abs(moved[1]), tie), np.greater(x, low))
+    size = np.abs(moved[0]) + np.abs(moved[1])
+    above = side.above(moved[0] - moved[1], size, tie, later=made(x) > made(low))
+    over = np.where(tie, above, np.greater(x, low))
     tangent = np.where(over, moved[0], moved[1])
     tie = np.equal(inner, high)
-    below = side.above(moved[2] - tangent, np.abs(moved[2]) + np.abs(tangent), tie)
+    size = np.abs(moved[2]) + np.abs(tangent)
+    below = side.above(moved[2] - tangent, size, tie, later=made(high) > made(x))
     kept = np.where(tie, below, np.less(inner, high)) * 1.0
     return kept * over, kept * np.logical_not(over), 1.0 - kept
 

@@ -75,7 +75,7 @@ def winner(side: Side, tangent: Any, tied: Any, axes: tuple[int, ...], *, larges
     best = np.max(np.where(np.equal(at, 1.0), t if largest else -t, -np.inf), axis=-1, keepdims=True)
     at = at * np.equal(t if largest else -t, best)
     side.note(np.greater(np.add.reduce(at, axis=-1), 1.0))
-    if side.first:
+    if side.first == largest:  # where they stay equal, in the first run an earlier element counts as the larger one
         at = at * np.equal(np.add.accumulate(at, axis=-1), 1.0)
     else:
         at = at * np.equal(np.add.accumulate(at[..., ::-1], axis=-1)[..., ::-1], 1.0)

@@ -83,13 +83,15 @@ class Side:
     def ahead(self, a: Any, b: Any, tie: Any, *, largest: bool) -> Any:
         """Whether the first of two equal values becomes the larger one (the smaller one)."""
         one, other = self.tangent(a, 0), self.tangent(b, 1)
-        return self.above(one - other if largest else other - one, np.abs(one) + np.abs(other), tie)
+        above = self.above(one - other, np.abs(one) + np.abs(other), tie, later=made(a) > made(b))
+        return above if largest else np.logical_not(above)
 
-    def above(self, gap: Any, size: Any, tie: Any) -> Any:
-        """Where the first of two equal values is taken, by the gap between tangents of this size."""
+    def above(self, gap: Any, size: Any, tie: Any, *, later: bool) -> Any:
+        """Where the first of two equal values goes above the other, by the gap between tangents of this size; where
+        these are equal too, the ``later`` one in the first run."""
         near = np.logical_not(np.greater(np.abs(gap), _NOISE * size))
         self.note(np.logical_and(near, tie))
-        return np.where(near, self.first, np.greater(gap, 0))
+        return np.where(near, later == self.first, np.greater(gap, 0))
 
     def note(self, left: Any, what: str = "open") -> None:
         """Note that the direction leaves some open."""
@@ -106,6 +108,11 @@ def plain_or_step(t: Any) -> Any:
         return t
     running = tracing.get()
     return t if running is not None and running.full is not None else t.value
+
+
+def made(x: Any) -> int:
+    """When an operand was made; 0 for a constant."""
+    return x.node.seq if is_handle(x) and x.node is not None else 0
 
 
 def rounded(t: Any, shape: tuple[int, ...]) -> Any:
@@ -173,11 +180,8 @@ def _look(kink: Callable[..., Any], operands: Any) -> None:
     if found is None or found.kinked is not None:
         return
     # (In what is recorded to run at other values the question is a guard.)
-    mask = kink(*(operands if recorded else [x.value if is_handle(x) else x for x in operands]))
-    if is_handle(mask) and not recorded:
-        mask = mask.value
-    if bool(np.any(mask)):
+    if bool(np.any(kink(*(operands if recorded else [x.value if is_handle(x) else x for x in operands])))):
         found.kinked = SWITCH.where or here(3)
 
 
-__all__ = ["SIDE", "Side", "differentiations", "is_kinked", "plain_or_step", "rounded", "side_at", "unasked"]
+__all__ = ["SIDE", "Side", "differentiations", "is_kinked", "made", "plain_or_step", "rounded", "side_at", "unasked"]

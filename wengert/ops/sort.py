@@ -95,14 +95,14 @@ tie_mean: Any = linear(
 def _side_order(side: Side, x: Any, axis: int) -> Any:
     """The indices that sort; equal elements in the order that they have a step further."""
     tangent = rounded(side.tangent(x), x.shape)
-    if not side.first:
+    if side.first:  # where they stay equal, an earlier element counts as the larger one
         x, tangent = np.flip(x, axis), np.flip(tangent, axis)
     first = argsort(tangent, axis, "stable")
     second = argsort(gather(x, first, axis), axis, "stable")
     order = gather(first, second, axis)
     steps = (np.diff(gather(v, order, axis), axis=axis) for v in (x, tangent))
     side.note(np.logical_and(*(np.equal(step, 0) for step in steps)))
-    return order if side.first else x.shape[axis] - 1 - order
+    return x.shape[axis] - 1 - order if side.first else order
 
 
 def _in_order(x: Any, dx: Any, y: Any, axis: int) -> Any:
