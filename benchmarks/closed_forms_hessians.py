@@ -88,12 +88,14 @@ def numpy_alone() -> Iterator[None]:
         return wg.compile(derivative(function, argnums=argument), backend="numpy")
 
     compilers, accumulators = list(programs._compilers), list(programs._accumulators)
-    programs.install_compiler(functools.partial(wg.compile, backend="numpy"))
+    quietly = dict(programs._quietly)
+    programs.install_compiler(wg.compile, backend="numpy")
     programs.install_accumulator(accumulated)
     try:
         yield
     finally:
-        programs._compilers[:], programs._accumulators[:] = compilers, accumulators
+        programs.install_compiler(*compilers, **quietly)
+        programs.install_accumulator(*accumulators)
 
 
 def hessians(quick: bool) -> tuple[list[list[str]], list[Limit], list[str]]:

@@ -3,6 +3,8 @@
 May import wengert's public API and the runner. Invariant: references are written by hand in NumPy.
 """
 
+import warnings
+
 import numpy as np
 import pytest
 
@@ -141,3 +143,18 @@ def test_sums_with_the_transpose_are_compiled_to_the_kernel_of_large_ones():
         for _ in range(2):
             np.testing.assert_array_equal(compiled(x, A), A + A.T)
         np.testing.assert_array_equal(compiled(A=A, x=x), A + A.T)
+
+
+def test_nobody_is_told_of_native_code_who_evaluates(monkeypatch):
+    from wengert.api.compiling import calls, passes
+
+    monkeypatch.setattr(passes, "has_llvmlite", lambda: False)
+    monkeypatch.setattr(calls, "_said", [])
+    monkeypatch.setattr(runner, "COST", 0.0)
+    form = wg.D("sum(exp(x)) + x @ x", "x", 2, x="n")
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        for _ in range(6):
+            np.testing.assert_allclose(form.evaluate(x=np.ones(3)), np.diag(np.exp(np.ones(3)) + 2), rtol=1e-14)
+    assert not said
+    assert not calls._said

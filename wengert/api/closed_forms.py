@@ -216,10 +216,11 @@ def differentiate_named_functions() -> None:
 def _accumulated(function: Callable[..., Any], argument: int, order: int) -> Callable[..., Any]:
     """The derivative of a NumPy function by accumulation, compiled."""
     from wengert.api.compiling.compile import compile as compiled
+    from wengert.api.compiling.passes import quietly
     from wengert.api.jacobians import hessian, jacobian
 
     derivative = hessian if order == 2 else jacobian
-    made: Callable[..., Any] = compiled(derivative(function, argnums=argument))
+    made: Callable[..., Any] = compiled(derivative(function, argnums=argument), **quietly())
     return made
 
 
@@ -321,6 +322,7 @@ def _derived(
     term: Term, free: dict[str, Var], wrt: Any, order: int, layout: str, check: bool, again: Again
 ) -> Derivative:
     from wengert.api.compiling.compile import compile as compiled
+    from wengert.api.compiling.passes import quietly
     from wengert.symbolic.derive import jacobian
     from wengert.symbolic.layouts import LAYOUTS
     from wengert.symbolic.programs import install_accumulator, install_compiler, install_symmetric_sum
@@ -331,7 +333,7 @@ def _derived(
     from wengert.symbolic.terms import ordered
     from wengert.symbolic.verify import check_alike, check_derivative
 
-    install_compiler(compiled)
+    install_compiler(compiled, **quietly())
     install_accumulator(_accumulated)
     install_symmetric_sum(_symmetric_sum)
     differentiate_named_functions()

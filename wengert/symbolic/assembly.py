@@ -28,7 +28,7 @@ LONG = 40
 
 Parts = list[tuple[Any, Term]]
 Factors = list[tuple[Term, tuple[Hashable, ...]]]
-Pair = tuple[Any, Factors, Term, Term]
+Pair = tuple[Any, Factors, tuple[Term, Term]]
 """A number, scalars, a column and a row: their product is a matrix."""
 
 
@@ -187,7 +187,7 @@ def layers(parts: Parts) -> Layers:
             u, v = (
                 contract(light.get(k, []), (k,), {k: t.shape[k]}) if k in light else ones((t.shape[k],)) for k in (0, 1)
             )
-            pairs.append((c, scalars, u, v))
+            pairs.append((c, scalars, (u, v)))
             continue
         labels = tuple(light)
         if len(labels) > 1:
@@ -247,17 +247,16 @@ def _grouped(pairs: list[Pair]) -> list[tuple[Term, Term]]:
     left = list(pairs)
     while left:
         counts: dict[tuple[int, int], int] = {}
-        for row in left:
-            for side in (3, 2):
-                counts[side, row[side].ident] = counts.get((side, row[side].ident), 0) + 1
+        for _, _, vectors in left:
+            for side in (1, 0):
+                at = (side, vectors[side].ident)
+                counts[at] = counts.get(at, 0) + 1
         side, ident = max(counts, key=lambda at: (counts[at], at[0]))
-        group = [row for row in left if row[side].ident == ident]
-        left = [row for row in left if row[side].ident != ident]
-        shared = group[0][side]
-        other = summed(
-            [(c, contract([*scalars, (row[5 - side], (0,))], (0,))) for row in group for c, scalars in [row[:2]]]
-        )
-        made.append((other, shared) if side == 3 else (shared, other))
+        group = [row for row in left if row[2][side].ident == ident]
+        left = [row for row in left if row[2][side].ident != ident]
+        shared = group[0][2][side]
+        other = summed([(c, contract([*s, (vectors[1 - side], (0,))], (0,))) for c, s, vectors in group])
+        made.append((other, shared) if side else (shared, other))
     return made
 
 

@@ -34,11 +34,15 @@ from wengert.symbolic.terms import Abstract, Term, Var, dimensions, ordered, var
 from wengert.symbolic.verify import LARGER, agree, points
 
 _compilers: list[Callable[..., Callable[..., Any]]] = []
+_quietly: dict[str, Any] = {}
 
 
-def install_compiler(compiler: Callable[..., Callable[..., Any]]) -> None:
-    """Say what compiles a NumPy function: ``compiler(function, **options)``."""
+def install_compiler(compiler: Callable[..., Callable[..., Any]], **quietly: Any) -> None:
+    """Say what compiles a NumPy function: ``compiler(function, **options)``; ``quietly`` are its options where nobody
+    asked for compiling."""
     _compilers[:] = [compiler]
+    _quietly.clear()
+    _quietly.update(quietly)
 
 
 _accumulators: list[Callable[..., Callable[..., Any]]] = []
@@ -221,7 +225,7 @@ class Program:
 
     @cached_property
     def _native(self) -> Callable[..., Any]:
-        return _compilers[0](self._fused)
+        return _compilers[0](self._function if _quietly.get("backend") == "numpy" else self._fused, **_quietly)
 
     @cached_property
     def _fused(self) -> Callable[..., Any]:

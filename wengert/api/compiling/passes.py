@@ -36,6 +36,11 @@ def has_llvmlite() -> bool:
     return importlib.util.find_spec("llvmlite") is not None
 
 
+def quietly() -> dict[str, Any]:
+    """The options of compiling what nobody asked to be compiled: nobody is told there what native code needs."""
+    return {} if has_llvmlite() else {"backend": "numpy"}
+
+
 def why_no_native() -> str | None:
     """Why there is no native code for anything here; None where there is."""
     if not has_llvmlite():
@@ -59,4 +64,4 @@ def native_plan() -> Any:
     return plan
 
 
-__all__ = ["has_llvmlite", "improved", "native_plan", "why_no_native"]
+__all__ = ["has_llvmlite", "improved", "native_plan", "quietly", "why_no_native"]
