@@ -96,3 +96,16 @@ def test_nothing_is_dead_where_the_last_step_needs_all():
         steps.append(made)
     columns = columns_of(inputs, Steps(steps))
     assert columns.needed([columns.number(steps[-1])]) is None
+
+
+@pytest.mark.parametrize("column", ["kinds", "wheres", "types", "seqs", "operands", "constants"])
+def test_steps_that_an_interrupt_left_half_noted_are_noted_again(column: str):
+    inputs, recorded_steps, _ = recorded(3, 1)
+    steps = Steps(recorded_steps)
+    assert steps.whole()
+    del getattr(steps, column)[7]
+    assert not steps.whole()
+    found, expected = columns_of(inputs, steps), columns_of(inputs, Steps(recorded_steps))
+    assert found.numbers.tolist() == expected.numbers.tolist()
+    assert found.lengths.tolist() == expected.lengths.tolist()
+    assert found.steps.constants == expected.steps.constants

@@ -7,6 +7,7 @@ operand that is a constant has ``CONSTANT``, a node that is none of these ``FORE
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain, compress, count
@@ -74,11 +75,23 @@ class Steps:
             if type(a) is Const:
                 self.constants.append(a.value)
 
+    def whole(self) -> bool:
+        """Whether every step is in every column: an interrupt that the program caught may have come in between. (Its
+        node is noted first.)"""
+        count = len(self.nodes)
+        if any(len(column) != count for column in (self.kinds, self.wheres, self.types, self.seqs)):
+            return False
+        often = Counter(self.kinds)
+        operands = sum(kind.arity * times for kind, times in often.items())
+        indices = sum(times for kind, times in often.items() if kind.shape is not None)
+        found = len(self.operands), len(self.constants), len(self.indices)
+        return found == (operands, self.operands.count(-1), indices)
+
     def readers(self) -> Array:
         """The places of the steps that ``indices`` belong to."""
-        if not self.indices:
-            return np.zeros(0, np.int64)
         numbered = {kind for kind in {*self.kinds} if kind.shape is not None}
+        if not numbered:
+            return np.zeros(0, np.int64)
         return np.flatnonzero([*map(numbered.__contains__, self.kinds)])
 
     def only(self, alive: Array, lengths: Array) -> Steps:
@@ -168,6 +181,8 @@ class Columns:
 
 def columns_of(inputs: Sequence[Node], steps: Steps) -> Columns:
     """The columns of steps that are fully recorded."""
+    if not steps.whole():
+        steps = Steps(steps.nodes)
     lengths = np.fromiter(map(_arity, steps.kinds), np.int64, len(steps))
     operands = np.array(steps.operands, np.int64)
     seqs = np.array([*map(_seq, inputs), *steps.seqs], np.int64)

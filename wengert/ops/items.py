@@ -79,12 +79,12 @@ def _listed(h: Any, index: Any, frame: Any) -> Any:
     node.type = kind = ArrayType.of(y)
     steps = frame.steps
     if type(steps) is Steps:  # as its ``append``
+        steps.nodes.append(node)
         if type(index) is int:
             steps.kinds.append(steps.known.get(shape) or _by_number(steps, shape))
             steps.indices.append(index if index >= 0 else index + shape[0])
         else:
             steps.kinds.append(_READ)
-        steps.nodes.append(node)
         steps.wheres.append(where)
         steps.types.append(kind)
         steps.seqs.append(seq)
