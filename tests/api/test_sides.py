@@ -98,3 +98,54 @@ def test_compiled_second_derivatives_are_exact_at_kinks_whatever_was_recorded_fi
             expected = exact if point is x else others
             np.testing.assert_allclose(hessian(point), expected, rtol=1e-12, atol=1e-12)
             np.testing.assert_allclose(product(point, rows(x)[0]), expected[0], rtol=1e-12, atol=1e-12)
+
+
+ROWS = np.array([[1.0, 1.0], [2.0, 5.0], [3.0, 3.0]])
+OF_ROWS = np.einsum("ik,jl->ijkl", np.eye(3), SWAP)
+
+
+@pytest.mark.parametrize("road", [wg.jacfwd, wg.jacrev])
+@pytest.mark.parametrize("f", [
+    lambda r: np.max(r) * np.min(r),
+    lambda r: np.maximum(r[0], r[1]) * np.minimum(r[0], r[1]),
+    lambda r: np.prod(np.sort(r)),
+])  # fmt: skip
+def test_rows_inside_a_derivative_decide_each_for_itself(road, f):
+    np.testing.assert_allclose(road(wg.vmap(wg.grad(f)))(ROWS), OF_ROWS)
+
+
+def test_rows_decide_with_what_they_close_over():
+    def loss(f):
+        return lambda w: np.sum(wg.vmap(wg.grad(lambda r: f(r * w)))(ROWS) ** 2)
+
+    kinked, smooth = loss(lambda u: np.max(u) * np.min(u)), loss(lambda u: u[0] * u[1])
+    for road in (wg.grad, wg.jacfwd, wg.jacrev):
+        np.testing.assert_allclose(road(kinked)(np.ones(2)), road(smooth)(np.ones(2)), rtol=1e-13)
+
+
+def test_first_derivatives_and_values_stay_those_of_least_norm():
+    total = lambda x: np.sum(np.abs(x)) + np.max(x)
+    for road in (wg.grad(total)(ZERO), wg.hvp(total, (ZERO,), (ONES,))[0], wg.jvp(wg.grad(total), (ZERO,), (ONES,))[0]):
+        np.testing.assert_array_equal(road, [0.5, 0.5])
+    np.testing.assert_array_equal(wg.hessian(total)(ZERO), 0 * EYE)
+
+
+def test_third_and_fourth_derivatives_at_kinks():
+    third = wg.jacfwd(wg.hessian(lambda x: np.max(x) * np.min(x) * x[0]))(ONES)
+    np.testing.assert_allclose(third, [[[0.0, 2.0], [2.0, 0.0]], [[2.0, 0.0], [0.0, 0.0]]], atol=1e-13)
+    fourth = wg.grad(wg.grad(wg.grad(wg.grad(lambda x: np.abs(x) ** 4))))
+    assert fourth(0.0) == 24.0
+
+
+def test_a_chosen_subgradient_is_taken_at_every_order():
+    with wg.subgradient(abs=1.0, max=1.0):
+        np.testing.assert_array_equal(wg.hessian(lambda x: np.sum(np.abs(x) ** 2))(ZERO), 2 * EYE)
+        assert wg.hessian(lambda x: np.sum(np.maximum(x, 0.0) ** 2))(ZERO)[0, 0] == 2.0
+
+
+def test_closed_forms_are_checked_at_kinks():
+    f = lambda x: np.sum(np.maximum(x, 0.0) ** 2 + np.minimum(x, 0.0) ** 2)
+    closed = wg.hessian(f, mode="closed")
+    np.testing.assert_allclose(closed(np.array([0.5, -2.0])), 2 * EYE)
+    with pytest.raises(wg.WengertError, match="differs"):
+        closed(ZERO)

@@ -28,6 +28,7 @@ from wengert.core.tree import Structure, arrays, flatten, is_static
 from wengert.core.types import shape_of
 from wengert.numpy_api.conversions import guard as ask
 from wengert.ops import join, memory
+from wengert.ops.sides import SIDE
 from wengert.tensor.bridge import is_watched, through
 
 
@@ -154,8 +155,11 @@ def pick(value: Any, rows: Any) -> Any:
 def batched_call(
     fun: Callable[..., Any], call: Callable[[list[Any]], Any], leaves: Sequence[Any], size: int, note: Any = None
 ) -> tuple[list[Value], Structure]:
-    """``call`` on every row of the leaves (batch axis first); returns the output leaves and their structure. ``note``
-    is that of the recording."""
+    """``call`` on every row (batch axis first) in recordings with a ``note``: output leaves and their structure."""
+    if SIDE.get() is not None:
+        from wengert.api.sides import with_tangents
+
+        call, leaves = with_tangents(call, leaves)
     pending = np.arange(size)
     groups: list[tuple[Any, list[Value]]] = []
     structure: Structure | None = None
@@ -207,7 +211,7 @@ def _data_shaped(fun: Any, problem: Exception) -> WengertError:
 
 def _merge(groups: Sequence[tuple[Any, list[Value]]], k: int, size: int, fun: Any) -> Value:
     parts = [
-        outputs[k].value if outputs[k].batched else _repeat(outputs[k].value, len(rows)) for rows, outputs in groups
+        outputs[k].value if outputs[k].batched else expanded(outputs[k].value, len(rows)) for rows, outputs in groups
     ]
     shapes = {shape_of(p.value if is_handle(p) else p)[1:] for p in parts}
     if len(shapes) > 1:
@@ -220,10 +224,6 @@ def _merge(groups: Sequence[tuple[Any, list[Value]]], k: int, size: int, fun: An
     if any(map(is_handle, parts)):
         return Value(join.concatenate(parts, 0)[order], True)
     return Value(np.concatenate(parts)[order], True)
-
-
-def _repeat(value: Any, size: int) -> Any:
-    return expanded(value, size)
 
 
 def vmap(fun: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0, *, verify: bool = False) -> Callable[..., Any]:
@@ -373,7 +373,7 @@ def _place(out: Value, axis: Any, size: int, fun: Any) -> Any:
     plain = out.value.value if is_handle(out.value) else out.value
     if plain is None or isinstance(plain, (str, bytes)):
         return plain
-    value = out.value if out.batched else _repeat(out.value, size)
+    value = out.value if out.batched else expanded(out.value, size)
     ndim = len(shape_of(value.value if is_handle(value) else value))
     if axis is None:
         if out.batched:

@@ -67,6 +67,24 @@ def _outward(graph: Graph) -> Graph:
     return graph.with_steps(graph.nodes, [seen(o) for o in graph.outputs])
 
 
+def with_tangents(
+    call: Callable[[list[Any]], Any], leaves: Sequence[Any]
+) -> tuple[Callable[[list[Any]], Any], Sequence[Any]]:
+    """A call for each row of the leaves, where these move along the direction that decides: their tangents are leaves
+    too, so that each row decides for itself."""
+    side, count = SIDE.get(), len(leaves)
+    assert side is not None
+    moved = [leaf.node.tangents if is_handle(leaf) and leaf.node is not None else None for leaf in leaves]
+    moving = [(k, t[side.frame]) for k, t in enumerate(moved) if t and t.get(side.frame) is not None]
+
+    def called(handles: list[Any]) -> Any:
+        for (k, _), tangent in zip(moving, handles[count:], strict=True):
+            handles[k].node.tangents = {side.frame: tangent}
+        return call(handles[:count])
+
+    return called, [*leaves, *(t for _, t in moving)]
+
+
 def _compare(found: Sequence[Any], others: Sequence[Any], side: Side) -> None:
     if all(same(one, other) for one, other in zip(found, others, strict=True)):
         return
@@ -129,4 +147,4 @@ def same(one: Any, other: Any) -> bool:
     return bool(np.logical_not(np.greater(gap, room * size)))  # no number is no number on either side
 
 
-__all__ = ["map_on_one_side", "on_one_side"]
+__all__ = ["map_on_one_side", "on_one_side", "with_tangents"]
