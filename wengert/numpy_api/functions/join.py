@@ -22,7 +22,7 @@ from wengert.numpy_api.exact import (
     values_of,
     whole_axis,
 )
-from wengert.numpy_api.table import implements
+from wengert.numpy_api.table import implements, twin
 from wengert.ops import join
 from wengert.ops.scan import along
 
@@ -170,6 +170,7 @@ def insert(arr: Any, obj: Any, values: Any, axis: Any = None) -> Any:
     return _joined([a, new], axis)[along(axis, order)]
 
 
+@twin(np.apply_along_axis)  # the function may hold traced values
 @implements(np.apply_along_axis)
 def apply_along_axis(func1d: Any, axis: int, arr: Any, *args: Any, **kwargs: Any) -> Any:
     a = array(arr)

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from wengert.core.errors import NoRuleError, error_at
-from wengert.numpy_api.exact import array, exactly, rank, values_of
-from wengert.numpy_api.table import implements
+from wengert.numpy_api.exact import array, exactly, looks_traced, rank, values_of
+from wengert.numpy_api.table import implements, twin
 from wengert.ops.scan import along
 
 _REPEATING = frozenset({"edge", "wrap", "reflect", "symmetric"})
@@ -24,8 +24,11 @@ _STATISTICS: dict[Any, Any] = {
 }
 
 
+@twin(np.pad)  # NumPy's protocol does not look at the values to pad with
 @implements(np.pad)
 def pad(array_: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> Any:
+    if not looks_traced(array_, pad_width, *kwargs.values()):
+        return np.pad(array_, pad_width, mode, **kwargs)
     a = array(array_)
     widths = _widths(values_of(pad_width), rank(a))
     if callable(mode):

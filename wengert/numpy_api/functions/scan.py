@@ -23,7 +23,7 @@ from wengert.numpy_api.exact import (
     whole_axis,
 )
 from wengert.numpy_api.functions.reduce import _cast, accumulated
-from wengert.numpy_api.table import implements, method
+from wengert.numpy_api.table import implements, method, twin
 from wengert.ops import polynomial, scan
 from wengert.ops.contract import conj
 from wengert.ops.scan import along
@@ -263,10 +263,13 @@ def _middle(full: Any, n: int, m: int, mode: Any) -> Any:
     raise ValueError(f"mode must be one of 'valid', 'same', or 'full' (got {mode!r})")
 
 
+@twin(np.interp)  # NumPy's protocol does not look at the values outside
 @implements(np.interp)
 def interp(
     x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period: Any = None
 ) -> Any:
+    if not looks_traced(x, xp, fp, left, right, period):
+        return np.interp(x, xp, fp, left, right, period)
     points, at, heights = _double(x), _double(xp), _double(fp)
     if period is not None:
         left = right = None

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from wengert.core.errors import CutError, error_at
-from wengert.core.handle import TracedArray, is_handle
+from wengert.core.handle import TracedArray, buffer, is_handle
 from wengert.numpy_api import inplace
 from wengert.numpy_api.exact import (
     array,
@@ -25,7 +25,7 @@ from wengert.numpy_api.exact import (
     values_of,
     whole_axis,
 )
-from wengert.numpy_api.table import implements, method
+from wengert.numpy_api.table import implements, method, twin
 from wengert.ops import select as ops
 from wengert.ops.memory import read, write
 
@@ -102,8 +102,11 @@ def extract(condition: Any, arr: Any) -> Any:
     return array(arr).ravel()[np.flatnonzero(np.ravel(decided(condition)))]
 
 
+@twin(np.select)  # NumPy's protocol does not look at the default
 @implements(np.select)
 def select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
+    if not looks_traced(condlist, choicelist, default):
+        return np.select(condlist, choicelist, default)
     if len(condlist) != len(choicelist):
         raise ValueError("list of cases must be same length as list of conditions")
     if not condlist:
@@ -117,6 +120,7 @@ def select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
     return result
 
 
+@twin(np.piecewise)  # constant places, functions with traced parameters: a line with a bend is fitted so
 @implements(np.piecewise)
 def piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> Any:
     x = array(x)
@@ -138,6 +142,8 @@ def piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> An
             f"{len(conditions) + 1} functions are expected"
         )
     out = np.zeros_like(x)
+    if type(out) is np.ndarray and out.dtype.kind in "fc":
+        out = buffer(out)
     for condition, function in zip(conditions, funclist, strict=True):
         if not callable(function):
             out[condition] = function
