@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 PER_CYCLE = 16.0
 """Operations of a cycle at most."""
-IN_ALL, EACH = 0.03, 0.005
+IN_ALL, EACH = 0.015, 0.0015
 """The parts of all cycles that short code may cost, in all and at one place of the text."""
 
 
