@@ -145,3 +145,8 @@ def test_ten_named_dimensions_are_told_apart():
     by_x = wg.closed_form(chain, "x", shapes=shapes).evaluate(**values)
     total = (values["A"] @ values["B"] @ values["C"] @ values["D"]).sum()
     np.testing.assert_allclose(by_x, np.full((3, 4), total / 12), rtol=1e-12)
+
+
+def test_a_function_that_does_not_run_at_other_sizes_says_so():
+    with pytest.raises(wg.WengertError, match=r"does not run at the sizes n = 5 .operands could not be broadcast"):
+        wg.closed_form(lambda A: np.sum(A + np.eye(3)), "A", shapes={"A": ("n", "n")})
