@@ -149,3 +149,12 @@ def test_closed_forms_are_checked_at_kinks():
     np.testing.assert_allclose(closed(np.array([0.5, -2.0])), 2 * EYE)
     with pytest.raises(wg.WengertError, match="differs"):
         closed(ZERO)
+
+
+def test_what_is_differentiated_once_keeps_the_element_of_least_norm_beside_second_derivatives():
+    def mixed(x):
+        return np.sum(3 * np.abs(x) + np.maximum(x, 0.0) + wg.grad(lambda t: np.sum(np.abs(t) * np.abs(t)))(x))
+
+    np.testing.assert_array_equal(wg.grad(mixed)(ZERO), [2.5, 2.5])  # 0, 1/2 and 2
+    np.testing.assert_array_equal(wg.jacfwd(mixed)(ZERO), [2.5, 2.5])
+    assert wg.jvp(mixed, (ZERO,), (ONES,))[1] == 5.0

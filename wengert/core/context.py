@@ -61,6 +61,8 @@ class Frame:
         inherited = parent.forwards if parent is not None else ()
         if kind == FULL and inherited:
             inherited = tuple([f for f in inherited if f.side is not None])
+            for f in inherited:
+                f.side.recorded = True
         self.forwards: tuple[Frame, ...] = (*inherited, self) if kind == FORWARD else inherited
         # Whether steps made here are going to be pulled: then they keep inputs and residuals. (The steps of a sweep
         # that is itself recorded belong to the traces outside of the one that is swept.)

@@ -188,6 +188,8 @@ def push(
             if side is None:
                 tangent = op.push(operands, result, params, tangents, mask)
             else:
+                if forward.side is not None:
+                    side.enlist(node, nodes, frame)
                 with side.pushing(forward, tangents, outer):
                     tangent = op.push(operands, result, params, tangents, mask)
         finally:

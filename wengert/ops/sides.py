@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from itertools import takewhile
 from typing import Any
 
 import numpy as np
@@ -40,7 +41,7 @@ class Side:
     (``lengths``); ``along`` the forward trace whose step is being pushed, and its tangents.
     """
 
-    __slots__ = ("along", "first", "frame", "lost", "open", "steep")
+    __slots__ = ("along", "first", "frame", "lost", "open", "outer", "recorded", "steep", "twice")
 
     def __init__(self, frame: Frame, *, first: bool) -> None:
         self.frame = frame
@@ -48,6 +49,10 @@ class Side:
         self.open: Any = None
         self.steep: Any = None
         self.lost: Any = None
+        self.recorded = False  # whether a recording was made on the way: its steps come back as others
+        # What the operations with kinks work on: those that are differentiated once only, and the others.
+        self.outer: set[Any] = set()
+        self.twice: set[Any] = set()
         self.along: tuple[Frame, Any] | None = None
 
     def tangent(self, x: Any, k: int = 0) -> Any:
@@ -58,6 +63,19 @@ class Side:
             node = x.node if is_handle(x) else None
             t = node.tangents.get(self.frame) if node is not None and node.tangents else None
         return 0.0 if t is None else plain_or_step(t)
+
+    def enlist(self, node: Any, nodes: Any, frame: Frame) -> None:
+        """Note on what level a step with a kink stands: differentiated once, by the outermost trace, or more often."""
+        if node.op.name not in KINKED:
+            return
+        inside = sum(map(_differentiates, takewhile(lambda f: f is not self.frame, frame.chain())))
+        once = inside == 1 and SWITCH.where is None and self.along is None and not self.recorded
+        (self.outer if once else self.twice).update([n for n in (node, *nodes) if n is not None])
+
+    def is_once(self, operands: Any) -> bool:
+        """Whether a rule of the outermost trace works on what is differentiated once: there is no second derivative."""
+        nodes = {x.node for x in operands if is_handle(x)}
+        return not self.recorded and bool(nodes & self.outer) and not nodes & self.twice and not differentiations()
 
     @contextmanager
     def pushing(self, forward: Frame, tangents: Any, outer: Frame | None) -> Iterator[None]:
@@ -139,7 +157,8 @@ def side_at(kink: Callable[..., Any], *operands: Any) -> Side | None:
         return None
     if (side.along is None and not any(map(is_handle, operands))) or choice.get() != LEAST_NORM:
         return None
-    return side
+    own = side.along is not None and side.along[0] is side.frame
+    return None if not own and side.is_once(operands) else side
 
 
 def is_kinked(graph: Graph) -> bool:
