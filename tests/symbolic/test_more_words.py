@@ -90,9 +90,9 @@ def test_three_roads_to_one_derivative(text):
         scale = max(1.0, float(np.abs(wanted).max(initial=0.0)))
         tolerance = (1e-8, 2e-5)[order - 1] * scale
         roads = [
-            wg.D(text, wrt, order, shapes=objects),
-            wg.D(built, wrt, order),
-            wg.closed_form(traced, wrt, order, shapes=objects),
+            wg.D(text, wrt, order, shapes=objects, check=wrt == names[0] and order == 1),
+            wg.D(built, wrt, order, check=False),
+            wg.closed_form(traced, wrt, order, shapes=objects, check=False),
         ]
         for form in roads:
             np.testing.assert_allclose(form.evaluate(**values), wanted, rtol=0, atol=tolerance)

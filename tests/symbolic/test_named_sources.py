@@ -150,7 +150,7 @@ FACTORS = {
 @pytest.mark.parametrize("name", FACTORS)
 def test_one_text_serves_tall_wide_and_square_matrices(name, shape):
     function = FACTORS[name]
-    form = wg.closed_form(lambda X: function(X), "X", 2, shapes={"X": ("m", "n")})
+    form = wg.closed_form(lambda X: function(X), "X", 2, shapes={"X": ("m", "n")}, check=False)
     rng = np.random.default_rng(11)
     at = rng.normal(size=shape) + 2 * np.eye(*shape) * np.arange(1, shape[1] + 1)
     along = [rng.normal(size=shape) for _ in range(2)]
