@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import wengert as wg
-from wengert.api import closed_derivatives
+from wengert.api import closed_derivatives, jacobians
 
 RNG = np.random.default_rng(5)
 X = RNG.normal(size=(30, 4))
@@ -185,3 +185,23 @@ def test_a_fault_of_a_form_that_nobody_asked_for_costs_no_answer(monkeypatch, fa
         np.testing.assert_allclose(hessian(W, X, Y), by_hand(W, X, Y), rtol=1e-12)
     with pytest.raises(type(fault)):
         wg.hessian(loss, mode="closed")(W, X, Y)
+
+
+def test_the_form_of_a_long_recurrence_is_not_looked_for(monkeypatch):
+    def momentum(x):
+        m, v = np.zeros_like(x), np.zeros_like(x)
+        for step in range(1, 12):
+            slope = 2.0 * (x - 1.0)
+            m, v = 0.9 * m + 0.1 * slope, 0.99 * v + 0.01 * slope * slope
+            x = x - 0.1 * (m / (1.0 - 0.9**step)) / (np.sqrt(v / (1.0 - 0.99**step)) + 1e-8)
+        return x
+
+    x = np.array([0.2, 0.5, 0.7])
+    with pytest.raises(wg.NoRuleError, match="written out, the closed form has"):
+        wg.jacobian(momentum, mode="closed")(x)
+    monkeypatch.setattr(jacobians, "WORTHWHILE", 0.0)
+    monkeypatch.setattr(closed_derivatives, "CHEAP", 0.0)
+    often = wg.jacobian(momentum)
+    wanted = [(momentum(x + 1e-20j * e).imag / 1e-20) for e in np.eye(3)]
+    for _ in range(4):
+        np.testing.assert_allclose(often(x), np.transpose(wanted), rtol=1e-10)

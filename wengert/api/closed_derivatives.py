@@ -30,6 +30,7 @@ from wengert.ops.sides import KINKED, is_kinked
 
 if TYPE_CHECKING:
     from wengert.symbolic.result import Derivative
+    from wengert.symbolic.terms import Term
 
 WORTHWHILE = 0.1
 """Seconds spent on accumulating one function's derivative before a closed form is looked for: about what that costs."""
@@ -37,6 +38,8 @@ WORTHWHILE = 0.1
 
 CHEAP = 1e-3
 """Seconds below which an accumulated derivative is not worth replacing."""
+LONGEST, UNASKED = 200_000, 5_000
+"""Parts of a form written out, where it was asked for (some seconds of simplifying) and where nobody did."""
 
 
 class Forms:
@@ -61,8 +64,8 @@ class Forms:
         """
         return self._evaluate(picked)[1]
 
-    def _evaluate(self, picked: Selection) -> tuple[Derivative, Any]:
-        """The closed form of a call, and its value."""
+    def _evaluate(self, picked: Selection, most: int = LONGEST) -> tuple[Derivative, Any]:
+        """The closed form of a call, of at most so many parts, and its value."""
         if len(picked.leaves) != 1 or is_handle(picked.leaves[0]):
             raise error_at(
                 NoRuleError,
@@ -83,7 +86,7 @@ class Forms:
         key, arrays = program(graph)
         form = self._known.get(key)
         if form is None:
-            form = self._known[key] = self._found(graph, of_leaf, leaf, self._called(picked), key, arrays)
+            form = self._known[key] = self._found(graph, of_leaf, leaf, self._called(picked), key, arrays, most)
         if isinstance(form, WengertError):
             raise form
         if is_kinked(graph) and on_kink(of_leaf, leaf):
@@ -122,11 +125,11 @@ class Forms:
         found = accumulated()
         times[0] = min(times[0], time.perf_counter() - begin)
         try:
-            form, closed = self._evaluate(picked)
+            form, closed = self._evaluate(picked, UNASKED)
             spent = np.inf
             for _ in range(2):
                 begin = time.perf_counter()
-                form, closed = self._evaluate(picked)
+                form, closed = self._evaluate(picked, UNASKED)
                 spent = min(spent, time.perf_counter() - begin)
         except Exception as error:  # noqa: BLE001 as in ``choose``
             times.append(np.inf)
@@ -153,7 +156,14 @@ class Forms:
         return {n: v for n, v in bound.items() if type(v) is np.ndarray}
 
     def _found(
-        self, graph: Graph, fun: Callable[..., Any], leaf: Any, names: dict[str, Any], key: Any, arrays: Sequence[Any]
+        self,
+        graph: Graph,
+        fun: Callable[..., Any],
+        leaf: Any,
+        names: dict[str, Any],
+        key: Any,
+        arrays: Sequence[Any],
+        most: int,
     ) -> Derivative | WengertError:
         from wengert.api.closed_forms import differentiate_named_functions
         from wengert.symbolic.derive import jacobian
@@ -166,9 +176,11 @@ class Forms:
             x: Any = variable(next((n for n, v in names.items() if v is leaf), "x"), shape_of(leaf)).term
             recordings = Recordings([graph] * 3, [x], [{}] * 3, names=names)
             before = recordings.term()
+            _bounded(before, most)
             given = before
             for _ in range(self.order):
                 given, before = before, jacobian(before, x)
+            _bounded(before, most)
             form = Derivative(given, x, before, self.order, "jacobian", {x.name: x})
             form.bound.update(recordings.captured)
             if form.named:
@@ -206,6 +218,27 @@ class Forms:
                 f"the closed form {form} differs from automatic differentiation along a random direction"
                 "\n  fix: use another mode, and please report this"
             )
+
+
+def _bounded(term: Term, most: int) -> None:
+    """Raises for a term that has more parts when it is written out, shared ones wherever they are read: the form of a
+    recurrence grows with a power of its steps."""
+    parts: dict[int, int] = {}
+    waiting = [term]
+    while waiting:
+        last = waiting[-1]
+        missing = [c for c in last.children if c.ident not in parts]
+        if missing:
+            waiting.extend(missing)
+            continue
+        waiting.pop()
+        parts[last.ident] = 1 + sum(parts[c.ident] for c in last.children)
+    if parts[term.ident] > most:
+        raise error_at(
+            NoRuleError,
+            f"written out, the closed form has {parts[term.ident]} parts, more than {most}",
+            fix='use mode="auto", which accumulates derivatives of long programs',
+        )
 
 
 def _typed(value: Any, leaf: Any) -> Any:
