@@ -18,6 +18,8 @@ from wengert.core.handle import CLASS_READS, TracedArray, TracedScalar
 from wengert.core.node import is_user_file
 
 _LOADS = ("LOAD_GLOBAL", "LOAD_NAME")
+_GLOBAL, _NAME = (dis.opmap[name] for name in _LOADS)
+_MATCH, _EXTENDED = dis.opmap["MATCH_CLASS"], dis.opmap["EXTENDED_ARG"]
 
 
 class _Type:
@@ -95,6 +97,9 @@ def asks_type(code: CodeType) -> bool:
 def _loads_type(code: CodeType) -> bool:
     """Whether ``type`` is the global name, and not only an attribute; never where it is a pattern (``case type():``),
     for only a class can be one."""
+    at_once = _seen(code.co_code, code.co_names.index("type"))
+    if at_once is not None:
+        return at_once
     found, previous = False, ["", ""]
     for step in dis.get_instructions(code):
         if step.opname in ("CACHE", "EXTENDED_ARG"):
@@ -105,6 +110,20 @@ def _loads_type(code: CodeType) -> bool:
         found = found or is_type
         previous = [previous[1], "type" if is_type else step.opname]
     return found
+
+
+def _seen(instructions: bytes, number: int) -> bool | None:
+    """Whether an instruction loads the name of this number, from the bytes alone; None where they must be decoded."""
+    kinds = instructions[::2]
+    if number > 127 or _MATCH in kinds or _EXTENDED in kinds:
+        return None
+    arguments = instructions[1::2]
+    at = -1
+    for kind, argument in ((_GLOBAL, 2 * number), (_GLOBAL, 2 * number + 1), (_NAME, number)):
+        while (at := kinds.find(kind, at + 1)) >= 0:  # the lowest bit of a global's says whether it is called
+            if arguments[at] == argument:
+                return True
+    return False
 
 
 def _class_reads(code: CodeType) -> frozenset[int]:
