@@ -69,7 +69,7 @@ class Frame:
         self.swept: bool = kind in (REVERSE, ABSTRACT, LINEARIZE) or (parent is not None and parent.swept)
         self.full: Frame | None = self if kind == FULL else (parent.full if parent else None)
         self.guards: list[Any] = []
-        self.steps: list[Any] | None = None  # of a full one, if asked for: steps in order, not those of inner traces
+        self.steps: Any = None  # of a full one, if asked for: steps in order, not those of inner traces
         self.watched: dict[int, tuple[Any, Any, Any]] = {}
         self.copies: dict[Any, Any] | None = None  # of constants that residuals refer to (``constants``)
         self.given: tuple[Any, Any, Any] | None = None  # the function and its arguments

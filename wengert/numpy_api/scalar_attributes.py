@@ -49,7 +49,7 @@ def _is_users(file: str) -> bool:
 def _is_guarded(code: CodeType, at: int) -> bool:
     if not code.co_exceptiontable:
         return False
-    return any(entry.start <= at < entry.end for entry in dis.Bytecode(code).exception_entries)
+    return any(entry.start <= at < entry.end for entry in dis.Bytecode(code).exception_entries)  # type: ignore[attr-defined]
 
 
 __all__ = ["NumPysOwn"]

@@ -38,9 +38,9 @@ def getitem(h: Any, index: Any) -> Any:
         return read(h, ("index", index))
     value = h.value
     y = value[index]
-    frame = sys._getframe(1)
-    code = frame.f_code
-    where = (code, frame.f_lasti) if USER_FILES.get(code.co_filename) and SWITCH.where is None else outside(frame)
+    caller = sys._getframe(1)
+    code = caller.f_code
+    where = (code, caller.f_lasti) if USER_FILES.get(code.co_filename) and SWITCH.where is None else outside(caller)
     path = (("index", index),)
     node = _new(Node)  # what the constructors of node and handle do, written out
     node.seq, node.op, node.inputs, node.saved = next_seq(), GET, (parent,), ()

@@ -84,6 +84,7 @@ def _course(parts: Sequence[Any], side: Side | None) -> list[Any] | None:
             found.update(f for f in forwards if x.node.tangents.get(f) is not None)
     if len(found) > 1 or (not found and _cut(parts, forwards)):
         return None
+    moved: list[Any]
     if found:
         (forward,) = found
         moved = [x.node.tangents.get(forward) if _has_tangents(x) else None for x in parts]
@@ -102,7 +103,7 @@ def _cut(parts: Sequence[Any], forwards: set[Frame]) -> bool:
     """Whether a recording between here and a forward trace keeps the tangents away: it will follow later."""
     running = tracing.get()
     full = running.full if running is not None else None
-    if full is None or all(f in running.forwards for f in forwards):
+    if running is None or full is None or all(f in running.forwards for f in forwards):
         return False
     return any(is_handle(x) and x.node is not None and x.node.seq >= full.start for x in parts)
 

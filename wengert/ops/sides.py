@@ -190,8 +190,11 @@ def _differentiates(frame: Frame) -> bool:
 def _look(kink: Callable[..., Any], operands: Any) -> None:
     """Tell the outermost trace that differentiates what runs now where it met a kink."""
     found, recorded = None, False
+    handles = [x for x in operands if is_handle(x)]
     frame = tracing.get()
     while frame is not None:
+        if frame.ties is not None and any(x.node and frame.ties.depends(x.node.tangents) for x in handles):
+            return  # equal eigenvalues have no order of their own: the mean is right, or is refused (``linalg/ties``)
         if _differentiates(frame):
             found = frame
         recorded = recorded or (frame.kind == FULL and frame.note is not TANGENTS)
