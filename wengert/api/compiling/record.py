@@ -6,10 +6,11 @@ back on every way out, and neither the caller's arguments nor anything outside h
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
-from types import BuiltinFunctionType, FunctionType
+from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -239,7 +240,7 @@ def _run(
         else:
             outputs = [engine.settled(o) for o in take.parts]
         del out
-        refusal = _refusal(args, kwargs, call, structure, leaves, private, taken, outputs) or take.refusal
+        refusal = _refusal(args, kwargs, call, structure, leaves, private, taken, outputs, result) or take.refusal
         written = _written(filled, taken, origin)
         if written and not refusal:
             try:
@@ -311,7 +312,7 @@ def _written(filled: Sequence[Any], taken: Sequence[bool], origin: dict[int, Any
     ]
 
 
-_PLAIN = (bool, int, float, complex, str, bytes, np.generic, Enum, type, np.dtype, BuiltinFunctionType, np.ufunc, slice)
+_PLAIN = (bool, int, float, complex, str, bytes, np.generic, Enum, np.dtype, np.ufunc)
 
 
 def _refusal(
@@ -323,6 +324,7 @@ def _refusal(
     private: list[Any],
     taken: Sequence[bool],
     outputs: list[Any],
+    result: Structure,
 ) -> str:
     """Why a run cannot be replayed although it went well; empty when it can."""
     now, shape = flatten((tuple(args), kwargs))
@@ -334,12 +336,33 @@ def _refusal(
     for o in outputs:
         if isinstance(o, type) and o in HANDLES:
             return "it returns the type of a traced value"
-        if is_handle(o) or isinstance(o, _PLAIN) or (type(o) is np.ndarray and o.dtype != object):
-            continue
-        if type(o) is FunctionType and not o.__closure__:
-            continue
-        return f"it returns a {type(o).__name__}, which may hold values of the run"
+        if not (is_handle(o) or (type(o) is np.ndarray and o.dtype != object) or _is_plain(o)):
+            return f"it returns a {type(o).__name__}, which may hold values of the run"
+    if _keys_are_traced(result):
+        return "it returns a dict whose keys are computed"
     return ""
+
+
+def _is_plain(o: Any) -> bool:
+    """Whether an output that is no number of the run holds none either."""
+    if type(o) is FunctionType:
+        return not (o.__closure__ or o.__defaults__ or o.__kwdefaults__ or o.__dict__)
+    if type(o) is BuiltinFunctionType:
+        return o.__self__ is None or type(o.__self__) is ModuleType
+    if type(o) is slice:
+        return not any(map(is_handle, (o.start, o.stop, o.step)))
+    if isinstance(o, type):  # one that the function made is found nowhere by its name
+        found: Any = sys.modules.get(o.__module__)
+        for name in o.__qualname__.split("."):
+            found = getattr(found, name, None)
+        return found is o
+    return isinstance(o, _PLAIN)
+
+
+def _keys_are_traced(structure: Structure) -> bool:
+    extra = structure.extra
+    keys = extra if type(extra) in (tuple, list) else ()
+    return any(map(is_handle, keys)) or any(map(_keys_are_traced, structure.children))
 
 
 def why_untraceable(problem: BaseException) -> str:
