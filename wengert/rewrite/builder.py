@@ -63,6 +63,8 @@ class Builder:
         self.final = final
         """Whether the program is going to be run as it is, rather than differentiated."""
         self.exact = False
+        self.signed = False
+        """Whether the step under consideration may pass a zero's sign on to what shows it."""
         self._first: dict[Any, Node] = {}
         self._uniform: dict[int, tuple[Any, Any]] = {}
         self._uses: dict[Node, int] = {}
@@ -205,7 +207,7 @@ class Builder:
     def run(self) -> Graph:
         """Rebuild every step of the graph."""
         graph = self._graph
-        guarded = _asked(graph)
+        guarded, signed = _asked(graph), _signed(graph)
         planned = graph.uses()
         known: dict[Node, Operand] = {n: n for n in graph.inputs}
         uses = self._uses
@@ -213,7 +215,7 @@ class Builder:
             uses[n] = planned[n]
         for node in graph.nodes:
             args = tuple([a if isinstance(a, Const) else known[a] for a in node.args])
-            self.exact = node in guarded
+            self.exact, self.signed = node in guarded, node in signed
             # A step whose operands are what they were is itself; tuples compare by identity first.
             made = known[node] = self.add(node if args == node.args else copy_step(node, args))
             if not isinstance(made, Const):
@@ -249,6 +251,26 @@ def _uniform(value: np.ndarray[Any, Any]) -> Any:
     if not bool((flat == first).all()) or (first == 0 and np.signbit(flat).any() != np.signbit(flat).all()):
         return None
     return value.dtype.type(first)
+
+
+_SHOWING = {
+    "divide": (1,), "reciprocal": (0,), "arctan2": (0, 1), "copysign": (1,), "signbit": (0,), "power": (0,),
+    "float_power": (0,),
+}  # fmt: skip
+"""Operations whose results tell the signs of zeros apart, and the operands that they look at."""
+
+
+def _signed(graph: Graph) -> set[Node]:
+    """Everything on which an operand depends whose zeros show their sign: 1 / (0 - x) at zero."""
+    shown = [n.args[k] for n in graph.nodes for k in _SHOWING.get(n.op.name, ()) if k < len(n.args)]
+    stack = [a for a in shown if not isinstance(a, Const)]
+    found: set[Node] = set()
+    while stack:
+        node = stack.pop()
+        if node not in found:
+            found.add(node)
+            stack.extend(a for a in node.args if not isinstance(a, Const))
+    return found
 
 
 def _asked(graph: Graph) -> set[Node]:

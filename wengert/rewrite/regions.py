@@ -330,7 +330,9 @@ def same_region(b: Builder, node: Node) -> Operand | None:
 
 @needs(CONSTANT)
 def plus_zeros(b: Builder, node: Node) -> Operand | None:
-    """0 + x = x and 0 - x = -x, but for the sign of a zero."""
+    """0 + x = x and 0 - x = -x, but for the sign of a zero: not where that shows."""
+    if b.signed:
+        return None
     add = node.op.name == "add"
     for k in (0, 1) if add else (0,):
         a, x = node.args[k], node.args[1 - k]
