@@ -72,3 +72,22 @@ def test_slopes_over_small_integers(dtype):
     places = np.array([1, 4, 100]).astype(dtype)
     wanted = np.stack([np.gradient(unit, places.astype(float)) for unit in np.eye(3)], axis=1)  # it is linear
     np.testing.assert_allclose(wg.jacrev(lambda x: np.gradient(x, places))(X), wanted, rtol=1e-14, atol=1e-16)
+
+
+SHORT = {
+    "divisor": (lambda x, k: np.sum(x / k), lambda x, k: 1.0 / k),
+    "divisor of a square": (lambda x, k: np.sum(x**2 / k), lambda x, k: 2.0 * x / k),
+    "weights of a mean": (lambda x, k: np.average(x, weights=k), lambda x, k: k / np.sum(k)),
+    "exponents": (lambda x, k: np.sum(x**k), lambda x, k: k * x ** (k - 1.0)),
+    "lengths": (lambda x, k: np.sum(np.hypot(x, k)), lambda x, k: x / np.hypot(x, k)),
+}
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+@pytest.mark.parametrize(("f", "slope"), SHORT.values(), ids=SHORT)
+def test_constants_of_short_floats_have_slopes_as_precise_as_the_argument(f, slope, dtype):
+    x, k = np.array([3.1, 2.7, 1.9]), np.array([0.3, 0.7, 1.1], dtype)
+    exact = slope(x, k.astype(float))
+    compiled = wg.compile(wg.grad(f))
+    for gradient in (wg.grad(f), wg.jacfwd(f), compiled, compiled):
+        np.testing.assert_allclose(gradient(x, k), exact, rtol=1e-14)

@@ -291,7 +291,7 @@ def _saved(op: Op, need: Any) -> str:
 
 
 NAMESPACE.update(INTO=products.multiply_into, OWN=products.own, TIMES=products.multiply_owned, MINUS=differences.minus)
-NAMESPACE.update(SQUARE=squares.in_place)
+NAMESPACE.update(SQUARE=squares.in_place, WIDE=visit.as_wide, AR=(np.ndarray, handle.TracedArray))
 
 
 def pull_function(op: Op) -> Callable[..., None]:
@@ -350,10 +350,10 @@ def _contribution(op: Op, k: int, rule: Any, where: dict[str, str], safe: str) -
                 f"else TIMES(sw, n, ct, {arguments})"
             )
         ]
-    for w in dict.fromkeys(rule.wants):
-        call = call.replace(where[w], where[w])
+    several = len(op.inputs) > 1  # beside an operand that moves there may be a constant of a shorter type
     guards = "; ".join(
         f"{where[w]} = np.float64({where[w]}) if type({where[w]}) is float else {where[w]}"
+        + (f" if type({where[w]}) not in AR or {where[w]}.dtype is F64 else WIDE({where[w]}, ct)" if several else "")
         for w in dict.fromkeys(rule.wants)
     )
     return [guards, f"p = {call}", f"c = ct * p if type(p) is not ND or p.size < 8192 else INTO(ct, p, {arguments})"]

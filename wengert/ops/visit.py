@@ -16,12 +16,12 @@ import numpy as np
 from wengert.core import context
 from wengert.core.deferred import by_type
 from wengert.core.errors import NoRuleError, error_at
-from wengert.core.handle import handle, is_handle
+from wengert.core.handle import TracedArray, handle, is_handle
 from wengert.core.node import RichNode
 from wengert.core.op import CONSTANT, Op
 from wengert.core.structure import ROOT
 from wengert.core.sweep import Sweep, dependence, reachable, run, run_lifted
-from wengert.core.types import FLOATS, ArrayType, dtype_of, shape_of
+from wengert.core.types import FLOAT64, FLOATS, ArrayType, dtype_of, shape_of
 from wengert.ops.memory import fit, read, real_part
 from wengert.ops.products import absorb, finite_product, is_finite, multiply_into, times
 from wengert.ops.residuals import Meta, Rule, meta
@@ -54,20 +54,34 @@ def no_rule(op: Op, k: int, node: Any = None) -> Any:
     )
 
 
-def partial_value(op: Op, k: int, find: Callable[[str], Any]) -> Any:
-    """The partial derivative with respect to input ``k``: 1, -1, or the author's function of residuals."""
+def partial_value(op: Op, k: int, find: Callable[[str], Any], like: Any) -> Any:
+    """The partial derivative with respect to input ``k``: 1, -1, or the author's function of residuals, as precise as
+    the tangent or cotangent it is going to be multiplied with."""
     rule = op.rules[k]
     if rule is None:
         return no_rule(op, k)
     if isinstance(rule, int):
         return rule
     with np.errstate(all="ignore"):
-        return rule.function(*(promote(find(w)) for w in rule.wants))
+        return rule.function(*(promote(find(w), like) for w in rule.wants))
 
 
-def promote(value: Any) -> Any:
-    """A Python float as a NumPy one, so that partials give inf where Python would raise ZeroDivisionError."""
-    return np.float64(value) if type(value) is float else value
+def promote(value: Any, like: Any) -> Any:
+    """A Python float as a NumPy one, so that partials give inf where Python would raise ZeroDivisionError; a constant
+    array of a shorter type as one of doubles beside doubles."""
+    if type(value) is float:
+        return np.float64(value)
+    return as_wide(value, like) if type(value) in _ARRAYS and value.dtype is not FLOAT64 else value
+
+
+def as_wide(value: Any, like: Any) -> Any:
+    """An array of floats in double precision beside a double: 1 / b of a float32 array b has 24 bits."""
+    narrow = value.dtype.kind == "f" and value.dtype.itemsize < 8
+    return value.astype(FLOAT64) if narrow and dtype_of(like) in _DOUBLE else value
+
+
+_DOUBLE = (FLOAT64, np.dtype(complex))
+_ARRAYS = (np.ndarray, TracedArray)
 
 
 def pull_elementwise(op: Op, node: Any, ct: Any, sweep: Sweep) -> None:
@@ -82,7 +96,7 @@ def pull_elementwise(op: Op, node: Any, ct: Any, sweep: Sweep) -> None:
         if rule is None:
             no_rule(op, k, node)
             continue
-        p = rule if type(rule) is int else partial_value(op, k, slots.__getitem__)
+        p = rule if type(rule) is int else partial_value(op, k, slots.__getitem__, ct)
         if info is not None and info.is_complex and not isinstance(p, int):
             p = p.conjugate()
         ct_k = absorb(ct, p) if sweep.careful else times(ct, p)
@@ -109,11 +123,11 @@ def push_elementwise(op: Op, values: Sequence[Any], y: Any, tangents: Sequence[A
             part = finite_product(t, find(rule.wants[0]))
         else:
             with np.errstate(all="ignore"):
-                p = partial_value(op, k, find)
+                p = partial_value(op, k, find, t)
                 if type(p) is np.ndarray and p.size >= 8192:
                     part = multiply_into(t, p, *values, y)
                     if not is_finite(part):
-                        part = absorb(t, partial_value(op, k, find))
+                        part = absorb(t, partial_value(op, k, find, t))
                 else:
                     part = finite_product(t, p)
         total = part if total is None else total + part

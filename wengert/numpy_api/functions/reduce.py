@@ -23,7 +23,7 @@ from wengert.numpy_api.exact import (
     values_of,
 )
 from wengert.numpy_api.table import implements, method
-from wengert.ops import questions, reduce, scan, select
+from wengert.ops import questions, reduce, scan, select, visit
 
 
 def _cast(a: Any, dtype: Any) -> Any:
@@ -290,7 +290,7 @@ def average(
         result = reduce.mean(a, axis, keep)
         scale: Any = np.size(values_of(a)) / np.size(values_of(result))
     else:
-        w = listed(weights)
+        w = visit.as_wide(listed(weights), a)
         if w.shape != a.shape:
             w = _placed(w, axis, a.shape)
         scale = reduce.sum(w, axis, keep)
