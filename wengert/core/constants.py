@@ -86,6 +86,8 @@ def _owner(value: Any) -> Any:
 
 def mark_of(array: np.ndarray[Any, Any], *, whole: bool) -> Mark:
     """What tells whether an array still has its content: sums of all its parts (``whole``) or a sample."""
+    if 0 in array.strides:  # what is spread along an axis is there once
+        array = array[tuple([slice(None) if s else slice(0, 1) for s in array.strides])]
     return whole, _sums(array) if whole else _sample(array)
 
 

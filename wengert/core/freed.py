@@ -14,8 +14,9 @@ _TRIM, _MMAP = -1, -3  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD of <malloc.h>
 _KEPT = 1 << 28  # bytes of free memory at the top of the heap that are not given back
 _OWN_MAPPING = 1 << 25  # from this size on, an array is mapped by itself (the most glibc accepts)
 
-LARGE = 1 << 20
-"""Bytes of an array that is worth asking for."""
+LARGE = 1 << 16
+"""Bytes of an array that is worth asking for: memory at the end of the heap is given back from 128 kB on, and whether
+some is depends on what lies behind it."""
 
 asked = False
 
