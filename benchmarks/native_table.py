@@ -328,7 +328,8 @@ def table_of(
     distances = [text for work, row in done if (text := distance(work, row))]
     table.notes += ["\n".join(_details(row) for row in rows)]
     table.notes += ["\n".join(native_first.described(row.title, row.first, row.stages) for row in rows if row.stages)]
-    table.notes += [*(["\n".join(distances)] if distances else []), READING]
+    later = native_first.distances(rows, FIRST_OVER_JAX)
+    table.notes += [*(["\n".join(distances)] if distances else []), *([later] if later else []), READING]
     firsts = [row.first["auto"] / row.first["JAX"] for row in rows if "JAX" in row.first]
     if firsts:
         mean = math.exp(statistics.mean(math.log(value) for value in firsts))
