@@ -105,7 +105,7 @@ _CACHE, _STORE_GLOBAL, _STORE_ATTR, _LOAD_GLOBAL, _LOAD_CONST, _IMPORT_NAME = (
 )
 _LOAD_NAMES = {dis.opmap[name] for name in ("LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS") if name in dis.opmap}
 _LOAD_ATTRIBUTE = {dis.opmap[name] for name in ("LOAD_ATTR", "LOAD_METHOD") if name in dis.opmap}
-_SHIFT = 0 if "LOAD_METHOD" in dis.opmap else 1  # since 3.12 the last bit says whether it is called
+_SHIFT = 1 if sys.version_info >= (3, 12) else 0  # since then the last bit says whether it is called
 
 
 def is_users(file: str | None) -> bool:
