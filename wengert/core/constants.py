@@ -86,9 +86,14 @@ def _owner(value: Any) -> Any:
 
 def mark_of(array: np.ndarray[Any, Any], *, whole: bool) -> Mark:
     """What tells whether an array still has its content: sums of all its parts (``whole``) or a sample."""
-    if 0 in array.strides:  # what is spread along an axis is there once
-        array = array[tuple([slice(None) if s else slice(0, 1) for s in array.strides])]
+    if 0 in array.strides:
+        array = without_repeats(array)
     return whole, _sums(array) if whole else _sample(array)
+
+
+def without_repeats(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """An array with one element along the axes along which it repeats itself."""
+    return array[tuple([slice(None) if step else slice(0, 1) for step in array.strides])]
 
 
 def is_unchanged(array: np.ndarray[Any, Any], mark: Mark) -> bool:
@@ -164,4 +169,4 @@ def _reach_of(fun: Any) -> Iterable[Any]:
         yield from list(names.values())
 
 
-__all__ = ["COPIED", "SMALL", "is_unchanged", "keep_constant", "mark_of", "watch_constant"]
+__all__ = ["COPIED", "SMALL", "is_unchanged", "keep_constant", "mark_of", "watch_constant", "without_repeats"]

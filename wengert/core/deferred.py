@@ -65,7 +65,7 @@ class _Step:
 
     __slots__ = ("floats", "function", "late", "operands", "telling", "y")
 
-    def __init__(self, y: Any, function: Any, operands: tuple[Any, ...], late: Late, floats: Any) -> None:
+    def __init__(self, y: Any, function: Any, operands: tuple[Any, ...], late: Any, floats: Any) -> None:
         self.y, self.function, self.operands, self.late, self.floats = y, function, operands, late, floats
         # Whether NumPy warns of what it meets in this step.
         self.telling = floats is _DEFAULT or (floats is not FLOATS[1] and set(np.geterr().values()) != {"ignore"})
@@ -257,14 +257,12 @@ class Late:
                 key = self._made[-1]
                 step = _steps.get(key)
                 if step is not None:
-                    y = step.y
-                    # Held by the step, by ``y`` here and by the call.
-                    if sys.getrefcount(y) > 3 and not looked:
+                    if _holders(step) != ALONE and not looked:
                         gc.collect(1)  # arrays that were written to refer to themselves
                         looked = True
-                    if sys.getrefcount(y) > 3:
+                    if _holders(step) != ALONE:
                         _compute(key)
-                    del y, step
+                    del step
                     _steps.pop(key, None)
                 if key in _numbers:
                     self._hand_out(key)
@@ -277,21 +275,38 @@ class Late:
 
     def _hand_out(self, key: int) -> None:
         """Put a number in its place wherever a handle that is still there holds the placeholder."""
-        placeholder, number, _ = _numbers.pop(key)
-        if sys.getrefcount(placeholder) > 2:
+        known = _numbers.pop(key)
+        if _number_holders(known) != ALONE_NUMBER:
+            placeholder, number, _ = known
             for holder in gc.get_referrers(placeholder):
                 if is_handle(holder) and held(holder) is placeholder:
                     _hold(holder, number)
 
 
+def _holders(step: _Step) -> int:
+    """How many hold what a step fills, counted always in the same way."""
+    return sys.getrefcount(step.y)
+
+
+def _number_holders(known: tuple[Any, Any, Any]) -> int:
+    """How many hold a placeholder, counted always in the same way."""
+    return sys.getrefcount(known[0])
+
+
 _RAISED = {"raise", "call", "log", "print"}
 _DEFAULT = FLOATS[0].get() if FLOATS is not None else None
+
+# What these find where nobody else holds it: it depends on the interpreter's version.
+ALONE = _holders(_Step(np.empty(1), None, (), None, None))
+ALONE_NUMBER = _number_holders((np.float64(0.5), None, None))
+EXACT = getattr(sys, "_is_gil_enabled", lambda: True)()
+"""Whether references are counted exactly: not without the interpreter's lock."""
 
 
 def begin(frame: Frame, step: Any, *, hopes: bool) -> None:
     """Let the steps of a recording be deferred by ``step``, where that may be. Ends with ``end(frame.met.late)``.
     ``hopes``: it may go on as if something held that is looked at later (if it does not, the function runs again)."""
-    if FLOATS is None or frame.parent is not None:
+    if FLOATS is None or frame.parent is not None or not EXACT:
         return
     with _lock:
         if not _Count.running:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from wengert.core.constants import COPIED
+from wengert.core.constants import COPIED, without_repeats
 from wengert.core.context import tracing
 from wengert.core.deferred import LARGE, PLACEHOLDERS, held, is_missing
 from wengert.core.floats import ignored
@@ -68,7 +68,7 @@ def deferred(op: Op, operands: Sequence[Any], params: tuple[Any, ...], evaluate:
         return None
     for k, (value, node) in enumerate(zip(values, nodes, strict=True)):
         if node is None and type(value) is np.ndarray:
-            core = _core(value)
+            core = without_repeats(value)
             if core.nbytes > max(COPIED, 2 * y.nbytes):
                 return None
             whole = core.nbytes == value.nbytes
@@ -82,11 +82,6 @@ def deferred(op: Op, operands: Sequence[Any], params: tuple[Any, ...], evaluate:
     if evaluate is not None:
         result.node.evaluate = evaluate
     return result
-
-
-def _core(constant: Any) -> Any:
-    """An array without the axes along which it repeats itself."""
-    return constant[tuple([slice(0, 1) if step == 0 else slice(None) for step in constant.strides])]
 
 
 def _takes(op: Op) -> bool:
