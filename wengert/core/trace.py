@@ -139,7 +139,8 @@ def _listed(
         if any(resolve(leaf) is not leaf for leaf in leaves):
             return None
     entered = np.flatnonzero((columns.numbers >= 0) & (columns.numbers < len(roots)))
-    readers = np.unique(np.searchsorted(columns.starts(), entered, side="right") - 1)
+    readers = np.searchsorted(columns.starts(), entered, side="right") - 1  # rising; ``np.unique`` loads ``numpy.ma``
+    readers = readers[np.flatnonzero(np.diff(readers, prepend=-1))]
     nodes = columns.steps.nodes
     return nodes, [nodes[k] for k in readers.tolist()], columns
 

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import operator
 import pickle
+import sys
 from collections import deque
 from collections.abc import Callable
+from random import Random
 from types import MappingProxyType, MethodType
 from typing import Any
 
@@ -294,6 +296,12 @@ class Stream(Read):
 
     __slots__ = ("generator", "known", "state")
 
+    @staticmethod
+    def serves(kind: type) -> bool:
+        """Whether objects of a class are random generators. (The name ``np.random`` loads that module.)"""
+        loaded = "numpy.random" in sys.modules
+        return issubclass(kind, (Random, np.random.Generator, np.random.RandomState) if loaded else Random)
+
     def __init__(self, label: str, generator: Any) -> None:
         super().__init__(label)
         self.generator = generator
@@ -310,18 +318,18 @@ class Stream(Read):
 
     def restore(self) -> None:
         """Put the state back."""
-        if isinstance(self.generator, np.random.Generator):
-            self.generator.bit_generator.state = self.state
+        if isinstance(self.generator, Random):
+            self.generator.setstate(self.state)
         elif isinstance(self.generator, np.random.RandomState):
             self.generator.set_state(self.state)
         else:
-            self.generator.setstate(self.state)
+            self.generator.bit_generator.state = self.state
 
 
 def _state(generator: Any) -> Any:
-    if isinstance(generator, np.random.Generator):
-        return generator.bit_generator.state
-    return generator.get_state() if isinstance(generator, np.random.RandomState) else generator.getstate()
+    if isinstance(generator, Random):
+        return generator.getstate()
+    return generator.get_state() if isinstance(generator, np.random.RandomState) else generator.bit_generator.state
 
 
 __all__ = [

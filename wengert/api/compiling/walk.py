@@ -131,7 +131,7 @@ class Walk:
             self._module(value, label)
         elif issubclass(kind, type):
             self._class(value, label)
-        elif issubclass(kind, (np.random.Generator, np.random.RandomState, random.Random)):
+        elif Stream.serves(kind):
             self.reads.append(Stream(f"the random generator {label}", value))
         elif hasattr(kind, "__next__") or issubclass(kind, _HIDDEN) or _keeps_out_of_sight(kind):
             self.obstacle = f"it reads a {kind.__name__} from outside ({label}), whose state cannot be compared"

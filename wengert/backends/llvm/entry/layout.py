@@ -43,7 +43,7 @@ def find_layout() -> Layout:
     Raises Unfit where this interpreter or NumPy keeps things otherwise."""
     if sys.implementation.name != "cpython" or struct.calcsize("P") != 8 or sys.byteorder != "little":
         raise Unfit("only 64-bit CPython keeps its objects as the entry reads them")
-    if sysconfig.get_config_var("Py_GIL_DISABLED"):
+    if sys.version_info >= (3, 13) and sysconfig.get_config_var("Py_GIL_DISABLED"):  # asking takes a millisecond
         raise Unfit("free-threaded Python counts references otherwise")
     word = struct.Struct("<q").pack
     floats = [1.2345e-67, -9.8765e43]
