@@ -5,6 +5,9 @@ with a recording that puts off nothing."""
 
 from __future__ import annotations
 
+import contextvars
+import threading
+import time
 import warnings
 
 import numpy as np
@@ -183,6 +186,32 @@ def test_what_may_be_noticed_outside_runs_once(seen, capsys):
     np.testing.assert_allclose(found, [0.5, 0.0, 0.25], rtol=1e-15)
     assert capsys.readouterr().out == "once\n"
     assert seen.steps
+
+
+def test_a_thread_waits_for_what_another_one_computes(seen, monkeypatch):
+    fill = deferred._fill
+
+    def slow(step):
+        time.sleep(0.05)
+        fill(step)
+
+    def f(x):
+        y = np.exp(x)
+        found = [0.0, 0.0]
+
+        def look(k):
+            found[k] = 2.0 + k if y[k] > 0 else -5.0
+
+        threads = [threading.Thread(target=contextvars.copy_context().run, args=(look, k)) for k in (0, 1)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return found[0] * found[1] * y.sum()
+
+    monkeypatch.setattr(deferred, "_fill", slow)
+    assert numpy_only(f)(X) == pytest.approx(6.0 * np.exp(X).sum(), rel=1e-13)
+    assert seen.computed
 
 
 def test_errors_are_those_of_the_line(seen):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import numpy as np
@@ -106,6 +107,31 @@ def test_steps_that_an_interrupt_left_half_noted_are_noted_again(column: str):
     del getattr(steps, column)[7]
     assert not steps.whole()
     found, expected = columns_of(inputs, steps), columns_of(inputs, Steps(recorded_steps))
+    assert found.numbers.tolist() == expected.numbers.tolist()
+    assert found.lengths.tolist() == expected.lengths.tolist()
+    assert found.steps.constants == expected.steps.constants
+
+
+def test_steps_of_two_threads_are_noted_in_one_order():
+    """The other thread notes a step of its own between two columns of this one's."""
+    inputs, recorded_steps, _ = recorded(3, 1)
+    steps = Steps(recorded_steps[:7])
+    mine, others = recorded_steps[7], recorded_steps[8]
+
+    class Interrupted(list):
+        def append(self, kind: Any) -> None:
+            if len(self) == 7:
+                thread = threading.Thread(target=steps.append, args=(others,))
+                super().append(None)  # so that it is not asked again
+                thread.start()
+                thread.join()
+                self.remove(None)
+            super().append(kind)
+
+    steps.kinds = Interrupted(steps.kinds)
+    steps.append(mine)
+    assert steps.nodes[7:] == [mine, others]
+    found, expected = columns_of(inputs, steps), columns_of(inputs, Steps(recorded_steps[:9]))
     assert found.numbers.tolist() == expected.numbers.tolist()
     assert found.lengths.tolist() == expected.lengths.tolist()
     assert found.steps.constants == expected.steps.constants

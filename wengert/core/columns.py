@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain, compress, count
 from operator import attrgetter
+from threading import get_ident
 from typing import Any
 
 import numpy as np
@@ -39,7 +40,10 @@ class Steps:
     """The steps of a recording; of operands, the sequence numbers (-1: a constant), and the values of constants; of
     reads whose kind has a shape, the numbers (not negative)."""
 
-    __slots__ = ("code", "constants", "indices", "kinds", "known", "nodes", "operands", "seqs", "types", "wheres")
+    __slots__ = (
+        "code", "constants", "indices", "kinds", "known", "mixed", "nodes", "operands", "seqs", "thread", "types",
+        "wheres",
+    )  # fmt: skip
 
     def __init__(self, nodes: Sequence[Node] = ()) -> None:
         self.nodes: list[Any] = []
@@ -52,6 +56,8 @@ class Steps:
         self.indices: list[int] = []
         self.known: dict[Any, Kind] = dict(KINDS)
         self.code: Any = None  # of the user's, from where the last step was made
+        self.thread = get_ident()
+        self.mixed = False  # whether another thread noted steps as well: then only ``nodes`` has one order
         for node in nodes:
             self.append(node)
 
@@ -60,6 +66,8 @@ class Steps:
 
     def append(self, node: Any) -> None:
         """Note a step that is fully recorded. (``ops/generate`` has this inline.)"""
+        if get_ident() != self.thread:
+            self.mixed = True
         args = node.args
         key = node.op, node.evaluate, len(args)
         kind = self.known.get(key)
@@ -76,10 +84,10 @@ class Steps:
                 self.constants.append(a.value)
 
     def whole(self) -> bool:
-        """Whether every step is in every column: an interrupt that the program caught may have come in between. (Its
-        node is noted first.)"""
+        """Whether every step is in every column, in one order: an interrupt that the program caught may have come in
+        between, or another thread. (Its node is noted first.)"""
         count = len(self.nodes)
-        if any(len(column) != count for column in (self.kinds, self.wheres, self.types, self.seqs)):
+        if self.mixed or any(len(column) != count for column in (self.kinds, self.wheres, self.types, self.seqs)):
             return False
         often = Counter(self.kinds)
         operands = sum(kind.arity * times for kind, times in often.items())

@@ -126,26 +126,31 @@ def real(value: Any) -> Any:
 
 
 def _compute(key: int) -> None:
-    """Compute a step, and before it those that it needs."""
+    """Compute a step, and before it those that it needs. Each is missing until it is filled, so that another thread of
+    the function waits for it."""
     wanted = _steps.get(key)
-    if wanted is not None and wanted.late.assumed:
-        wanted.late.check()
-    waiting = [key]
-    while waiting:
-        step = _steps.get(waiting[-1])
-        if step is None:
-            waiting.pop()
-            continue
-        more = [k for k in map(_key, step.operands) if k in _steps]
-        if more:
-            waiting.extend(more)
-            continue
-        del _steps[waiting.pop()]
-        try:
-            _fill(step)
-        except BaseException as problem:
-            step.late.failed = problem
-            raise
+    if wanted is None:
+        return
+    late = wanted.late
+    with late.filling:
+        if late.assumed:
+            late.check()
+        waiting = [key]
+        while waiting:
+            step = _steps.get(waiting[-1])
+            if step is None:
+                waiting.pop()
+                continue
+            more = [k for k in map(_key, step.operands) if k in _steps]
+            if more:
+                waiting.extend(more)
+                continue
+            try:
+                _fill(step)
+            except BaseException as problem:
+                late.failed = problem
+                raise
+            del _steps[waiting.pop()]
 
 
 _INTO: dict[Any, np.ufunc] = {
@@ -192,6 +197,7 @@ class Late:
         self.assumed: list[Any] = []
         self.count = 0
         self.failed: BaseException | None = None
+        self.filling = threading.RLock()
         self._filters: Any = warnings.filters
         self._made: list[int] = []
         self.bytes = 0  # of what was put off
@@ -261,7 +267,7 @@ class Late:
                         gc.collect(1)  # arrays that were written to refer to themselves
                         looked = True
                     if _holders(step) != ALONE:
-                        _compute(key)
+                        self._keep(key)
                     del step
                     _steps.pop(key, None)
                 if key in _numbers:
@@ -272,6 +278,14 @@ class Late:
                 _steps.pop(key, None)
                 _numbers.pop(key, None)
             self._made.clear()
+
+    def _keep(self, key: int) -> None:
+        failed = self.failed
+        try:
+            _compute(key)
+        except Exception:
+            if failed is None:  # else it is known, and the function runs again
+                raise
 
     def _hand_out(self, key: int) -> None:
         """Put a number in its place wherever a handle that is still there holds the placeholder."""

@@ -8,6 +8,7 @@ the same step.
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Callable, Iterable
 from types import FunctionType
 from typing import Any
@@ -60,6 +61,7 @@ NAMESPACE: dict[str, Any] = {
     "ListedNode": node.ListedNode,
     "TYPE": types.ArrayType.of,
     "STEPS": columns.Steps,
+    "IDENT": threading.get_ident,
     "MET": types.MET.get,
     "SCALAR": types.ArrayType.of(1.0),
     "HERE": node.here,
@@ -246,6 +248,7 @@ def _fully(op: Op, par: str, expression: str, evaluation: str) -> list[str]:
         line(f"   if F_.met is not None: ASK({evaluation or f'EV_{safe}'}, ({operands},), ({values},))")
     # What the constructors of node and handle and ``Steps.append`` do, written out: most of the time of the whole.
     line("   if type(G_) is not STEPS: F_.steps = G_ = STEPS(G_)")
+    line("   if IDENT() != G_.thread: G_.mixed = True")
     line("   f = FRAME(1); c = f.f_code; n_ = ListedNode()")
     line("   if S.where is not None: w_ = S.where")
     line("   elif c is G_.code: w_ = (c, f.f_lasti)")
@@ -356,7 +359,7 @@ def _contribution(op: Op, k: int, rule: Any, where: dict[str, str], safe: str) -
         + (f" if type({where[w]}) not in AR or {where[w]}.dtype is F64 else WIDE({where[w]}, ct)" if several else "")
         for w in dict.fromkeys(rule.wants)
     )
-    return [guards, f"p = {call}", f"c = ct * p if type(p) is not ND or p.size < 8192 else INTO(ct, p, {arguments})"]
+    return [guards, f"p = {call}", f"c = ct * p if type(ct) is not ND or ct.size < 8192 else INTO(ct, p, {arguments})"]
 
 
 __all__ = ["NAMESPACE", "OPS", "operator", "pull_function", "recorder"]

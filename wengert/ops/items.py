@@ -6,6 +6,7 @@ Imports core, ``memory``. Invariant: node and handle are those that ``memory.rea
 from __future__ import annotations
 
 import sys
+from threading import get_ident
 from typing import Any
 
 import numpy as np
@@ -79,6 +80,8 @@ def _listed(h: Any, index: Any, frame: Any) -> Any:
     node.type = kind = ArrayType.of(y)
     steps = frame.steps
     if type(steps) is Steps:  # as its ``append``
+        if get_ident() != steps.thread:
+            steps.mixed = True
         steps.nodes.append(node)
         if type(index) is int:
             steps.kinds.append(steps.known.get(shape) or _by_number(steps, shape))
