@@ -14,7 +14,9 @@ import numpy as np
 from wengert.core import freed
 from wengert.core.handle import is_handle
 from wengert.core.sweep import Sweep
-from wengert.core.types import FLOATS
+from wengert.core.types import FLOAT64, FLOATS
+
+_NUMBERS = frozenset({float, int, np.float64})
 
 
 def times(ct: Any, p: Any) -> Any:
@@ -27,8 +29,24 @@ def times(ct: Any, p: Any) -> Any:
     return ct * p
 
 
+def spread_number(number: Any, shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
+    """An array of doubles all of which are one number in memory, which nobody may write to."""
+    spread = np.ndarray(shape, FLOAT64, np.asarray(number), 0, (0,) * len(shape))
+    spread.flags.writeable = False
+    return spread
+
+
+def multiply_spread(ct: Any, number: Any) -> Any:
+    """``ct * number``; of a spread number (the cotangent of a sum) a spread number again, not an array of its size."""
+    if type(ct) is np.ndarray and ct.dtype is FLOAT64 and ct.size > 1 and not any(ct.strides):
+        return spread_number(ct.item(0) * np.float64(number), ct.shape)
+    return ct * number
+
+
 def multiply_into(ct: Any, p: Any, *residuals: Any) -> Any:
     """``ct * p`` in the memory of a large partial, if that was made fresh (is no residual, nor a view of one)."""
+    if type(p) in _NUMBERS:
+        return multiply_spread(ct, p)
     if type(ct) is np.ndarray and _is_one(ct, p):
         return p if not any(p is r for r in residuals) else p.view()
     if (
@@ -53,7 +71,7 @@ def multiply_owned(sweep: Sweep, node: Any, ct: Any, factor: Any) -> Any:
         and ct.flags.writeable
     ):
         return np.multiply(ct, factor, out=ct)
-    return ct * factor
+    return multiply_spread(ct, factor) if type(factor) in _NUMBERS else ct * factor
 
 
 def _is_one(ct: np.ndarray[Any, Any], other: Any) -> bool:

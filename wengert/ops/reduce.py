@@ -22,7 +22,7 @@ from wengert.ops.contract import conj
 from wengert.ops.kinds import general, linear
 from wengert.ops.lengths import at_zero
 from wengert.ops.memory import fit, read, real_part
-from wengert.ops.products import absorb
+from wengert.ops.products import absorb, spread_number
 from wengert.ops.shares import extreme_shares
 from wengert.ops.sides import unasked
 
@@ -68,9 +68,7 @@ def spread_over(ct: Any, shape: tuple[int, ...], axis: Any) -> Any:
             out = np.empty(shape)
             out.fill(ct)
             return out
-        out = np.ndarray(shape, FLOAT64, np.asarray(ct), 0, (0,) * len(shape))
-        out.flags.writeable = False
-        return out
+        return spread_number(ct, shape)
     scalar = shape_of(ct.value if is_handle(ct) else ct) == ()
     if is_handle(ct):
         if type(ct.value) is not np.ndarray:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from wengert.core.constants import without_repeats
 from wengert.core.graph import Graph, Guard, Operand, copy_step, is_opaque, step
 from wengert.core.handle import is_handle
 from wengert.core.node import Const, Node
@@ -244,6 +245,7 @@ _NUMBERS = frozenset({float, int, np.float64, np.float32})
 
 
 def _uniform(value: np.ndarray[Any, Any]) -> Any:
+    value = without_repeats(value)
     flat = value.reshape(-1) if value.flags.c_contiguous else value.ravel()
     first = flat[0]
     if flat[-1] != first:

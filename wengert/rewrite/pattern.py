@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from wengert.core.constants import without_repeats
 from wengert.core.graph import Operand, step
 from wengert.core.handle import is_handle
 from wengert.core.node import Const, Node
@@ -177,6 +178,8 @@ def is_number(value: Any, wanted: float) -> bool:
         return False
     if isinstance(value, np.ndarray) and value.item(0) != wanted:
         return False  # before looking at all of a large array
+    if isinstance(value, np.ndarray):
+        value = without_repeats(value)
     same = bool(np.all(value == wanted))
     return same and (
         wanted != 0
