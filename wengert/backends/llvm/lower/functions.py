@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ import numpy as np
 from wengert.backends.llvm.indexed import Constant, Value
 from wengert.backends.llvm.lower.builder import BOOL, FLOAT64, Builder, Laid, Refused
 from wengert.core.node import Node
+from wengert.core.op import ELEMENTWISE
 
 
 def computed(b: Builder, function: str, dtype: np.dtype[Any], values: Sequence[Value]) -> Value:
@@ -158,7 +160,6 @@ def _power(b: Builder, node: Node, operands: Sequence[Laid], values: list[Value]
     dtype = _float(node)
     x = b.cast(base, dtype)
     # NumPy's ``**`` takes these ways for an array and a Python number; np.power and a number alone do so for 2 only.
-    operator_on_array = bool(operands[0].dims) and node.evaluate is not np.power
     if plain is not None:
         if plain == 2:
             return b.map("multiply", dtype, x, x)
@@ -168,9 +169,59 @@ def _power(b: Builder, node: Node, operands: Sequence[Laid], values: list[Value]
             return b.number(1, dtype)
         if plain == -1:
             return b.map("divide", dtype, b.number(1, dtype), x)
-        if plain == 0.5 and operator_on_array:
-            return b.map("sqrt", dtype, x)
-    return b.map("power", dtype, x, b.cast(exponent, dtype))
+        if plain == 0.5:
+            return _half_power(b, node, operands[0], x)
+    raised = b.map("power", dtype, x, b.cast(exponent, dtype))
+    if operands[0].dims and not operands[1].dims and _takes_roots(node):
+        # Only zero and minus infinity have another root than power.
+        half = b.map("equal", BOOL, b.cast(exponent, dtype), b.number(0.5, dtype))
+        return b.map("select", dtype, half, b.map("sqrt", dtype, x), raised)
+    return raised
+
+
+@lru_cache(maxsize=1)
+def _function_takes_roots() -> bool:
+    """Whether np.power takes roots where the exponent is one number 0.5; older ones leave that to ``**``."""
+    with np.errstate(invalid="ignore"):
+        return bool(np.isnan(np.power(np.array([-np.inf, 1.0]), 0.5)[0]))
+
+
+def _takes_roots(node: Node) -> bool:
+    return node.evaluate is not np.power or _function_takes_roots()
+
+
+def _half_power(b: Builder, node: Node, base: Laid, x: Value) -> Value:
+    """The root of arrays; C's power, which gives 0 for -0 and inf for -inf, of numbers. Where the recording does not
+    say whether it is a number or an array without axes, neither may come."""
+    dtype = x.dtype
+    if (base.dims or node.evaluate is np.power) and _takes_roots(node):
+        return b.map("sqrt", dtype, x)
+    if base.dims or node.evaluate is np.power or _gives_a_number(node.args[0]):
+        return _power_of_half(b, x)
+    below = b.map("logical_and", BOOL, b.map("signbit", BOOL, x), b.map("equal", BOOL, x, b.number(0.0, dtype)))
+    either = b.map("logical_or", BOOL, below, b.map("equal", BOOL, x, b.number(-np.inf, dtype)))
+    b.check(b.map("logical_not", BOOL, either), "the root of a number without -0 and -inf")
+    return b.map("sqrt", dtype, x)
+
+
+def _power_of_half(b: Builder, x: Value) -> Value:
+    """x^(1/2) as C's power has it."""
+    dtype = x.dtype
+    root = b.map("sqrt", dtype, b.map("add", dtype, x, b.number(0.0, dtype)))
+    least = b.map("equal", BOOL, x, b.number(-np.inf, dtype))
+    return b.map("select", dtype, least, b.number(np.inf, dtype), root)
+
+
+_NUMBERS = frozenset({"sum", "mean", "prod", "max", "min", "dot", "inner", "vdot", "item"})
+"""Operations besides ufuncs whose results without axes are numbers."""
+_MAYBE_ARRAYS = frozenset({"where", "astype", "stop_gradient", "shift"})
+
+
+def _gives_a_number(made: Any) -> bool:
+    """Whether a value without axes is sure to be a number, no array without axes."""
+    if not isinstance(made, Node):
+        return False
+    return made.op.name in _NUMBERS or (made.op.kind == ELEMENTWISE and made.op.name not in _MAYBE_ARRAYS)
 
 
 def _scalar(operand: Laid) -> Any:
@@ -190,6 +241,8 @@ def _float_power(b: Builder, node: Node, operands: Sequence[Laid], values: list[
         raise Refused(f"float_power of {node.type.dtype}")
     if _scalar(operands[1]) == 2:
         return _square(b, node, operands, values)
+    if _scalar(operands[1]) == 0.5:
+        return _power_of_half(b, b.cast(values[0], FLOAT64))
     return computed(b, "power", FLOAT64, values)
 
 
