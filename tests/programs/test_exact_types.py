@@ -105,10 +105,14 @@ def classes_made_inside(t):
     return Made(t).value ** 2 * plain(1.0).factor if all(facts) else t
 
 
+def hasattr_of_shape(t):
+    return t if hasattr(t, "shape") else t**2
+
+
 NUMBERS = [
     number_is_float, number_in_a_tuple_of_types, number_is_not_int, same_type_as_a_constant, name_of_the_type,
     table_by_type, class_is_float, class_and_isinstance, types_of_several, in_a_nested_function, in_methods,
-    classes_made_inside,
+    classes_made_inside, hasattr_of_shape,
 ]  # fmt: skip
 
 
@@ -154,6 +158,11 @@ def test_arrays(fun):
     np.testing.assert_allclose(wg.jacfwd(fun)(X), 2 * X, rtol=1e-15)
     np.testing.assert_allclose(wg.hessian(fun)(X), 2 * np.eye(3), rtol=1e-15)
     np.testing.assert_allclose(wg.vmap(wg.grad(fun))(np.stack([X, -X])), [2 * X, -2 * X], rtol=1e-15)
+
+
+@pytest.mark.parametrize("fun", [class_is_float, class_and_isinstance, number_is_float, hasattr_of_shape])
+def test_answers_stay_when_the_interpreter_specialises_instructions(fun):
+    assert [float(wg.grad(fun)(0.7)) for _ in range(200)] == [1.4] * 200
 
 
 SOURCE = "import numpy as np\ndef asks(t):\n    return t ** 2 if type(t) is float else t\n"

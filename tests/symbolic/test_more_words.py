@@ -146,6 +146,10 @@ def test_what_has_no_form_says_why(text, said):
 
 
 def test_complex_results_are_refused_where_they_are_met():
+    if np.linalg.eigvals(np.eye(2)).dtype.kind == "c":  # from NumPy 2.5 on, for all matrices
+        with pytest.raises(wg.WengertError, match="a result of dtype complex128 has no closed form"):
+            wg.D("eigvals(A)", "A", A=("n", "n"), check=False)
+        return
     form = wg.D("eigvals(A)", "A", A=("n", "n"), check=False)
     with pytest.raises(ValueError, match="eigvals gives complex numbers here"):
         form.evaluate(A=np.array([[0.0, -1.0], [1.0, 0.0]]))
