@@ -64,7 +64,7 @@ def chosen(like: Any, path: str | None, seed: int, what: str) -> Any:
 
         def draw(_: str, leaf: Any) -> Any:
             array = np.asarray(leaf)
-            drawn = random.standard_normal(array.shape)
+            drawn: Any = random.standard_normal(array.shape)
             if array.dtype.kind == "c":
                 drawn = drawn + 1j * random.standard_normal(array.shape)
             return drawn.astype(array.dtype)[()] if array.dtype.kind in "fc" else leaf

@@ -93,7 +93,7 @@ def _differences(x: Any, axis: int = 0, dtype: Any = None) -> Any:
     return 2 * first - np.cumsum(x, axis=at)
 
 
-def _length(x: Any, axis: Any = 0, dtype: Any = None, keepdims: bool = False) -> Any:
+def _length(x: Any, axis: Any = 0, dtype: Any = None, keepdims: Any = False) -> Any:
     return np.sqrt(np.sum(x**2, axis=axis, keepdims=keepdims))
 
 

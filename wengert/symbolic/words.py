@@ -83,7 +83,8 @@ def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> 
     if isinstance(ord, Expression):  # the order of a vector norm may be a variable
         if ord.ndim or (axis is None and x.ndim != 1) or isinstance(axis, tuple):
             raise WengertValueError("a norm of symbolic order is that of a vector, and its order a number")
-        return np.sum(abs(x) ** ord, axis=axis_of(axis), keepdims=bool(keepdims)) ** (1 / ord)
+        powers = abs(x) ** ord
+        return powers.sum(axis=axis_of(axis), keepdims=bool(keepdims)) ** (1 / ord)
     return np.linalg.norm(x, ord, axis_of(axis), bool(keepdims)) if x.ndim else abs(x)
 
 

@@ -29,7 +29,8 @@ def softmax(self: Any, dim: int) -> Any:
 
 def logsumexp(self: Any, dim: Axes, keepdim: bool = False) -> Any:
     """The logarithm of the sum of exponentials along ``dim``, without overflow."""
-    top = np.max(_array(self), axis=dim, keepdims=True)
+    axes: Any = dim if dim is None or isinstance(dim, int) else tuple(dim)
+    top = np.max(_array(self), axis=axes, keepdims=True)
     out = np.log(np.exp(self - top).sum(dim, True)) + top
     return out if keepdim else out.sum(dim)
 

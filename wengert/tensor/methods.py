@@ -163,7 +163,8 @@ def _over(function: Callable[..., Any], name: str) -> Callable[..., Any]:
 
 
 def _extremum(largest: bool) -> Callable[..., Any]:
-    function, where = (np.max, np.argmax) if largest else (np.min, np.argmin)
+    function: Any = np.max if largest else np.min
+    where: Any = np.argmax if largest else np.argmin
 
     def reduced(
         self: Tensor, dim: Any = None, keepdim: bool = False, *, axis: Axes = None, keepdims: bool = False

@@ -67,16 +67,9 @@ def sum(
         return reduce.sum(a, axes_of(axis), bool(keepdims))
     start = given(initial, 0)
     if dtype is not None and np.dtype(dtype).kind not in "fc":
-        return deliver(
-            np.sum(
-                _cast(a, dtype),
-                axes_of(axis),
-                keepdims=bool(keepdims),
-                initial=start,
-                where=given(where, True),
-            ),
-            out,
-        )
+        whole: Any = _cast(a, dtype)
+        total = whole.sum(axes_of(axis), keepdims=bool(keepdims), initial=start, where=given(where, True))
+        return deliver(total, out)
     result = reduce.masked_sum(
         a,
         0 if start is None else start,

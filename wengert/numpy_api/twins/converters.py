@@ -152,7 +152,8 @@ def with_like(a: Any, dtype: Any = None, *args: Any, **kwargs: Any) -> Any:
 
 
 def _promoted_rank(rank: int) -> Callable[..., Any]:
-    original = {1: np.atleast_1d, 2: np.atleast_2d, 3: np.atleast_3d}[rank]
+    originals: dict[int, Any] = {1: np.atleast_1d, 2: np.atleast_2d, 3: np.atleast_3d}
+    original = originals[rank]
 
     def atleast(*arys: Any) -> Any:
         parts = tuple(_raised(original, a, rank) for a in arys)

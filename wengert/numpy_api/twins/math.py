@@ -191,7 +191,8 @@ def prod(factors: Iterable[Any], /, *, start: Any = 1) -> Any:
 def _sumprod(p: Any, q: Any, /) -> Any:
     first, second = list(p), list(q)
     if not any(map(is_handle, (*first, *second))):
-        return math.sumprod(first, second)  # type: ignore[attr-defined]
+        plain: Any = vars(math)["sumprod"]  # from Python 3.12 on
+        return plain(first, second)
     if len(first) != len(second):
         raise ValueError("Inputs are not the same length")
     return sums.sumprod(
