@@ -24,36 +24,64 @@ from wengert.ops.sides import SIDE, Side
 
 _SEED = 20130817
 
+_TRIES = 6
+"""Directions that are tried where comparisons of equal values go another way."""
+
 
 def on_one_side(run: Callable[[list[Any]], Any], leaves: Sequence[Any]) -> Any:
     """``run(handles of the leaves)``, whose result is a container of numbers, on one side of all kinks it meets.
 
-    Raises TieError where the direction does not tell pieces apart and the result depends on which of them is taken.
+    Raises TieError where no direction tells pieces apart and the result depends on which of them is taken.
     """
 
     def numbers(roots: list[Any]) -> Any:
         found, structure = flatten(run(roots))
         return [engine.settled(v) for v in found], structure
 
-    (found, structure), side = _run(numbers, leaves, first=True)
-    made = [engine.outward(v) for v in found]
-    if side.open is not None or side.steep is not None:
-        (others, _), _ = _run(numbers, leaves, first=False)
-        _compare(made, [engine.outward(v) for v in others], side)
+    def outward(result: Any) -> Any:
+        found, structure = result
+        return [engine.outward(v) for v in found], structure
+
+    made, structure = _one_piece(numbers, leaves, outward, lambda result: result[0])
     return structure.unflatten(made)
 
 
 def map_on_one_side(run: Callable[[list[Any]], Graph], leaves: Sequence[Any]) -> Graph:
     """``on_one_side`` of what makes a linear program."""
-    found, side = _run(run, leaves, first=True)
-    graph = _outward(found)
-    if side.open is not None or side.steep is not None:
-        other = _outward(_run(run, leaves, first=False)[0])
+
+    def images(graph: Graph) -> list[Any]:
         random = np.random.default_rng(_SEED)
-        for _ in range(2):
-            tangents = [random.standard_normal(node.type.shape) for node in graph.inputs]
-            _compare(graph.evaluate(tangents), other.evaluate(tangents), side)
-    return graph
+        tangents = [[random.standard_normal(node.type.shape) for node in graph.inputs] for _ in range(2)]
+        return [value for given in tangents for value in graph.evaluate(given)]
+
+    return _one_piece(run, leaves, _outward, images)  # type: ignore[no-any-return]
+
+
+def _one_piece(
+    run: Callable[[list[Any]], Any],
+    leaves: Sequence[Any],
+    outward: Callable[[Any], Any],
+    numbers: Callable[[Any], Sequence[Any]],
+) -> Any:
+    """What ``run`` gives, seen from ``outward``, on one side of all kinks: along a direction that goes where the
+    program's comparisons of equal values went, if one is found; results are compared by their ``numbers``."""
+    way = _directions(leaves)
+    split: list[Any] = []
+    while True:
+        found, side = _run(run, leaves, way, first=True)
+        found = outward(found)
+        if side.split is None:
+            break
+        split.append(found)
+        if len(split) == _TRIES:
+            for other in split[:-1]:
+                _compare(numbers(other), numbers(found), side)
+            break
+        way = _turned(way, side.turns, len(split))
+    if side.open is not None or side.steep is not None:
+        others, _ = _run(run, leaves, way, first=False)
+        _compare(numbers(found), numbers(outward(others)), side)
+    return found
 
 
 def _outward(graph: Graph) -> Graph:
@@ -104,6 +132,14 @@ def _compare(found: Sequence[Any], others: Sequence[Any], side: Side) -> None:
             fix="use the square of the length, or add a small number under its root",
             where=side.steep,
         )
+    if side.split is not None:
+        raise error_at(
+            TieError,
+            "a second derivative was taken where a comparison of equal values took one piece of the function, and "
+            "another comparison or an operation with a kink (abs, maximum, a sort) another piece",
+            fix="write both with the same operation, or keep away from the point",
+            where=side.split,
+        )
     raise error_at(
         TieError,
         "a second derivative was taken where two pieces of the function agree in value and slope; which of them goes "
@@ -113,28 +149,52 @@ def _compare(found: Sequence[Any], others: Sequence[Any], side: Side) -> None:
     )
 
 
-def _run(run: Callable[[list[Any]], Any], leaves: Sequence[Any], *, first: bool) -> tuple[Any, Side]:
+def _run(
+    run: Callable[[list[Any]], Any], leaves: Sequence[Any], way: Sequence[Any], *, first: bool
+) -> tuple[Any, Side]:
+    """``run(handles of the leaves)`` where these move along ``way``."""
     frame, token = context.enter(FORWARD)
     frame.side = side = Side(frame, first=first)
     frame.folds = False  # the direction goes through the steps of the program itself
     chosen = SIDE.set(side)
     try:
-        random = np.random.default_rng(_SEED)
-        roots = [root(leaf, None, frame=frame, tangent=_direction(leaf, random)) for leaf in leaves]
+        roots = [root(leaf, None, frame=frame, tangent=t) for leaf, t in zip(leaves, way, strict=True)]
         return run([handle(r.value, r.node) for r in roots]), side
     finally:
         SIDE.reset(chosen)
         context.leave(frame, token)
 
 
-def _direction(leaf: Any, random: np.random.Generator) -> Any:
+def _directions(leaves: Sequence[Any]) -> list[Any]:
     """A direction in which nothing is equal by chance."""
-    plain = leaf.value if is_handle(leaf) else leaf
-    shape, dtype = shape_of(plain), dtype_of(plain)
-    drawn = random.uniform(0.5, 1.5, shape)
-    if dtype.kind == "c":
-        drawn = drawn + 1j * random.uniform(0.5, 1.5, shape)
-    return drawn.astype(dtype) if shape else dtype.type(drawn)
+    random = np.random.default_rng(_SEED)
+    found = []
+    for leaf in leaves:
+        plain = leaf.value if is_handle(leaf) else leaf
+        shape, dtype = shape_of(plain), dtype_of(plain)
+        drawn = random.uniform(0.5, 1.5, shape)
+        if dtype.kind == "c":
+            drawn = drawn + 1j * random.uniform(0.5, 1.5, shape)
+        found.append(drawn.astype(dtype) if shape else dtype.type(drawn))
+    return found
+
+
+def _turned(way: Sequence[Any], turns: Sequence[tuple[Any, Any]], attempt: int) -> list[Any]:
+    """Another direction, turned in the elements that comparisons name: by their slope, which is that of one element, or
+    by their place in an array of the same shape; where they name none, all, and then any."""
+    flips: list[Any] = [np.zeros(np.shape(t), bool) for t in way]
+    for back, slope in turns:
+        slopes = np.abs(np.broadcast_to(slope, back.shape)[back])
+        named = [np.isin(np.abs(t), slopes) for t in way]
+        if not any(map(np.any, named)):
+            named = [back & (back.ndim > 0) if flip.shape == back.shape else flip & False for flip in flips]
+        for flip, more in zip(flips, named, strict=True):
+            flip |= more
+    if not any(map(np.any, flips)):
+        random = np.random.default_rng(attempt)
+        flips = [random.random(flip.shape) < (0.5 if attempt > 1 else 1.0) for flip in flips]
+    found = [np.where(flip, -t, t) for flip, t in zip(flips, way, strict=True)]
+    return [new if np.shape(t) else t.dtype.type(new) for new, t in zip(found, way, strict=True)]
 
 
 def same(one: Any, other: Any) -> bool:

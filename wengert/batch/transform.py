@@ -17,6 +17,7 @@ from wengert.core.handle import is_handle
 from wengert.core.node import Const
 from wengert.core.op import Op
 from wengert.core.structure import ITEM, ROOT
+from wengert.ops.sides import replaying
 
 
 class Value(NamedTuple):
@@ -47,11 +48,12 @@ def run_batched(
         last = {a: node for node in nodes for a in node.args if not isinstance(a, Const)}
         for a, node in last.items():
             ends.setdefault(node, []).append(a)
-    for node in nodes:
-        env[node] = evaluate(node.op, [operand(a, env) for a in node.args], node.params, size)
-        for a in ends.get(node, ()):
-            if a not in wanted:  # type: ignore[operator]
-                del env[a]
+    with replaying():
+        for node in nodes:
+            env[node] = evaluate(node.op, [operand(a, env) for a in node.args], node.params, size)
+            for a in ends.get(node, ()):
+                if a not in wanted:  # type: ignore[operator]
+                    del env[a]
     return env
 
 

@@ -75,14 +75,27 @@ def special(
         if op.outputs:
             return tuple(plain(part, operands) for part in y)
         return plain(y, operands)
-    if op.kind == CONSTANT and (frame is None or frame.full is None):
-        if frame is not None and frame.kinks is not None and op.kink is not None:
-            frame.kinks.look(op, values, params, y, None)
+    if op.kind == CONSTANT and _is_no_step(op, operands, values, params, y, frame):
         return plain(y, operands)
     result = record(op, values, nodes, params, y, frame, operands)
     if evaluate is not None and not op.outputs and result.node is not None:
         result.node.evaluate = evaluate
     return result
+
+
+def _is_no_step(
+    op: Op, operands: Sequence[Any], values: Sequence[Any], params: tuple[Any, ...], y: Any, frame: Frame | None
+) -> bool:
+    """Whether nothing records an operation without derivative; who watches for equal values is told of it."""
+    if frame is None:
+        return True
+    if frame.forwards and (side := frame.forwards[0].side) is not None:
+        side.compare(op, operands)
+    if frame.full is not None:
+        return False
+    if frame.kinks is not None and op.kink is not None:
+        frame.kinks.look(op, values, params, y, None)
+    return True
 
 
 def computed(

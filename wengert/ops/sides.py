@@ -32,16 +32,23 @@ KINKED = frozenset({
 _NOISE = 2.0**-40
 """Tangents that differ by less than this part of their size count as equal."""
 
+_GOES_ON = {"greater": -1.0, "greater_equal": 1.0, "less": 1.0, "less_equal": -1.0}
+"""By comparison: how the first of two equal values goes on from the second, where the answer is to stay what it is."""
+
 
 class Side:
     """A direction that decides at kinks, while a derivative runs again.
 
     ``frame`` the forward trace that carries it; ``first`` which of the pieces that are equal along it too is taken;
     ``open`` where such were met; ``steep`` where lengths of zero were, ``lost`` where their direction was not known
-    (``lengths``); ``along`` the forward trace whose step is being pushed, and its tangents.
+    (``lengths``); ``split`` where a comparison of equal values took the branch that the direction leaves, and
+    ``turns`` where in its arrays, with the slopes there; ``along`` the forward trace whose step is being pushed, and
+    its tangents.
     """
 
-    __slots__ = ("along", "first", "frame", "lost", "open", "outer", "recorded", "steep", "twice")
+    __slots__ = (
+        "along", "first", "frame", "lost", "open", "outer", "recorded", "replays", "split", "steep", "turns", "twice",
+    )  # fmt: skip
 
     def __init__(self, frame: Frame, *, first: bool) -> None:
         self.frame = frame
@@ -49,7 +56,10 @@ class Side:
         self.open: Any = None
         self.steep: Any = None
         self.lost: Any = None
+        self.split: Any = None
+        self.turns: list[tuple[Any, Any]] = []
         self.recorded = False  # whether a recording was made on the way: its steps come back as others
+        self.replays = 0  # of such recordings, that run now
         # What the operations with kinks work on: those that are differentiated once only, and the others.
         self.outer: set[Any] = set()
         self.twice: set[Any] = set()
@@ -91,6 +101,25 @@ class Side:
             if outer is not None:
                 outer.forwards = followed
 
+    def compare(self, op: Any, operands: Any) -> None:
+        """Note where a comparison of the program (not of a rule) is one of equal values, whose branch is another than
+        the one a step further along the direction."""
+        goes_on = _GOES_ON.get(op.name)
+        if goes_on is None or self.along is not None or self.replays or SWITCH.where is not None:
+            return
+        a, b = operands
+        one, other = self.tangent(a), self.tangent(b)
+        slope = one - other
+        back = np.less(goes_on * slope, -_NOISE * (np.abs(one) + np.abs(other)))
+        back = np.logical_and(back, np.equal(a, b))
+        if not bool(np.any(back)):
+            return
+        plain = back.value if is_handle(back) else back
+        if is_handle(back):
+            bool(np.all(np.equal(back, plain)))  # a recording asks: another direction is chosen by it
+        self.turns.append((np.asarray(plain), np.asarray(slope.value if is_handle(slope) else slope)))
+        self.note(plain, "split")
+
     def sign(self, x: Any, tie: Any) -> Any:
         """1 or -1 where a value at zero goes up or down."""
         t = self.tangent(x)
@@ -118,6 +147,19 @@ class Side:
 
 
 SIDE: ContextVar[Side | None] = ContextVar("wengert_side", default=None)
+
+
+@contextmanager
+def replaying() -> Iterator[None]:
+    """A block in which the steps of a recording run: the program's own, and those of rules."""
+    side = SIDE.get()
+    if side is not None:
+        side.replays += 1
+    try:
+        yield
+    finally:
+        if side is not None:
+            side.replays -= 1
 
 
 def plain_or_step(t: Any) -> Any:
@@ -206,4 +248,15 @@ def _look(kink: Callable[..., Any], operands: Any) -> None:
         found.kinked = SWITCH.where or here(3)
 
 
-__all__ = ["SIDE", "Side", "differentiations", "is_kinked", "made", "plain_or_step", "rounded", "side_at", "unasked"]
+__all__ = [
+    "SIDE",
+    "Side",
+    "differentiations",
+    "is_kinked",
+    "made",
+    "plain_or_step",
+    "replaying",
+    "rounded",
+    "side_at",
+    "unasked",
+]
