@@ -136,7 +136,8 @@ class Accumulators(Evaluator):
             self.clear(made.total, dtype, "sum")
             self.clear(made.lost, dtype, "sum")
         self.accumulators[id(v)] = made
-        self.clear(made.now, dtype, v.kind)
+        # The zeros that a band leaves out are added here.
+        self.clear(made.now, dtype, v.kind if loop.band is None else "any")
         if made.where is not None:
             self.clear(made.where, INT64, "sum")
 

@@ -49,6 +49,23 @@ class Body:
 
 
 @dataclass(eq=False, slots=True)
+class Band:
+    """The places of a loop that count, from ``first`` to before ``last`` for each place of the axis ``outer``: in them
+    is all that anybody reads and every product that is not with a zero, which the loop may leave out where the values
+    ``watches`` are no NaN."""
+
+    outer: Axis
+    first: tuple[int, ...]
+    last: tuple[int, ...]
+    watches: tuple[Value, ...] = ()
+
+    @property
+    def counts(self) -> int:
+        """How many places count, for all places of the outer axis."""
+        return sum(self.last) - sum(self.first)
+
+
+@dataclass(eq=False, slots=True)
 class Loop:
     """``width`` lanes of ``axis`` at a time (1: one); a tile of ``width`` places whose inner loops run over the same
     axis where ``tile`` is set."""
@@ -65,6 +82,8 @@ class Loop:
     """Whether something inside depends on guards."""
     makes: frozenset[int] = frozenset()
     """The values computed inside, by identity."""
+    band: Band | None = None
+    """Where places need not all be visited."""
 
 
 @dataclass(eq=False, slots=True)
@@ -100,4 +119,4 @@ class Buffer:
         return total
 
 
-__all__ = ["Body", "Buffer", "Loop", "Node"]
+__all__ = ["Band", "Body", "Buffer", "Loop", "Node"]

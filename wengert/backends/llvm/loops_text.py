@@ -107,6 +107,10 @@ def describe(
         if isinstance(item, Loop):
             step = "" if item.width == 1 else f" tiles of {item.width}" if item.tile else f" by {item.width} lanes"
             split = f", {blocks[item]} blocks among threads" if blocks and item in blocks else ""
+            if item.band is not None:
+                split += (
+                    f", of which {item.band.counts / len(item.band.first):.1f} count, by {names.axis(item.band.outer)}"
+                )
             lines.append(f"{indent}for {names.axis(item.axis)} < {item.axis.extent}{step}{split}:")
             for child in item.children:
                 show(child, indent + "    ")

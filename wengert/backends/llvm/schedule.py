@@ -184,7 +184,9 @@ class Builder:
 
     def __init__(self, found: Nodes, width_bits: int) -> None:
         self.found, self.costs = found, Costs(found, width_bits)
-        self.ranks = rank(found.nodes, picked_axes(found.program.values()))
+        watching = {id(w) for w in found.bands.watches.values()}
+        ranked = [n for n in found.nodes if id(n.value) not in watching]
+        self.ranks = rank(ranked, picked_axes(found.program.values()))
         self.open_width = 1
         self.turned: dict[tuple[int, frozenset[Axis]], Node] = {}
         """Copies of arrays that are turned around, by the array's read and the loops that are open."""
@@ -385,6 +387,7 @@ def schedule(program: Program, width_bits: int, largest_text: int = LARGEST_TEXT
     found = Nodes(program, choose_unrolled(program, largest_text))
     check(found.find())
     tree = split(Builder(found, width_bits).build(found.nodes, frozenset(), False))
+    found.bands.mark(tree, found.of, found.drop)
     place(tree, (), guarded_axes(program))
     scans = [n.value for n in found.nodes if isinstance(n.value, Scan)]
     bodies = {id(s): schedule(canonical(s.body), width_bits, largest_text) for s in scans}

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
+from wengert.backends.llvm.bands import Bands
 from wengert.backends.llvm.indexed import (
     Affine,
     Axis,
@@ -57,6 +58,8 @@ COSTLY_FORMULA = 10.0
 """One of at least so many is stored where each of its values is needed several times."""
 SMALL = 3.0
 """A formula of at most so many operations is never a node."""
+WATCHING = 0.01
+"""What it counts for that a sum watches another: it decides on no loop."""
 LARGEST = 100
 """The most operations of one formula between nodes."""
 
@@ -87,6 +90,11 @@ class Nodes:
     """Values stored in full, whatever they are."""
     laid: dict[int, tuple[Axis, ...]] = field(default_factory=dict)
     """The order of axes that a stored value must have in memory."""
+    bands: Bands = field(init=False)
+    """What counts of large reductions."""
+
+    def __post_init__(self) -> None:
+        self.bands = Bands(self.program, self.unrolled)
 
     def rolled(self, axes: tuple[Axis, ...]) -> tuple[Axis, ...]:
         """The axes that have loops."""
@@ -151,7 +159,7 @@ class Nodes:
 
     def find(self) -> list[Node]:
         """All nodes in an order that respects what they need."""
-        values = self.program.values()
+        values = self.bands.find()
         for v in values:
             for arg in v.arguments:
                 self.keep(v, arg, through=False)
@@ -228,8 +236,19 @@ class Nodes:
         node = Node(v, space, over, max(1.0, self.local_cost(v)), self.must(v), alone, len(self.nodes))
         node.guarded = isinstance(v, Sub) and bool(v.guards)
         self.link(node, v)
+        watch = self.bands.watches.get(id(v))
+        if watch is not None:
+            self.of[id(watch)].cost = WATCHING
+            node.needs[self.of[id(watch)]] = frozenset()
         self.of[id(v)] = node
         self.nodes.append(node)
+
+    def drop(self, node: Node) -> None:
+        """Do without a node that nothing is computed from."""
+        self.nodes.remove(node)
+        self.of.pop(id(node.value))
+        for n in self.nodes:
+            n.needs.pop(node, None)
 
     def add_store(self, store: Store) -> None:
         """A node for an output."""

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from itertools import pairwise
 from typing import Any
 
-from wengert.backends.llvm.accumulate import Accumulators
 from wengert.backends.llvm.emit.arithmetic import CannotEmit
+from wengert.backends.llvm.emit.bands import Banded
 from wengert.backends.llvm.emit.memory import Result
 from wengert.backends.llvm.emit.runs import LARGE, Run, again, runs
 from wengert.backends.llvm.emit.values import Places
@@ -27,7 +27,7 @@ MOST_SEGMENTS = 6
 WRITTEN_OUT = 16
 
 
-class Nest(Accumulators):
+class Nest(Banded):
     """The loops of one function."""
 
     places: dict[Axis, Position]
@@ -155,6 +155,8 @@ class Nest(Accumulators):
             cuts = self.segments(loop, path)
         for first, last in pairwise(cuts):
             for run in runs(loop, first, last, self.overlapping(loop, path), self.width_bits // 64):
+                if loop.band is not None and len(cuts) == 2:
+                    self.limits = self.counting(loop, loop.band)
                 self.run(loop, path, run)
         for node in reversed(loop.starts):
             self.finish(node, loop, path)
