@@ -1,4 +1,4 @@
-"""Whether a function could write into a part of an array, as far as its code and that of the functions it names tell.
+"""Whether a function could write into an array, as far as its code and that of the functions it names tell.
 
 Imports ``node``. Invariant: runs nothing of the user's; a yes that is wrong costs time, so doubtful words count as yes.
 """
@@ -39,8 +39,9 @@ _WORDS = frozenset(
 
 
 @lru_cache(maxsize=4096)
-def _facts(code: CodeType) -> tuple[bool, tuple[str, ...]]:
-    """Whether a code object, or one inside it, writes into parts of arrays, and the names it reads."""
+def _facts(code: CodeType) -> tuple[bool, bool, tuple[str, ...]]:
+    """Whether a code object, or one inside it, writes into parts of arrays, whether it may write into arrays at all,
+    and the names it reads."""
     words = set(code.co_names)
     inside = []
     for constant in code.co_consts:
@@ -54,13 +55,24 @@ def _facts(code: CodeType) -> tuple[bool, tuple[str, ...]]:
         not _STORE.isdisjoint(steps)
         or (changes and not _READ.isdisjoint(steps))  # v = w[2:4]; v += 1
         or not _WORDS.isdisjoint(words)
-        or any(found for found, _ in inside)
+        or any(found for found, _, _ in inside)
     )
-    return writes, (*words, *(name for _, names in inside for name in names))
+    changes = changes or any(found for _, found, _ in inside)
+    return writes, writes or changes, (*words, *(name for _, _, names in inside for name in names))
 
 
 def may_write_parts(fun: Any) -> bool:
     """Whether a function, or one that it names, could write into a part of an array."""
+    return _may_write(fun, 0)
+
+
+def may_write(fun: Any) -> bool:
+    """Whether a function, or one that it names, could write into an array: ``v += 1`` writes into all of it."""
+    return _may_write(fun, 1)
+
+
+def _may_write(fun: Any, which: int) -> bool:
+    """``which`` of the two facts about code is asked for."""
     seen: set[CodeType] = set()
     stack, owners = [fun], []
     while stack:
@@ -90,8 +102,8 @@ def may_write_parts(fun: Any) -> bool:
             continue  # what it was made around may be the user's
         if len(seen) > _MOST:
             return True
-        writes, names = _facts(code)
-        if writes:
+        *writes, names = _facts(code)
+        if writes[which]:
             return True
         known = value.__globals__
         stack.extend(known[name] for name in names if name in known)
@@ -101,4 +113,4 @@ def may_write_parts(fun: Any) -> bool:
     return False
 
 
-__all__ = ["may_write_parts"]
+__all__ = ["may_write", "may_write_parts"]

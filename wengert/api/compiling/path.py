@@ -22,12 +22,16 @@ from wengert.backends.numpy.compiled import FLOATS, PythonPlan
 from wengert.core.floats import flags_raised, ignored
 from wengert.core.graph import Graph
 from wengert.core.locks import ForkLock
+from wengert.core.node import Node
 from wengert.core.trace import release
 from wengert.core.tree import Structure
 from wengert.core.types import dtype_of, shape_of
+from wengert.plan.liveness import nbytes
 
-_TRYING = 2e-3
+_TRYING = 1e-3
 """Seconds spent on timing a plan; what takes longer is timed once."""
+_MUCH = 1 << 19
+"""Bytes of results whose memory may have to be mapped first."""
 _COLD = 0.1
 """Seconds of a call from which on it is not repeated only to be timed better."""
 LONG = 2000
@@ -140,18 +144,29 @@ class Path:
             if by_native is None:
                 return False
             least = least_seconds(self.graph)
-            if least <= by_native < _COLD:  # of long calls the first, which also maps memory, was all that was timed
-                again = self._timed(native, inputs)
-                by_native = by_native if again is None else min(by_native, again)
+            # Of long calls the first was all that was timed; it also maps the memory of large results.
+            if max(least, _TRYING) <= by_native < _COLD and self._gives_much():
+                by_native = self._again(native, inputs, by_native)
             if by_native < least:
                 self.chosen = native
             else:
                 by_numpy = self._timed(self.numpy, inputs)
                 if by_numpy is None:
                     return False
+                if max(by_numpy, _TRYING) < by_native < _COLD:
+                    by_native = self._again(native, inputs, by_native)
                 self.chosen = native if by_native <= by_numpy else self.numpy
         self._hot = None
         return native is self.native or self.choose(inputs)  # it may have been made meanwhile
+
+    def _gives_much(self) -> bool:
+        """Whether the results take much memory."""
+        return sum(nbytes(o.type) for o in self.recording.graph.outputs if isinstance(o, Node)) >= _MUCH
+
+    def _again(self, plan: Any, inputs: Sequence[Any], before: float) -> float:
+        """The seconds of a call, timed once more."""
+        again = self._timed(plan, inputs)
+        return before if again is None else min(before, again)
 
     def choose_again(self) -> None:
         """The next call chooses between the plans."""
@@ -162,6 +177,7 @@ class Path:
         entry = self.entry_of(plan)
         best, spent = float("inf"), 0.0
         while spent < _TRYING:
+            found = None  # its memory is the next result's: a second one's would have to be mapped
             start = time.perf_counter()
             found = entry(*inputs)
             taken = time.perf_counter() - start

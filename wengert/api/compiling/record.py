@@ -20,6 +20,7 @@ from wengert.api.arguments import name_of
 from wengert.api.compiling.hot import fitted
 from wengert.api.compiling.lying import LYING, SAME, arrays_of, ordinary, shares
 from wengert.api.compiling.outside import Outside
+from wengert.api.compiling.private import Private
 from wengert.api.compiling.tensors import Entered, Given, Taken, Taking, Unfit, widened
 from wengert.api.tracing import is_input
 from wengert.core import context
@@ -39,7 +40,6 @@ from wengert.tensor.tensor import Tensor
 Answer = Callable[[Any, Any], Sequence[Any] | None]
 
 _SUSPENDED = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
-
 
 _EFFECTS = frozenset(
     {"print", "open", "input", "exec", "eval", "write", "writelines", "flush", "stdout", "stderr", "logging", "info"}
@@ -201,7 +201,7 @@ def _run(
     later: bool,
 ) -> tuple[Any, Callable[..., Any], str]:
     where = here(4)
-    private = [v.copy(order="K") if type(v) is np.ndarray else v for v in leaves]
+    private = (shown := Private(fun, leaves, taken, outside)).values
     frame, token = context.enter(FULL)
     frame.asks = True
     frame.folds = folds
@@ -264,7 +264,7 @@ def _run(
             entered.leave()
     # An output that turned out constant stays an output of the graph: only its value is known already.
     plain = [v if m else real(v) for v, m in zip(plain, moving, strict=True)]
-    kept = tuple((None if m else v.copy() if type(v) is np.ndarray else v) for v, m in zip(plain, moving, strict=True))
+    kept = tuple(None if m else v.copy() if type(v) is np.ndarray else v for v, m in zip(plain, moving, strict=True))
     kinds = tuple(map(type, plain))
     recording = Recording(
         replace(graph, memory={}),
@@ -294,8 +294,11 @@ def _run(
                 for v, m, k in zip(plain, moving, kinds, strict=True)
             ]
             ended = [*found]
-        plain.clear()
-        contents.clear()
+        if shown.changed():
+            raise Refused("an argument changed while it ran")
+        if written and outside.met.late is not None:
+            outside.met.late.finish()  # what is held of the run is computed from the arguments as they were
+        del plain[:], contents[:]
         for k, content in zip(written, ended, strict=True):
             leaves[k][...] = content
         return result.unflatten(fresh if tensors_out is None else tensors_out.assemble(fresh, units))
