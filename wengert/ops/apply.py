@@ -298,6 +298,10 @@ def foreign_operator(op: Op, operands: Sequence[Any], params: tuple[Any, ...]) -
             continue
         if isinstance(a, (np.ndarray, np.generic, int, float, complex)):
             continue
+        if (fractions := sys.modules.get("fractions")) is not None and isinstance(a, fractions.Fraction):
+            from wengert.ops.rationals import with_fraction
+
+            return with_fraction(op, operands)
         if a is None or isinstance(a, (str, bytes, dict, set)):
             return NotImplemented
         return NotImplemented
