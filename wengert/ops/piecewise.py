@@ -256,7 +256,7 @@ step = constant(
 
 def heaviside(x: Any, at_zero: Any) -> Any:
     """``np.heaviside``: the step is constant in ``x``; the value at 0 has its derivative there."""
-    if is_handle(at_zero):
+    if is_handle(at_zero) and dtype_of(at_zero.value).kind in "fc":
         plain = step(x, 0.0)
         return np.where(np.equal(x, 0), at_zero, plain)
     return step(x, at_zero)
@@ -291,6 +291,22 @@ ldexp = elementwise(
     doc="`y = x 2^i` for an integer `i`.",
 )
 exponent = constant("exponent", lambda x: np.frexp(x)[1], doc="The binary exponent: the second output of `frexp`.")
+
+
+def _rise(slope: Any, run: Any) -> Any:
+    dtype = np.result_type(slope, run)
+    nothing = complex(-0.0, -0.0) if dtype.kind == "c" else -0.0
+    y = np.full(np.broadcast_shapes(np.shape(slope), np.shape(run)), nothing, dtype)
+    return np.multiply(slope, run, out=y, where=np.not_equal(run, 0))[()]
+
+
+rise = elementwise(
+    "rise",
+    _rise,
+    [lambda run: run, lambda slope: slope],
+    inputs="slope run",
+    doc="`y = slope run`, where a run of 0 rises by -0, which adds nothing to any height, also at infinite slopes.",
+)
 spacing = constant("spacing", np.spacing, doc="The distance to the next larger floating point number.")
 
 
@@ -298,7 +314,9 @@ def modf(x: Any) -> Any:
     """``np.modf``: fraction and whole part."""
     from wengert.ops.compare import trunc
 
-    return fraction(x), trunc(x)
+    part, rest = fraction(x), trunc(x)
+    dtype = dtype_of(raw(part))
+    return part, rest if dtype_of(raw(rest)) == dtype else rest * dtype.type(1)
 
 
 def frexp(x: Any) -> Any:

@@ -1,7 +1,8 @@
 """Scans and differences: cumsum, cumprod and their relatives, diff, ediff1d, gradient, trapezoid,
-convolve, correlate.
+convolve, correlate; interpolation.
 
-Imports core, ops, ``table``. Invariant: the same arithmetic in the same order as NumPy's.
+Imports core, ops, ``table``. Invariant: the same arithmetic in the same order as NumPy's. ``interp`` asks nothing of
+values that may be others when a recording or a batch is run again, so that one recording is right for all of them.
 """
 
 from __future__ import annotations
@@ -10,15 +11,17 @@ from typing import Any
 
 import numpy as np
 
+from wengert.core.context import SWITCH
+from wengert.core.handle import buffer, is_handle
 from wengert.core.types import dtype_of
 from wengert.numpy_api.exact import (
     MISSING,
     array,
-    decided,
     deliver,
     exactly,
     looks_traced,
     rank,
+    shape,
     values_of,
     whole_axis,
 )
@@ -26,6 +29,7 @@ from wengert.numpy_api.functions.reduce import _cast, accumulated
 from wengert.numpy_api.table import implements, method, twin
 from wengert.ops import polynomial, scan
 from wengert.ops.contract import conj
+from wengert.ops.piecewise import rise
 from wengert.ops.scan import along
 
 
@@ -50,22 +54,16 @@ def cumprod(a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Any
     return _scan(scan.cumprod, a, axis, dtype, out)
 
 
-def _cumulative(
-    record: Any, start: float, x: Any, axis: Any, dtype: Any, out: Any, include_initial: bool
-) -> Any:
+def _cumulative(record: Any, start: float, x: Any, axis: Any, dtype: Any, out: Any, include_initial: bool) -> Any:
     x = array(x)
     if axis is None:
         if rank(x) != 1:
-            raise ValueError(
-                "For arrays which have more than one dimension ``axis`` argument is required."
-            )
+            raise ValueError("For arrays which have more than one dimension ``axis`` argument is required.")
         axis = 0
     axis = whole_axis(axis, rank(x))
     result = record(_cast(x, dtype), axis)
     if include_initial:
-        first = np.full(
-            tuple(1 if k == axis else n for k, n in enumerate(x.shape)), start, dtype=result.dtype
-        )
+        first = np.full(tuple(1 if k == axis else n for k, n in enumerate(x.shape)), start, dtype=result.dtype)
         result = np.concatenate([first, result], axis=axis)
     return deliver(result, out)
 
@@ -112,9 +110,7 @@ def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = MISSING, append: Any
             continue
         part = array(part)
         if rank(part) == 0:
-            part = np.broadcast_to(
-                part, tuple(1 if k == axis else m for k, m in enumerate(a.shape))
-            )
+            part = np.broadcast_to(part, tuple(1 if k == axis else m for k, m in enumerate(a.shape)))
         parts.append(part)
     if len(parts) > 1:
         a = np.concatenate(parts, axis)
@@ -158,11 +154,7 @@ def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: Any = 1) -> An
         if axis is None
         else tuple(whole_axis(k, ndim) for k in (axis if isinstance(axis, tuple) else (axis,)))
     )
-    spacings: list[Any] = (
-        [1.0] * len(axes)
-        if not varargs
-        else list(varargs) * (len(axes) if len(varargs) == 1 else 1)
-    )
+    spacings: list[Any] = [1.0] * len(axes) if not varargs else list(varargs) * (len(axes) if len(varargs) == 1 else 1)
     if len(spacings) != len(axes) or (len(varargs) == 1 and len(axes) > 1 and rank(varargs[0]) > 0):
         raise TypeError("invalid number of arguments")
     if edge_order > 2:
@@ -172,8 +164,7 @@ def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: Any = 1) -> An
         return wanted
     wanted = (wanted,) if len(axes) == 1 else wanted
     parts = tuple(
-        exactly(_slopes(f, h, k, edge_order), lambda y=y: y)
-        for h, k, y in zip(spacings, axes, wanted, strict=True)
+        exactly(_slopes(f, h, k, edge_order), lambda y=y: y) for h, k, y in zip(spacings, axes, wanted, strict=True)
     )
     return parts[0] if len(axes) == 1 else parts
 
@@ -199,11 +190,7 @@ def _slopes(f: Any, h: Any, axis: int, edge_order: int) -> Any:
         shape = tuple(-1 if k == axis else 1 for k in range(rank(f)))
         h1, h2 = h[:-1], h[1:]
         a, b, c = -h2 / (h1 * (h1 + h2)), (h2 - h1) / (h1 * h2), h1 / (h2 * (h1 + h2))
-        middle = (
-            a.reshape(shape) * at(None, -2)
-            + b.reshape(shape) * at(1, -1)
-            + c.reshape(shape) * at(2, None)
-        )
+        middle = a.reshape(shape) * at(None, -2) + b.reshape(shape) * at(1, -1) + c.reshape(shape) * at(2, None)
         left, right = h[0], h[-1]
     if edge_order == 1:
         first, last = (one(1) - one(0)) / left, (one(-1) - one(n - 2)) / right
@@ -229,9 +216,7 @@ def convolve(a: Any, v: Any, mode: Any = "full") -> Any:
         x, w = w, x
     if not w.shape[0]:
         return np.convolve(values_of(a), values_of(v), mode)
-    return exactly(
-        _middle(polynomial.convolve(x, w), x.shape[0], w.shape[0], mode), np.convolve, a, v, mode
-    )
+    return exactly(_middle(polynomial.convolve(x, w), x.shape[0], w.shape[0], mode), np.convolve, a, v, mode)
 
 
 @implements(np.correlate)
@@ -263,14 +248,17 @@ def _middle(full: Any, n: int, m: int, mode: Any) -> Any:
     raise ValueError(f"mode must be one of 'valid', 'same', or 'full' (got {mode!r})")
 
 
+# ---------------------------------------------------------------- interpolation
+
+
 @twin(np.interp)  # NumPy's protocol does not look at the values outside
 @implements(np.interp)
-def interp(
-    x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period: Any = None
-) -> Any:
+def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period: Any = None) -> Any:
     if not looks_traced(x, xp, fp, left, right, period):
         return np.interp(x, xp, fp, left, right, period)
     points, at, heights = _double(x), _double(xp), _double(fp)
+    if len(shape(at)) != 1 or shape(at) != shape(heights) or 0 in shape(at):
+        return np.interp(*values_of((x, xp, fp, left, right, period)))  # which says what is wrong
     if period is not None:
         left = right = None
         points, at = np.remainder(points, period), np.remainder(at, period)
@@ -278,18 +266,15 @@ def interp(
         at, heights = at[order], heights[order]
         at = np.concatenate([at[-1:] - period, at, at[:1] + period])
         heights = np.concatenate([heights[-1:], heights, heights[:1]])
-    n = len(at)
-    if n > 1:
-        k = decided(np.clip(np.searchsorted(at, points, side="right") - 1, 0, n - 2))
-        slope = (heights[k + 1] - heights[k]) / (at[k + 1] - at[k])
-        slope, k = _at_knots(slope, k, points, at, heights)
-        inside = slope * (points - at[k]) + heights[k]
+    if shape(at)[0] > 1:
+        with np.errstate(all="ignore"):
+            inside = _between(points, at, heights)
     else:
-        inside = heights[np.zeros(points.shape, dtype=int)]
-    low = heights[0] if left is None else left
-    high = heights[-1] if right is None else right
+        inside = heights[np.zeros(shape(points), dtype=int)]
     below, above = points < at[0], points > at[-1]
-    result = np.where(below, low, np.where(above, high, inside))
+    result = np.where(above, heights[-1] if right is None else right, inside) if _somewhere(above) else inside
+    if _somewhere(below):
+        result = np.where(below, heights[0] if left is None else left, result)
     return exactly(result, np.interp, x, xp, fp, left, right, period)
 
 
@@ -300,16 +285,70 @@ def _double(x: Any) -> Any:
     return x if dtype_of(x) == dtype else x.astype(dtype)
 
 
-def _at_knots(slope: Any, k: Any, points: Any, at: Any, heights: Any) -> tuple[Any, Any]:
-    """On a knot the slope nearest to zero between those of both sides; outside it is zero."""
-    if not np.any((points == at[k]) | (points == at[-1])):
-        return slope, k
-    seen, knots, heights = decided(points), decided(at), decided(heights)
-    k = np.where(seen == knots[-1], len(knots) - 1, k)
-    hit = seen == knots[k]
-    rises = np.concatenate([[0.0], np.diff(heights) / np.diff(knots), [0.0]])
-    before, after = rises[k], rises[k + 1]
-    nearest = np.where(
-        (before * after.conj()).real <= 0, 0.0, np.where(abs(before) < abs(after), before, after)
-    )
-    return np.where(hit, nearest, slope), k
+def _somewhere(mask: Any) -> bool:
+    """Whether steps for the places of a mask are needed: always, where other values may come in their place."""
+    return (SWITCH.special and is_handle(mask)) or bool(np.any(values_of(mask)))
+
+
+def _between(points: Any, at: Any, heights: Any) -> Any:
+    """Heights on the lines between the knots, as NumPy computes them: from the knot on the left;
+    where that gives NaN (infinite heights, slopes that overflow) from the one on the right, and
+    where that does too from equal heights. On a knot the height is the knot's.
+    """
+    last = shape(at)[0] - 1
+    start = np.minimum(np.maximum(np.searchsorted(at, points, side="right") - 1, 0), last)
+    here, height = _at(at, start), _at(heights, start)
+    slope = _slope(points, at, heights, start, points == here)
+    inside = rise(slope, points - here) + height
+    if not _somewhere(np.isnan(inside)) or not (looks_traced(at, heights) or _may_be_lost(at, heights)):
+        return inside
+    lost = np.isnan(inside) & (points > here)
+    other = np.minimum(start + lost, last)
+    there = _at(heights, other)
+    again = rise(slope, points - _at(at, other)) + there
+    level = np.isnan(again) & (points >= here) & (height == there)
+    return np.where(level, height, again)
+
+
+def _may_be_lost(at: Any, heights: Any) -> bool:
+    """Whether a line between constants can give NaN."""
+    return not np.all(np.isfinite(at)) or not np.all(np.isfinite(np.diff(heights) / np.diff(at)))
+
+
+def _slope(points: Any, at: Any, heights: Any, start: Any, hit: Any) -> Any:
+    """The slopes of the lines that begin at the knots ``start``; on a knot, where two meet, the one nearest to zero of
+    them; outside it is zero. All lines are computed first where there are no more of them than points.
+    """
+    last = shape(at)[0] - 1
+    line = np.minimum(start, last - 1)
+    constant = SWITCH.special and not looks_traced(at, heights)
+    if constant or last < np.size(values_of(points)):
+        lines = (heights[1:] - heights[:-1]) / (at[1:] - at[:-1])
+        if not _somewhere(hit):
+            return _at(lines, line)
+        outside = np.zeros(1)
+        knots = _nearest(np.concatenate([outside, lines]), np.concatenate([lines, outside]))
+        return _at(np.concatenate([knots, lines]), np.where(hit, start, line + last + 1))
+
+    def slope(k: Any) -> Any:
+        return (_at(heights, k + 1) - _at(heights, k)) / (_at(at, k + 1) - _at(at, k))
+
+    if not _somewhere(hit):
+        return slope(line)
+    one_before = np.maximum(start - 1, 0)
+    before = np.where(start > 0, slope(one_before), 0.0)
+    after = np.where(start < last, slope(line), 0.0)
+    return np.where(hit, _nearest(before, after), slope(line))
+
+
+def _nearest(before: Any, after: Any) -> Any:
+    """The number nearest to zero of all between two slopes."""
+    opposite = (before * conj(after)).real <= 0
+    return np.where(opposite, 0.0, np.where(abs(before) < abs(after), before, after))
+
+
+def _at(values: Any, places: Any) -> Any:
+    """The values at places, which may be traced where the values are not."""
+    if is_handle(places) and not is_handle(values):
+        values = buffer(values)
+    return values[places]

@@ -121,6 +121,13 @@ def _round(b: Builder, node: Node, operands: Sequence[Laid], values: list[Value]
     return b.map(back, dtype, b.map("rint", dtype, b.map(there, dtype, x, scale)), scale)
 
 
+@_made("rise")
+def _rise(b: Builder, node: Node, operands: Sequence[Laid], values: list[Value]) -> Value:
+    dtype = _float(node)
+    flat = b.map("equal", BOOL, b.cast(values[1], dtype), b.number(0.0, dtype))
+    return b.map("select", dtype, flat, b.number(-0.0, dtype), computed(b, "multiply", dtype, values))
+
+
 @_made("isclose")
 def _isclose(b: Builder, node: Node, operands: Sequence[Laid], values: list[Value]) -> Value:
     # math.isclose: equal, or both finite and |a - b| within one of the three bounds.
