@@ -11,7 +11,7 @@ import numpy as np
 
 from wengert.core.deferred import by_type
 from wengert.core.errors import WengertTypeError, error_at
-from wengert.core.handle import Traced, TracedArray, TracedScalar
+from wengert.core.handle import Traced, TracedArray, TracedScalar, is_handle
 from wengert.core.types import dtype_of, shape_of
 from wengert.numpy_api import conversions as convert
 from wengert.numpy_api import lookups, protocols
@@ -51,13 +51,18 @@ def _inplace(record: Any) -> Any:
 
 
 def _scalar_getitem(self: Any, index: Any) -> Any:
-    """What NumPy's own scalars allow: ``s[()]``, ``s[...]``, ``s[None]``."""
+    """What NumPy's own scalars allow: ``s[()]``, ``s[...]``, ``s[None]``, ``s[s > 0]``."""
     if type(index) is tuple and not index:
         return self
     parts = index if type(index) is tuple else (index,)
-    if all(p is None or p is Ellipsis for p in parts):
+    if all(p is None or p is Ellipsis or _is_truth_value(p) for p in parts):
         return read(zero_dimensional(self), ("index", index))
     raise IndexError("invalid index to scalar variable.")
+
+
+def _is_truth_value(part: Any) -> bool:
+    plain = part.value if is_handle(part) else part
+    return isinstance(plain, bool | np.bool_) or (type(plain) is np.ndarray and plain.dtype == bool and not plain.ndim)
 
 
 def _setitem(self: Any, index: Any, value: Any) -> None:
