@@ -82,6 +82,7 @@ class Engine:
         # serve COFF well; there, addresses have 64 bits.
         self._near = sys.platform != "win32"
         self._machines: dict[int, Any] = {}
+        self._passes: dict[int, tuple[Any, Any, Any, Any]] = {}
         self._numbers = itertools.count()
         machine = self._machines[2] = self._new_machine(2)
         self._data_layout = str(machine.target_data)
@@ -135,27 +136,37 @@ class Engine:
                 module.verify()
             except RuntimeError as error:
                 raise NativeCodeError(f"LLVM refuses this text: {str(error).strip()}") from error
-            # Kernels come with vectors and blocks of their own: measured on all kinds of them, LLVM's vectorisers and
-            # unrolling double the time to compile and change the speed by -8 to +25 %, mostly for the worse.
-            options = used.enter_context(llvm.create_pipeline_tuning_options(speed_level=1))
-            options.slp_vectorization = False
-            options.loop_vectorization = False
-            options.loop_unrolling = False
-            builder = used.enter_context(llvm.create_pass_builder(machine, options))
-            whole = used.enter_context(llvm.create_new_module_pass_manager())
-            whole.add_always_inliner_pass()
-            whole.add_global_dead_code_eliminate_pass()
+            whole, full, few, builder = self._passes_for(optimise, machine)
             whole.run(module, builder)
             # Each function by itself is simplified. What LLVM's module pipeline does after that took as long again,
             # in large loops many times as long (it compares every pair of their accesses), and made none faster.
-            passes = used.enter_context(builder.getFunctionPassManager())
-            few = used.enter_context(llvm.create_new_function_pass_manager())
-            few.add_sroa_pass()
             large = long_functions(text)
             for function in module.functions:
                 if not function.is_declaration:
-                    (few if function.name in large else passes).run(function, builder)
+                    (few if function.name in large else full).run(function, builder)
             return make(machine, module)
+
+    def _passes_for(self, optimise: int, machine: Any) -> tuple[Any, Any, Any, Any]:
+        """The passes over a module, over its functions, over long ones, and who runs them.
+
+        Made once: of every set of passes that was made, LLVM keeps some memory for good."""
+        found = self._passes.get(optimise)
+        if found is None:
+            llvm = self.llvm
+            # Kernels come with vectors and blocks of their own: measured on all kinds of them, LLVM's vectorisers and
+            # unrolling double the time to compile and change the speed by -8 to +25 %, mostly for the worse.
+            options = llvm.create_pipeline_tuning_options(speed_level=1)
+            options.slp_vectorization = False
+            options.loop_vectorization = False
+            options.loop_unrolling = False
+            builder = llvm.create_pass_builder(machine, options)
+            whole = llvm.create_new_module_pass_manager()
+            whole.add_always_inliner_pass()
+            whole.add_global_dead_code_eliminate_pass()
+            few = llvm.create_new_function_pass_manager()
+            few.add_sroa_pass()
+            found = self._passes[optimise] = whole, builder.getFunctionPassManager(), few, builder
+        return found
 
     def missing(self, names: Iterable[str]) -> list[str]:
         """Those of the names that this process does not define."""
@@ -217,7 +228,8 @@ class Engine:
         """Wait for what is being compiled, and compile no more. LLVM's objects stay: code may still be running."""
         with self.lock:
             self.closed = True
-            for thing in (*self._linked.values(), *self._machines.values(), self._jit):
+            passes = (thing for made in self._passes.values() for thing in made)
+            for thing in (*self._linked.values(), *passes, *self._machines.values(), self._jit):
                 thing.detach()
             self._linked.clear()
             self.dead.clear()
