@@ -4,6 +4,7 @@ import ctypes
 import os
 import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +15,8 @@ from tests.backends.llvm.kernels import fresh_python, product
 from wengert.backends.llvm.engine import NativeCodeError, available, engine, why_not
 from wengert.backends.llvm.host import host_of
 from wengert.core.errors import WengertValueError
+
+STATM = Path("/proc/self/statm")
 
 
 def call(address, *values):
@@ -95,6 +98,23 @@ def test_code_without_optimisation_computes_the_same():
     made = engine()
     library = made.link(made.compile(product(), optimise=0), ["product"])
     assert call(library["product"], 1.5, 4.0) == (0, 6.0)
+
+
+@pytest.mark.skipif(not STATM.exists(), reason="the memory of a process is read from /proc")
+def test_compiling_keeps_no_memory():
+    made, code = engine(), product()
+
+    def pages():
+        return int(STATM.read_text().split()[1])
+
+    def some(count):
+        for k in range(count):
+            made.compile(code.replace("product", f"product_{k}"))
+        return pages()
+
+    before = some(60)
+    grown = (some(200) - before) * os.sysconf("SC_PAGE_SIZE") / 200
+    assert grown < 8000, f"{grown:.0f} bytes for each"
 
 
 def test_threads_compile_and_drop_libraries_at_once():
