@@ -41,6 +41,8 @@ WORTH = 2.0
 """How many times as many products must be left out as there are numbers to watch."""
 MOST_LEFT = 0.9
 """The largest part of the places that may count, for a loop to look where they are."""
+BUSY = 8
+"""Sums at once that keep two units for multiply-adds busy, each of which takes four cycles."""
 Mask = np.ndarray[Any, Any]
 Pair = tuple[Axis, Axis]
 
@@ -233,6 +235,18 @@ class Bands:
         return found
 
     # Loops.
+
+    def together(self, sums: list[Node], axis: Axis, registers: int, most: int) -> int:
+        """How many places of an outer axis had better be taken together inside the loops of some sums, each of which
+        takes so many registers: as few as keep the processor busy, for what counts at one is computed at all; 0 where
+        nothing is left out."""
+        for n in sums:
+            masks = self.masks.get(id(n.value), {})
+            if not any(outer is axis and mask.mean() <= MOST_LEFT for (outer, _), mask in masks.items()):
+                return 0
+        fits = (p for p in range(2, most + 1) if p * registers >= max(BUSY, registers + p + 1))
+        least = next(fits, 0)
+        return least + 1 if least and least < most and axis.extent % least and not axis.extent % (least + 1) else least
 
     def mark(self, tree: list[Loop | Body], of: dict[int, Node], dropped: Callable[[Node], None]) -> None:
         """Give loops their bands, and drop what watches a sum in whose loop nothing is left out."""

@@ -284,6 +284,7 @@ class Builder:
             return loop
         most = min(8, max(2, JAM // (registers * min(len(sums), 2))))
         size = next((p for p in range(most, 2, -1) if loop.axis.extent % p == 0), min(4, most))
+        size = self.found.bands.together(sums, loop.axis, registers, most) or size
         if loop.axis.extent < 2 * size:
             return loop
         return Loop(loop.axis, size, loop.children, tile=True, jam=True)
