@@ -61,6 +61,8 @@ def exactly(result: Any, function: Callable[..., Any], *args: Any, **kwargs: Any
     """A composed result whose value is NumPy's own: the derivative comes from the composition, the
     bits from ``function``.
     """
+    if is_handle(result) and only_integers(args, kwargs):
+        return of_integers(function, *args, **kwargs)
     y = function(*values_of(args), **values_of(kwargs))
     if not is_handle(result):
         return y
@@ -72,6 +74,27 @@ def exactly(result: Any, function: Callable[..., Any], *args: Any, **kwargs: Any
     if dtype.kind in "fc" and dtype_of(result.value) != dtype:
         result = result.astype(dtype)  # so that a replay has NumPy's precision too
     return handle(y, result.node)
+
+
+def of_integers(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """A NumPy function of traced integers: one step, which needs no derivative and has NumPy's types and bits."""
+    from wengert.ops.called import called
+
+    return called(function, args, kwargs)
+
+
+def only_integers(*things: Any) -> bool:
+    """Whether there are handles in the arguments, and all of them hold integers or truth values."""
+    kinds = _kinds(things)
+    return bool(kinds) and kinds <= {"b", "i", "u"}
+
+
+def _kinds(thing: Any) -> set[str]:
+    if is_handle(thing):
+        return {dtype_of(peek(thing)).kind}
+    if type(thing) is dict:
+        thing = tuple(thing.values())
+    return set().union(*map(_kinds, thing)) if type(thing) in (list, tuple) else set()
 
 
 def array(x: Any) -> Any:

@@ -11,7 +11,7 @@ import numpy as np
 
 from wengert.core.handle import TracedScalar, buffer, is_handle
 from wengert.core.types import dtype_of
-from wengert.numpy_api.conversions import current_value, guard
+from wengert.numpy_api.conversions import current_value, guard, note
 from wengert.numpy_api.table import method
 from wengert.ops import arithmetic, complexes
 from wengert.ops.memory import read
@@ -100,8 +100,10 @@ def _python(t: Any) -> Any:
     if not is_handle(t):
         return t.item() if isinstance(t, np.generic) else t
     kind = dtype_of(t.value).kind
-    if kind not in "fc" or not isinstance(t.value, np.generic) or isinstance(t.value, np.longdouble | np.clongdouble):
+    if not isinstance(t.value, np.generic) or isinstance(t.value, np.longdouble | np.clongdouble):
         return t
+    if kind not in "fc":  # Python's integers know no bounds, and no type of NumPy's: their value decides
+        return note(t, "int" if kind in "iu" else "bool", t.value.item())
     return complexes.astype(t, float if kind == "f" else complex)
 
 
@@ -122,4 +124,7 @@ def item(t: Any, *index: Any) -> Any:
 def tolist(t: Any) -> Any:
     if type(t) is TracedScalar:
         return _python(t)
+    if dtype_of(t.value).kind in "biu":
+        note(t, "values", None)
+        return current_value(t).tolist()
     return [tolist(part) if is_handle(part) else part for part in t]

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from wengert.core.types import ArrayType
 from wengert.ops.kinds import constant
 
 
@@ -88,6 +89,16 @@ rounded = constant(
     params={"decimals": 0},
     kink=lambda v, p, y: _half(v[0] * 10.0 ** p[0]),
     doc="Rounded to a number of decimals, halves to even.",
+)
+whole: Any = constant(
+    "whole",
+    lambda x, dtype: np.asarray(x).astype(dtype)[()],
+    params={"dtype": np.dtype(int)},
+    infer=lambda types, params: ArrayType(types[0].shape, params[0]),
+    batch=lambda values, mask, params: whole(values[0], params[0]),
+    kink=_whole_but_zero,
+    doc="`x` as an array of integers or truth values takes it: without its fraction.",
+    samples=lambda rng: [((rng.normal(size=(2, 3)) * 4,), (np.dtype(int),))],
 )
 floor_divide = constant(
     "floor_divide",

@@ -295,6 +295,10 @@ def write_path(
         if missing and not dynamic and _late().put_off_write(base, path, v, v_node, add=add):
             return
         v = real(v)
+    if v_node is not None and base.value.dtype.kind in "biu" and dtype_of(v).kind in "fc":
+        # What is cut off has no derivative, yet the whole numbers depend on the value: in a recording that is a step.
+        v = _whole(value, base.value.dtype)
+        v_node, v = (live_node(v.node), v.value) if is_handle(v) else (None, v)
     before = None
     if SWITCH.special and ((base.node is None and (v_node is not None or dyn_nodes)) or _from_outside(base.node)):
         before = base.value.copy(order="K")
@@ -312,8 +316,6 @@ def write_path(
     elif add:
         np.add.at(target, index, v)
     else:
-        if v_node is not None and base.value.dtype.kind not in "fc" and base.value.dtype.kind != "O":
-            v_node = None  # truncated to an integer: constant from here on
         target[index] = v
     settle(copies)
     old = base.node
@@ -325,6 +327,13 @@ def write_path(
         if SWITCH.special:
             base.wrote = base.node
     base.version += 1
+
+
+def _whole(value: Any, dtype: Any) -> Any:
+    """A traced number as an array of integers or truth values takes it."""
+    from wengert.ops.compare import whole
+
+    return whole(value, dtype)
 
 
 def _same_region(value: Any, base: Any, path: Path) -> bool:

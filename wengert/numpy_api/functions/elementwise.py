@@ -15,7 +15,7 @@ from wengert.core.errors import NoRuleError, error_at
 from wengert.core.handle import TracedArray, TracedScalar, is_handle
 from wengert.core.types import dtype_of
 from wengert.numpy_api.conversions import guard, peek, to_int
-from wengert.numpy_api.exact import MISSING, deliver, given, listed
+from wengert.numpy_api.exact import MISSING, deliver, given, listed, of_integers, only_integers
 from wengert.numpy_api.table import implements, method, twin
 from wengert.ops import compare, complexes, piecewise, series
 from wengert.ops.kinds import general
@@ -58,6 +58,8 @@ def clipped(a: Any, min: Any = None, max: Any = None, out: Any = None, **options
     low, high = listed(min), listed(max)
     if low is None and high is None:
         return deliver(+a if is_handle(a) else np.clip(a, None, None), out)
+    if only_integers(a, low, high):  # a Python number may lie outside of their range
+        return deliver(of_integers(np.clip, a, low, high), out)
     if low is None:
         return deliver(piecewise.clip(a, _beyond(a, high, -np.inf), high), out)
     return deliver(piecewise.clip(a, low, _beyond(a, low, np.inf) if high is None else high), out)
@@ -104,6 +106,8 @@ def nan_to_num(
     if kind.kind == "c":
         parts = [nan_to_num(part, True, nan, posinf, neginf) for part in (x.real, x.imag)]
         result = parts[0] + 1j * parts[1]
+    elif kind.kind != "f":
+        result = +x if kind.kind != "b" else x.copy()  # integers are all numbers
     else:
         limits = np.finfo(kind)
         high = limits.max if posinf is None else posinf

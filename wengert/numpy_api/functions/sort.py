@@ -268,7 +268,7 @@ def _quantiles(a: Any, q: Any, axis: Any, method: str, keepdims: bool) -> Any:
         return np.nan
     ordered = ops.sort(rows, rank(rows) - 1)
     result = _pick(ordered, q, rows.shape[-1], method)
-    if dtype_of(rows).kind == "f":  # what is no number comes last, and such a row has no quantiles
+    if dtype_of(rows).kind in "fc":  # what is no number comes last, and such a row has no quantiles
         last = ordered[..., -1].reshape((*rows.shape[:-1], *(1,) * rank(q)))
         result = np.where(np.isnan(last), last, result)
     return _finish(result, q, axes, keepdims)

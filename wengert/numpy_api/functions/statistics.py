@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from wengert.core.handle import buffer
+from wengert.core.types import dtype_of
 from wengert.numpy_api.exact import (
     MISSING,
     array,
@@ -48,6 +49,8 @@ def cov(
         data = np.concatenate(
             (data, other.T if not rowvar and other.shape[0] != 1 else other), axis=0
         )
+    # NumPy computes in double precision, whatever the data are, unless told otherwise.
+    data = data.astype(np.result_type(dtype_of(values_of(data)), np.float64) if dtype is None else dtype)
     freedom = (0 if bias else 1) if ddof is None else ddof
     w: Any = None
     if fweights is not None:
@@ -117,6 +120,10 @@ def _edges(a: Any, bins: Any, range: Any, plain: Any) -> Any:
     if np.ndim(bins) > 0 or not (looks_traced(a) if range is None else looks_traced(range)):
         return plain
     low, high = (np.min(array(a)), np.max(array(a))) if range is None else range
+    if dtype_of(values_of(low)).kind in "biu":
+        low, high = low * 1.0, high * 1.0
+    if low == high:
+        low, high = low - 0.5, high + 0.5
     return exactly(np.linspace(low, high, len(plain)), lambda: plain)
 
 
@@ -140,6 +147,8 @@ def histogram_bin_edges(a: Any, bins: Any = 10, range: Any = None, weights: Any 
     plain = np.histogram_bin_edges(
         values_of(a), values_of(bins), values_of(range), values_of(weights)
     )
+    if isinstance(bins, str):  # how many there are is decided by the data
+        decided([a, weights])
     return _edges(a, bins, range, plain)
 
 

@@ -33,6 +33,10 @@ def spread(a: Any, shape: tuple[int, ...]) -> Any:
     return read(a, ("broadcast", shape)) if is_handle(a) else np.broadcast_to(a, shape)
 
 
+_PYTHONS_OWN = "dDlq?OUSV"
+"""The dtypes whose elements are the same numbers to Python and to NumPy."""
+
+
 class _SameAs(type):
     """The class of ``Vectorize``: what NumPy's own class made counts as its instance too."""
 
@@ -56,7 +60,12 @@ class Vectorize(np.vectorize, metaclass=_SameAs):
                 raise ValueError("cannot call `vectorize` on size 0 inputs that are traced")
             return super().__call__(*args, **kwargs)
         columns = [_elements(spread(a, shape), shape) for a in arrays]
-        return self._gather([function(*row) for row in zip(*columns, strict=True)], shape)
+        results = [function(*row) for row in zip(*columns, strict=True)]
+        if self.otypes or all(dtype_of(a).char in _PYTHONS_OWN for a in arrays):
+            return self._gather(results, shape)
+        # NumPy asks for the type of the result with the first elements as they are, then shows Python's numbers.
+        kinds = function(*(a[(0,) * a.ndim] for a in arrays))
+        return self._gather(results, shape, kinds if isinstance(kinds, tuple) else (kinds,))
 
     def _positional(
         self, args: Sequence[Any], kwargs: dict[str, Any]
@@ -77,17 +86,20 @@ class Vectorize(np.vectorize, metaclass=_SameAs):
 
         return call, [asarray(args[k]) for k in places] + [asarray(kwargs[name]) for name in names]
 
-    def _gather(self, results: list[Any], shape: tuple[int, ...], core: Any = None) -> Any:
+    def _gather(self, results: list[Any], shape: tuple[int, ...], kinds: Any = None) -> Any:
         if isinstance(results[0], tuple):
             if len({len(r) for r in results}) > 1:
                 raise ValueError("the vectorized function returned tuples of different lengths")
             parts = list(zip(*results, strict=True))
-            return tuple(self._column(list(part), shape, k) for k, part in enumerate(parts))
-        return self._column(results, shape, 0)
+            firsts = [part[0] for part in parts] if kinds is None else kinds
+            return tuple(
+                self._column(list(part), shape, k, first)
+                for k, (part, first) in enumerate(zip(parts, firsts, strict=True))
+            )
+        return self._column(results, shape, 0, results[0] if kinds is None else kinds[0])
 
-    def _column(self, results: list[Any], shape: tuple[int, ...], k: int) -> Any:
+    def _column(self, results: list[Any], shape: tuple[int, ...], k: int, first: Any) -> Any:
         declared = self.otypes
-        first = results[0]
         # NumPy takes the type of the first result for all, and so truncates the others when that is
         # an integer.
         dtype = (
