@@ -105,7 +105,7 @@ class Fake(PythonPlan):
     slow = 0.0
     made = 0
 
-    def __init__(self, graph, *, threads=1):
+    def __init__(self, graph, *, threads=1, improved=None):
         time.sleep(self.slow)
         super().__init__(graph)
         type(self).made += 1
@@ -185,7 +185,7 @@ def test_compiling_beside_the_program(fake):
 
 def test_a_compiler_that_fails_leaves_the_numpy_plan(monkeypatch):
     class Broken:
-        def __init__(self, graph, *, threads=1):
+        def __init__(self, graph, *, threads=1, improved=None):
             raise RuntimeError("no such instruction")
 
     monkeypatch.setattr(compiling_path, "native_plan", lambda: Broken)
@@ -221,7 +221,7 @@ import time, numpy as np, wengert as wg
 from wengert.api.compiling import calls as compiling_calls, path as compiling_path
 from wengert.backends.numpy.compiled import PythonPlan
 class Slow(PythonPlan):
-    def __init__(self, graph, *, threads=1):
+    def __init__(self, graph, *, threads=1, improved=None):
         time.sleep(0.2)
         super().__init__(graph)
 compiling_calls.native_plan = compiling_path.native_plan = lambda: Slow

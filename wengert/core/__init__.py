@@ -2,3 +2,8 @@
 
 Imports NumPy and the standard library only. Invariant: nothing in this room knows a single mathematical operation.
 """
+
+import time
+
+BEGUN = time.time()
+"""When this process began to load the package."""

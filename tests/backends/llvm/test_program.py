@@ -213,7 +213,7 @@ def test_what_cannot_be_emitted_is_numpys_and_said(monkeypatch):
         raise CannotEmit("a reason of its own")
 
     monkeypatch.setenv("WENGERT_CACHE", "0")
-    monkeypatch.setattr("wengert.backends.llvm.native_kernel.emit", refuse)
+    monkeypatch.setattr("wengert.backends.llvm.fresh_kernel.emit", refuse)
     plan = planned(elementwise, np.ones(3), np.ones(3))
     close(plan.run([np.arange(3.0), np.ones(3)]), elementwise(np.arange(3.0), np.ones(3)))
     assert plan.native == 0 and "a reason of its own" in plan.explain()
@@ -224,7 +224,7 @@ def test_a_fault_of_the_compiler_is_no_fault_of_the_user(monkeypatch):
         raise KeyError("lost")
 
     monkeypatch.setenv("WENGERT_CACHE", "0")
-    monkeypatch.setattr("wengert.backends.llvm.native_kernel.emit", fail)
+    monkeypatch.setattr("wengert.backends.llvm.fresh_kernel.emit", fail)
     with pytest.raises(KeyError):
         planned(elementwise, np.ones(3), np.ones(3))
     monkeypatch.delenv(program.STRICT)

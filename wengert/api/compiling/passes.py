@@ -5,6 +5,7 @@ Imports rewrite; llvmlite only when native code is asked for. Invariant: a pass 
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Callable
 from typing import Any
 
 from wengert.core.graph import Graph
@@ -57,9 +58,9 @@ def native_plan() -> Any:
     from wengert.backends.llvm.engine import making
     from wengert.backends.llvm.program import NativePlan
 
-    def plan(graph: Graph, *, threads: int = 1) -> NativePlan:
+    def plan(graph: Graph, *, threads: int = 1, improved: Callable[[], Graph] | None = None) -> NativePlan:
         with making:  # a process does not fork meanwhile
-            return NativePlan(graph, threads=threads)
+            return NativePlan(graph, threads=threads, improved=improved)
 
     return plan
 

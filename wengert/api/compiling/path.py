@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from wengert.api.compiling.hot import DEFAULT_FLOATS, Writer, fitted
+from wengert.api.compiling.hot import DEFAULT_FLOATS, Writer, all_ordered, fitted
 from wengert.api.compiling.least import least_seconds
 from wengert.api.compiling.passes import improved, native_plan
 from wengert.api.compiling.record import Recording, shares
@@ -121,7 +121,9 @@ class Path:
             return
         start = time.perf_counter()
         try:
-            self.native = plan(self.graph, threads=self.threads)
+            # A plan on disk is found by the recording, where that is short: then it is not even rewritten.
+            known = self.recording.graph if self._graph is None and self.recorded <= LONG else self.graph
+            self.native = plan(known, threads=self.threads, improved=lambda: self.graph)
         except Exception as problem:  # noqa: BLE001 whatever the compiler does not like, NumPy runs
             self.native_problem = f"{type(problem).__name__}: {problem}".partition("\n")[0]
         self.seconds["native code"] = time.perf_counter() - start
@@ -223,14 +225,15 @@ class Path:
             out = _entry_by_run(plan)(*inputs)
         if out is GUARD:
             return MISS
-        if len(self.graph.outputs) == 1:
+        if len(self.recording.graph.outputs) == 1:
             out = (out,)
         recording = self.recording
         moving = iter(out)
         values = [
-            fitted(next(moving), kind) if moves else v.copy() if type(v) is np.ndarray else v
+            fitted(next(moving), kind) if moves else v.copy("K") if type(v) is np.ndarray else v
             for v, moves, kind in zip(recording.leaves, recording.dynamic, recording.kinds, strict=True)
         ]
+        values = all_ordered(plan, values, recording.orders, inputs)
         for k, content in zip(written, moving, strict=True):
             leaves[k][...] = content
         if recording.taken is not None:
@@ -255,7 +258,7 @@ class Path:
             return None, False
         if out is GUARD or out is MISS:
             return None, False
-        ends = [out] if len(self.graph.outputs) == 1 else list(out)
+        ends = [out] if len(self.recording.graph.outputs) == 1 else list(out)
         with ignored():
             told = told or not all(np.isfinite(np.add.reduce(v, axis=None)) for v in ends if dtype_of(v).kind in "fc")
         return ends, told

@@ -7,17 +7,21 @@ not at all; no trouble with the disk is an error."""
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
-import secrets
 import stat
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 from wengert.core.errors import WengertValueError, error_at
 
-_MAGIC = b"wengert object 2\n"
+try:  # ``hashlib`` is this and OpenSSL, which takes longer to load than a plan takes to find
+    from _blake2 import blake2b
+except ImportError:
+    from hashlib import blake2b
+
+_MAGIC = b"wengert object 3\n"
 _SUFFIX = ".wo"
 _SWEEP_EVERY = 64
 _DAY = 86400.0
@@ -87,7 +91,7 @@ class Cache:
         if self.place is None:
             return False
         path = self._path(parts)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
         try:
             self.place.mkdir(mode=0o700, parents=True, exist_ok=True)
             if not _ours(self.place):
@@ -130,17 +134,22 @@ class Cache:
             total -= size
 
     def _path(self, parts: tuple[str, ...]) -> Path:
-        digest = hashlib.sha256()
-        for part in parts:
-            text = part.encode()
-            digest.update(b"%d:" % len(text) + text)
         assert self.place is not None
-        return self.place / (digest.hexdigest()[:40] + _SUFFIX)
+        return self.place / (hash_of(parts) + _SUFFIX)
+
+
+def hash_of(parts: Iterable[str]) -> str:
+    """The hash of texts, as a text of 40 letters."""
+    digest = blake2b(digest_size=20)
+    for part in parts:
+        text = part.encode()
+        digest.update(b"%d:" % len(text) + text)
+    return digest.hexdigest()
 
 
 def _seal(code: bytes, name: str) -> bytes:
     """The hash of a content and of the name it is kept under: a copy under another name is damaged too."""
-    return hashlib.sha256(name.encode() + b"\n" + code).digest()
+    return blake2b(name.encode() + b"\n" + code, digest_size=32).digest()
 
 
 def _unpacked(content: bytes, name: str) -> bytes | None:
@@ -174,4 +183,4 @@ def cache() -> Cache:
     return found
 
 
-__all__ = ["Cache", "cache", "folder", "limit"]
+__all__ = ["Cache", "blake2b", "cache", "folder", "hash_of", "limit"]

@@ -2,8 +2,8 @@
 
 ``x[1:] * w`` is ``Map("multiply", Sub(Read(x; I), {I: J + 1}), Read(w; J))``: no shapes, no views, no broadcasting
 are left, only which axes a value depends on. ``lower`` makes it from a graph, ``interpret`` evaluates it slowly,
-``schedule`` finds its loops. Imports NumPy only. Invariants: no value carries an axis twice; a program's values
-form a DAG; every axis that an argument has and a value has not is bound by that value (``Reduce.over``,
+``schedule`` finds its loops. Imports NumPy and ``slots``. Invariants: no value carries an axis twice; a program's
+values form a DAG; every axis that an argument has and a value has not is bound by that value (``Reduce.over``,
 ``Sub.index``, ``Reshaped``, ...)."""
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+
+from wengert.backends.llvm.slots import Slot
 
 
 class Axis:
@@ -57,18 +59,6 @@ class Affine:
     def axes(self) -> tuple[Axis, ...]:
         """The axes it depends on."""
         return tuple(a for a, _ in self.terms)
-
-
-@dataclass(slots=True, eq=False)
-class Slot:
-    """An array in memory, C-contiguous, aligned, of native byte order: ``kind`` is input, constant or output."""
-
-    name: str
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-    kind: str
-    data: np.ndarray[Any, Any] | None = None
-    """The content of a constant."""
 
 
 @dataclass(slots=True, eq=False)

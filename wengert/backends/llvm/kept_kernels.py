@@ -1,15 +1,14 @@
 """Kernels on disk under the program they were made of, so that a second process neither schedules nor compiles.
 
-Imports the index form and the cache. Invariants: two programs with one digest differ in nothing that the stages after
-lowering look at; a digest covers the sources of those stages, so that a changed compiler finds nothing old."""
+Imports the index form, the cache and ``kept_plans``, which has the form of the files. Invariants: two programs with one
+digest differ in nothing that the stages after lowering look at; a digest covers the sources of those stages, so that a
+changed compiler finds nothing old."""
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
-import json
 import struct
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ import numpy as np
 
 from wengert.backends.llvm.cache import Cache
 from wengert.backends.llvm.indexed import Axis, Program, Routine, Scan, Slot, Value
+from wengert.backends.llvm.kept_plans import TABLES, KeptKernel, packed, unpacked
 from wengert.backends.llvm.kernel import Kernel
 
 
@@ -33,10 +33,6 @@ def sources(folder: Path) -> str | None:
 
 SOURCES = sources(Path(__file__).parent)
 """The hash of the compiler's own files, taken when they are loaded; None where they cannot be read."""
-
-
-TABLES = 1 << 22
-"""The most bytes of tables that are kept with a kernel."""
 
 
 class Unkept(Exception):
@@ -56,30 +52,10 @@ def digest(program: Program, width_bits: int, fma: bool, split: bool = False) ->
     return writer.hash.hexdigest()
 
 
-def load(kept: Cache, key: tuple[str, ...], program: Program) -> tuple[Kernel, bytes] | None:
+def load(kept: Cache, key: tuple[str, ...], program: Program) -> tuple[KeptKernel, bytes] | None:
     """The kernel of a program and its object code, if they were kept under the key."""
     found = kept.get(*key)
-    if found is None:
-        return None
-    size = int.from_bytes(found[:8], "little")
-    facts = json.loads(found[8 : 8 + size])
-    text_end = 8 + size + facts["text"]
-    slots, begin = _slots(program), text_end
-    for shape, dtype, length in facts["tables"]:
-        data = np.frombuffer(bytearray(found[begin : begin + length]), dtype).reshape(shape)
-        slots.append(Slot("", tuple(shape), data.dtype, "constant", data))
-        begin += length
-    kernel = Kernel(
-        name=facts["name"],
-        text=zlib.decompress(found[8 + size : text_end]).decode(),
-        slots=tuple(slots[k] for k in facts["slots"]),
-        workspace=facts["workspace"],
-        loops=facts["loops"],
-        external=tuple(facts["external"]),
-        scratch=facts["scratch"],
-        threads=tuple(facts["threads"]),
-    )
-    return kernel, found[begin:]
+    return None if found is None else unpacked(found, _slots(program))
 
 
 def store(kept: Cache, key: tuple[str, ...], program: Program, kernel: Kernel, code: bytes) -> bool:
@@ -92,20 +68,7 @@ def store(kept: Cache, key: tuple[str, ...], program: Program, kernel: Kernel, c
                 return False
             places[id(s)] = len(places)
             tables.append(np.ascontiguousarray(s.data, s.dtype))
-    text = zlib.compress(kernel.text.encode(), 1)
-    facts = {
-        "name": kernel.name,
-        "slots": [places[id(s)] for s in kernel.slots],
-        "workspace": kernel.workspace,
-        "loops": kernel.loops,
-        "external": list(kernel.external),
-        "scratch": kernel.scratch,
-        "threads": list(kernel.threads),
-        "text": len(text),
-        "tables": [(t.shape, t.dtype.str, t.nbytes) for t in tables],
-    }
-    head = json.dumps(facts).encode()
-    return kept.put(len(head).to_bytes(8, "little") + head + text + b"".join(t.tobytes() for t in tables) + code, *key)
+    return kept.put(packed(kernel, [places[id(s)] for s in kernel.slots], tables, code), *key)
 
 
 def _slots(program: Program) -> list[Slot]:

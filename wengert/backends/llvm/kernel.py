@@ -1,13 +1,13 @@
 """What code generation hands to the engine: the text of a module and what its function expects.
 
-Imports nothing but the index form's ``Slot``. Invariant: the text holds no address of a running process, so that
+Imports nothing but ``Slot``. Invariant: the text holds no address of a running process, so that
 its object code may be kept on disk."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from wengert.backends.llvm.indexed import Slot
+from wengert.backends.llvm.slots import Slot
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,32 +1,33 @@
 """The native plan of a graph: native segments, and between them the steps of NumPy, as one callable.
 
-Imports the segments, their kernels, the Python plan that drives them. Invariants: outputs are fresh memory; a step
-that cannot be native is a step of NumPy, for a reason that ``explain`` tells; when a NumPy step raises, a guard that
-would have failed before it comes first."""
+Imports kernels, plans on disk, the Python plan that drives segments; the stages of native code are loaded where they
+are needed. Invariants: outputs are fresh memory; a step that cannot be native is a step of NumPy, for a reason that
+``explain`` tells; when a NumPy step raises, a guard that would have failed before it comes first."""
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from wengert.backends.guards import GUARD, GuardFailed
+from wengert.backends.llvm import kept_plans
 from wengert.backends.llvm.cache import cache
-from wengert.backends.llvm.emit.emit import CannotEmit
 from wengert.backends.llvm.engine import engine
 from wengert.backends.llvm.entry.roads import first_road, road_taken
-from wengert.backends.llvm.indexed import Program
-from wengert.backends.llvm.lower.lower import Refused, can_ask, can_lower, lower
-from wengert.backends.llvm.native_kernel import NativeKernel
-from wengert.backends.llvm.segments import LONGEST, Cut, Segment, cut, left_to_libraries, whole
-from wengert.backends.llvm.subplans import STRICT, Inside, inside
-from wengert.backends.llvm.threads.pool import pool, why_no_pool
+from wengert.backends.llvm.native_kernel import NativeKernel, helpers_of
 from wengert.backends.numpy.compiled import PythonPlan
-from wengert.core.graph import Graph, Guard, Operand, copy_step, step
-from wengert.core.node import Const, Node, line_of
-from wengert.core.op import CONTROL, Op
+from wengert.core.graph import Graph
+from wengert.core.node import Node, line_of
 from wengert.core.structure import ITEM
+
+if TYPE_CHECKING:
+    from wengert.backends.llvm.segments import Cut, Segment
+    from wengert.backends.llvm.subplans import Inside
+
+STRICT = "WENGERT_NATIVE_STRICT"
+"""The environment variable that turns a fault of the native stages into an error, where else NumPy takes over."""
 
 
 class NativePlan:
@@ -34,68 +35,100 @@ class NativePlan:
     None, and ``answer`` is then its counterpart for leaves that the caller has checked.
 
     ``run(values)`` gives fresh outputs or raises GuardFailed; ``native`` and ``fallen`` count steps; ``reasons`` tells
-    for each step of NumPy why it is one. ``threads`` is the most threads that split a loop."""
+    for each step of NumPy why it is one. ``threads`` is the most threads that split a loop.
 
-    def __init__(self, graph: Graph, *, threads: int = 1) -> None:
+    A plan that is one kernel is looked for on disk first, by ``graph``. With ``improved`` the graph that is compiled is
+    what that gives, with the same inputs, outputs and meaning as ``graph``; a plan from disk does not ask for it until
+    it is needed."""
+
+    def __init__(self, graph: Graph, *, threads: int = 1, improved: Callable[[], Graph] | None = None) -> None:
         engine(), first_road()  # what is wrong with the settings is an error, not a reason for NumPy
-        self.graph, self.threads = graph, threads
-        self.kernels: dict[Segment, NativeKernel] = {}
-        self.cut = self._compiled(graph)
-        self.reasons = self.cut.reasons
-        self.fallen = sum(n.op is not ITEM for n in self.reasons)
-        self.native = sum(n.op is not ITEM for s in self.cut.segments for n in s.nodes)
+        self.threads = threads
+        self.name, self._outputs = graph.name, len(graph.outputs)
+        self._improved = improved if improved is not None else lambda: graph
+        self._graph: Graph | None = None
+        self._cut: Cut | None = None
+        self._kernels: dict[Segment, NativeKernel] = {}
+        self.fallen = 0
         self.entry: Any = None
         self._whole: NativeKernel | None = None
         self._python: PythonPlan | None = None
         self._insides: dict[Node, Inside] = {}
         self._original: PythonPlan | None = None
+        begun = time.perf_counter()
+        name = self._name(graph)
+        if name is None or not self._from_disk(graph, name, begun):
+            self._by_stages(graph, name)
+
+    def _name(self, graph: Graph) -> kept_plans.Name | None:
+        """What the plan is kept under, where plans are kept."""
+        if cache().place is None:
+            return None
+        return kept_plans.name_of(graph, engine().key(), split=helpers_of(self.threads) is not None)
+
+    def _from_disk(self, graph: Graph, name: kept_plans.Name, begun: float) -> bool:
+        """Whether the plan was there, and is made."""
+        try:
+            found = kept_plans.load(cache(), name, graph)
+            if found is None:
+                return False
+            self._whole = NativeKernel(self._given, found, like=graph, threads=self.threads, begun=begun)
+        except Exception:  # whatever is wrong with it, the stages make another
+            if os.environ.get(STRICT):
+                raise
+            return False
+        self.native, self.entry = found.steps, self._whole.entry
+        return True
+
+    def _by_stages(self, key: Graph, name: kept_plans.Name | None) -> None:
+        """Make the plan, and keep it."""
+        from wengert.backends.llvm import stages
+
+        self._cut, self._kernels, last = stages.compiled(self.graph, self.threads)
+        self.fallen = sum(n.op is not ITEM for n in self.reasons)
+        self.native = sum(n.op is not ITEM for s in self.cut.segments for n in s.nodes)
         if self.cut.whole:
-            self._whole = self.kernels[self.cut.segments[0]]
+            self._whole = self._kernels[self.cut.segments[0]]
             self.entry = self._whole.entry
+            if name is not None and last is not None and last.key is not None:
+                facts = (last.key, self.native, float(last.operations), self._whole.checks)
+                kept_plans.store(cache(), name, key, last.program, facts)
         else:
-            self._insides = self._native_insides()
-            self._mixed, self._numbers = driver(self.cut, self.kernels, self._insides)
+            self._insides = stages.insides(self.reasons, lambda graph: NativePlan(graph, threads=self.threads))
+            self._mixed, self._numbers = stages.driver(self.cut, self._kernels, self._insides)
             self._python = PythonPlan(self._mixed)
 
-    def _compiled(self, graph: Graph) -> Cut:
-        """The cut all of whose segments could be compiled."""
-        banned: dict[Node, str] = {}
-        begin = time.perf_counter()
-        program = _at_once(graph)  # most graphs: then no step is asked for alone
-        lowering = time.perf_counter() - begin if program is not None else 0.0
-        while True:
-            if program is not None:
-                found = whole(graph)
-            else:
-                found = cut(graph, lambda node: banned.get(node) or can_lower(node), can_ask)
-            for segment in found.segments:
-                try:
-                    self.kernels[segment] = NativeKernel(
-                        segment.graph, program, lowering=lowering, threads=self.threads
-                    )
-                except (Refused, CannotEmit) as refused:
-                    reason = str(refused)
-                except Exception as fault:  # a fault of ours must not become the user's
-                    if os.environ.get(STRICT):
-                        raise
-                    reason = f"the compiler's fault ({type(fault).__name__}: {fault})"
-                else:
-                    continue
-                banned.update(dict.fromkeys(segment.nodes, reason))
-                self.kernels.clear()
-                program, lowering = None, 0.0
-                break
-            else:
-                return found
+    def _given(self) -> Graph:
+        return self.graph
 
-    def _native_insides(self) -> dict[Node, Inside]:
-        """The steps of NumPy that lead to native code themselves."""
-        found = {}
-        for node in self.reasons:
-            how = inside(node, lambda graph: NativePlan(graph, threads=self.threads))
-            if how is not None:
-                found[node] = how
-        return found
+    @property
+    def graph(self) -> Graph:
+        """The graph that is compiled."""
+        if self._graph is None:
+            self._graph = self._improved()
+        return self._graph
+
+    @property
+    def cut(self) -> Cut:
+        """The segments, and the steps of NumPy between them."""
+        if self._cut is None:
+            from wengert.backends.llvm.segments import whole
+
+            assert self._whole is not None
+            found = whole(self.graph)
+            self._kernels[found.segments[0]] = self._whole
+            self._cut = found
+        return self._cut
+
+    @property
+    def kernels(self) -> dict[Segment, NativeKernel]:
+        """The machine code of the segments."""
+        return self._kernels if self.cut.segments else {}
+
+    @property
+    def reasons(self) -> dict[Node, str]:
+        """Why steps are NumPy's."""
+        return self.cut.reasons
 
     def run(self, values: Sequence[Any]) -> list[Any]:
         """The outputs. Raises GuardFailed with the number of a guard that does not hold; what a step of NumPy
@@ -116,7 +149,7 @@ class NativePlan:
             if found is GUARD:
                 failing = self._python.failing(values)
                 raise GuardFailed(self._numbers[failing] if failing >= 0 else self._numbers[0])
-        return [found] if len(self.graph.outputs) == 1 else list(found)
+        return [found] if self._outputs == 1 else list(found)
 
     def answer(self, *values: Any) -> Any:
         """The outputs (one object, or a tuple), or GUARD, without looking which of the guards failed; what a step of
@@ -145,15 +178,17 @@ class NativePlan:
         called = _called(*road_taken())
         steps = f"{self.native} native steps in {_count(len(pieces), 'kernel')}, {_count(self.fallen, 'step')} of NumPy"
         processor = f"{host.cpu}, vectors of {host.width_bits} bits, {fused}"
-        out = [f"native plan of {self.graph.name}: {steps}; {processor}; {called}"]
+        out = [f"native plan of {self.name}: {steps}; {processor}; {called}"]
         for part in self.cut.order:
-            if isinstance(part, Segment):
+            if not isinstance(part, Node):
                 out.extend(self._explain_kernel(part))
             elif part.op is not ITEM:
                 out.append(f"  NumPy: {part.op.name} (line {line_of(part.where)[1]}): {self.reasons[part]}")
                 if part in self._insides:
                     out.extend(f"    {line}" for line in self._insides[part].lines)
-        if self.threads > 1 and pool() is None:
+        if self.threads > 1 and helpers_of(self.threads) is None:
+            from wengert.backends.llvm.threads.pool import why_no_pool
+
             out.append(f"  threads: one ({why_no_pool()})")
         asked = sum(len(s.guards) for s in pieces)
         if self.graph.guards:
@@ -168,6 +203,8 @@ class NativePlan:
         memory = f"reads {_bytes(f.read)}, writes {_bytes(f.written)}, workspace {_bytes(made.workspace)}"
         made_in = f"scheduled in {f.emitting:.1f} ms, compiled in {f.compiling:.1f} ms"
         stages = f"lowered in {f.lowering:.1f} ms, {f'from disk in {f.emitting:.1f} ms' if f.cached else made_in}"
+        if f.whole:
+            stages = f"the whole plan from disk in {f.emitting:.1f} ms"
         return [
             f"  {made.kernel.name}: {_count(len(part.nodes), 'step')}, {memory}, about {f.operations:.3g} operations",
             f"    {stages}, linked in {f.linking:.1f} ms",
@@ -189,74 +226,6 @@ class NativePlan:
         return "\n".join(texts)
 
 
-def _at_once(graph: Graph) -> Program | None:
-    """A graph in index form, where all of it can be one kernel and nothing is better left to a library."""
-    if not 0 < len(graph.nodes) <= LONGEST or any(isinstance(o, Const) for o in graph.outputs):
-        return None
-    if left_to_libraries(graph):
-        return None
-    try:
-        return lower(graph)
-    except Refused:
-        return None
-
-
-def driver(
-    found: Cut, kernels: dict[Segment, NativeKernel], insides: Mapping[Node, Inside]
-) -> tuple[Graph, tuple[int, ...]]:
-    """The graph whose steps are whole segments and the steps of NumPy (``insides``: what runs in the place of some);
-    and for each of its guards, the number that it has in the original."""
-    graph = found.graph
-    known: dict[Node, Node] = {n: n for n in graph.inputs}
-    nodes: list[Node] = []
-
-    def now(o: Operand) -> Operand:
-        return o if isinstance(o, Const) else known[o]
-
-    for part in found.order:
-        if isinstance(part, Segment):
-            nodes.extend(_as_steps(part, kernels[part], known))
-        else:
-            made = copy_step(part, [now(a) for a in part.args])
-            if part in insides:
-                made.evaluate = insides[part].evaluate
-            known[part] = made
-            nodes.append(made)
-    taken = {k for part in found.segments for k in part.guards}
-    numbers = tuple(k for k in range(len(graph.guards)) if k not in taken)
-    guards: list[Guard] = [graph.guards[k].of(known[graph.guards[k].node]) for k in numbers]
-    return graph.with_steps(nodes, [now(o) for o in graph.outputs], guards), numbers
-
-
-def _as_steps(part: Segment, kernel: NativeKernel, known: dict[Node, Node]) -> list[Node]:
-    """A segment as a step, and its results as steps."""
-
-    def native(*operands: Any) -> Any:
-        try:
-            return kernel.call(*operands)
-        except GuardFailed as failed:
-            raise GuardFailed(part.guards[failed.index]) from None
-
-    args = [known[n] for n in part.inputs]
-    outputs = [o for o in part.outputs if isinstance(o, Node)]
-    names = tuple(f"y{k}" for k in range(len(outputs)))
-    several = len(outputs) != 1
-    op = Op(
-        name="native", kind=CONTROL, inputs=tuple(f"x{k}" for k in range(len(args))), params={}, evaluate=native,
-        outputs=names if several else None, listed=False,
-    )  # fmt: skip
-    kind = tuple(o.type for o in outputs) if several else outputs[0].type
-    made = step(op, args, (), kind, part.nodes[0].where)
-    if not several:
-        known[outputs[0]] = made
-        return [made]
-    items: list[Node] = []
-    for k, o in enumerate(outputs):
-        known[o] = step(ITEM, [made], (k,), o.type, o.where)
-        items.append(known[o])
-    return [made, *items]
-
-
 def _called(road: str, why: str) -> str:
     how = {"fields": "from C", "buffers": "from C, arrays through the buffer protocol"}.get(road, "through ctypes")
     return f"called {how} ({why})" if why else f"called {how}"
@@ -274,4 +243,4 @@ def _bytes(count: float) -> str:
     return ""
 
 
-__all__ = ["STRICT", "NativePlan", "driver"]
+__all__ = ["STRICT", "NativePlan"]

@@ -16,7 +16,7 @@ from wengert.backends.llvm.entry.buffers_text import MOST_INPUTS
 from wengert.backends.llvm.entry.layout import SCALAR_DTYPES
 from wengert.backends.llvm.entry.roads import c_entry, road_taken
 from wengert.backends.llvm.entry.tables import GUARD, MISS, constant_memory, describe_slots, of_kind
-from wengert.backends.llvm.indexed import Slot
+from wengert.backends.llvm.slots import Slot
 
 MOST_LEAVES = 2000
 """Slots that a C entry takes: it keeps their pointers on the stack."""

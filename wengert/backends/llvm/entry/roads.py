@@ -21,7 +21,7 @@ from wengert.backends.llvm.entry.fields_text import fields_text
 from wengert.backends.llvm.entry.layout import Unfit
 from wengert.backends.llvm.entry.tables import GUARD, MISS, Descriptor, describe_slots
 from wengert.backends.llvm.entry.text import ENTRY, PROBE
-from wengert.backends.llvm.indexed import Slot
+from wengert.backends.llvm.slots import Slot
 from wengert.core.errors import WengertValueError, error_at
 
 ROADS = ("fields", "buffers", "ctypes")

@@ -1,6 +1,6 @@
 """What the native entry reads of a plan: the descriptor with its tables of leaves, constants and outputs.
 
-Imports the entry's text (the places of the words) and the index form's slots. Invariant: a descriptor keeps alive all
+Imports the entry's text (the places of the words) and the slots. Invariant: a descriptor keeps alive all
 that its words point to, but for the machine code."""
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 
 from wengert.backends.guards import GUARD, MISS
 from wengert.backends.llvm.entry import text as words
-from wengert.backends.llvm.indexed import Slot
+from wengert.backends.llvm.slots import Slot
 
 
 class Descriptor(ctypes.Structure):
@@ -71,8 +71,9 @@ def describe_slots(address: int, slots: Sequence[Slot], workspace: int, *, long:
 
 def format_of(dtype: np.dtype[Any]) -> str:
     """How NumPy spells a dtype in the buffer protocol; empty where it does not (no array spells its dtype so)."""
+    one: Any = np.empty(1, dtype)
     try:
-        return memoryview(np.empty(1, dtype)).format  # type: ignore[arg-type]
+        return memoryview(one).format
     except (ValueError, TypeError, BufferError):
         return ""
 
