@@ -118,3 +118,73 @@ def test_a_compiled_function_takes_both_sides_of_a_branch_in_a_thread():
         compiled = wg.compile(branch_in_a_thread, backend="numpy")
         first = compiled(X)
     assert [float(first), float(compiled(-X))] == [2.0 * 0.7, 3.0 * -0.7]
+
+
+def derivative_in_a_thread(as_argument, in_context):
+    """x ** 2 by way of a derivative that a thread takes: of t * x by t, or of t ** 2 / 2 at x."""
+
+    def fun(x):
+        found = []
+
+        def work():
+            found.append(wg.grad(lambda t: t * t / 2)(x) if as_argument else wg.grad(lambda t: t * x)(2.0))
+
+        run = (contextvars.copy_context().run, work) if in_context else (work,)
+        thread = threading.Thread(target=run[0], args=run[1:])
+        thread.start()
+        thread.join()
+        return (found[0] if found else x) ** 2
+
+    return fun
+
+
+WAYS = {
+    "grad": (lambda f: wg.grad(f)(3.0), 6.0),
+    "jvp": (lambda f: wg.jvp(f, (3.0,), (1.0,))[1], 6.0),
+    "second": (lambda f: wg.grad(wg.grad(f))(3.0), 2.0),
+    "trace": (lambda f: wg.trace(f)(3.0)(4.0), 16.0),
+}
+
+
+@pytest.mark.parametrize("as_argument", [False, True])
+@pytest.mark.parametrize("way", WAYS)
+def test_a_derivative_inside_a_thread_needs_the_trace(way, as_argument):
+    take, expected = WAYS[way]
+    with pytest.raises(wg.CutError, match="thread that knows nothing of the trace"):
+        take(derivative_in_a_thread(as_argument, in_context=False))
+    assert take(derivative_in_a_thread(as_argument, in_context=True)) == expected
+
+
+def test_a_compiled_function_is_not_replayed_without_what_a_thread_derives():
+    compiled = wg.compile(derivative_in_a_thread(as_argument=False, in_context=False), backend="numpy")
+    with pytest.warns(wg.CompileWarning, match="thread"):
+        assert [compiled(3.0), compiled(4.0)] == [9.0, 16.0]
+
+
+@pytest.mark.parametrize("is_leak", [False, True])
+def test_other_traces_go_on_beside_a_stray_value(is_leak):
+    inside, over = threading.Event(), threading.Event()
+    found, kept = [], []
+
+    def patient(x):
+        inside.set()
+        over.wait(10)
+        return np.sin(x)
+
+    def keeps(x):
+        kept.append(x * 2)
+        return x
+
+    other = threading.Thread(target=lambda: found.append(wg.jvp(patient, (1.0,), (1.0,))))
+    other.start()
+    inside.wait(10)
+    if is_leak:
+        wg.jvp(keeps, (3.0,), (1.0,))
+        with pytest.warns(wg.LeakWarning):
+            assert kept[0] + 1.0 == 7.0
+    else:
+        with pytest.raises(wg.CutError, match="thread that knows nothing of the trace"):
+            wg.jvp(in_threads, (X,), (X,))
+    over.set()
+    other.join()
+    assert found == [(np.sin(1.0), np.cos(1.0))]

@@ -20,7 +20,7 @@ from wengert.core.errors import WengertError
 from wengert.core.floats import ignored
 from wengert.core.handle import TracedArray, handle, is_handle
 from wengert.core.node import Node
-from wengert.core.record import leaked
+from wengert.core.record import is_known, leaked
 from wengert.core.structure import ROOT, root
 from wengert.core.tree import Structure, flatten
 from wengert.core.types import dtype_of, shape_of
@@ -140,6 +140,9 @@ def sweep_back(
     order = sweep.reachable(nodes, root_nodes, frame.start, older)
     if older and min(SWITCH.oldest, frame.start) >= frame.start:
         leaked(older[0])
+    elif older and len(SWITCH.live) > 1:
+        for node in older:
+            is_known(node, frame)
     if frame.watched:
         sweep.check_watched(frame.watched)
     inner: set[Node] = set()

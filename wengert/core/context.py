@@ -30,6 +30,9 @@ FOLDING = "folding"
 TANGENTS = "tangents"
 """The note of a full recording of a derivative whose inputs are tangents or cotangents: no value depends on them."""
 
+EAGER = "eager"
+"""The note of the frames that stand around a general operation on Tensors: no function is being traced there."""
+
 BODY = "a body"
 """The note of a full recording of a body (of a loop, a branch), which will run elsewhere, and other times."""
 

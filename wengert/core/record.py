@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from wengert.core.constants import keep_constant, watch_constant
-from wengert.core.context import LINEARIZE, SWITCH, TIES, Frame, next_seq, tracing
+from wengert.core.context import EAGER, FORWARD, FULL, LINEARIZE, REVERSE, SWITCH, TIES, Frame, next_seq, tracing
 from wengert.core.errors import CutError, LeakWarning, error_at
 from wengert.core.handle import buffer, handle, is_handle
 from wengert.core.node import Const, Node, RichNode, describe, here
@@ -22,28 +22,60 @@ from wengert.core.types import ArrayType
 
 def live_node(node: Node | None) -> Node | None:
     """The node, or None when its trace has ended: then its handle stands for its plain value."""
-    if node is not None:
-        if node.seq < SWITCH.oldest:
-            leaked(node)
-            return None
-        if node.tangents or node.type is not None:
-            check_thread(node)
-    return node
+    if node is None:
+        return None
+    if node.seq >= SWITCH.oldest:
+        frame = tracing.get()
+        # Sweeps follow steps of any thread; forward traces and full recordings do not.
+        if node.seq >= frame.start if frame is not None else not (node.tangents or node.type is not None):
+            return node
+        if is_known(node, frame):
+            return node
+    leaked(node)
+    return None
 
 
-def check_thread(node: Node) -> None:
-    """Raise where a value of a forward trace or a full recording is used in a thread that does not know of the trace:
-    tangents and steps would be missing. The traces that run raise as well, for errors of threads are easily lost."""
-    if tracing.get() is not None or node.seq < SWITCH.oldest or not (node.tangents or node.type is not None):
-        return
+def is_known(node: Node, frame: Frame | None) -> bool:
+    """Whether a value is one of the traces that run here, the innermost being ``frame``; False where its own has ended.
+
+    Raises CutError where it is one of a trace that runs elsewhere, and has that trace raise as well, for errors of
+    threads are easily lost.
+    """
+    chain = [*frame.chain()] if frame is not None else []
+    if any(node.seq >= f.start for f in chain):
+        return True
+    live = list(SWITCH.live)
+    owners = [f for f in live if f not in chain and f.start <= node.seq and _may_own(f, node, frame)]
+    if not owners:
+        return False
     error = error_at(
-        CutError, "a traced value was used in a thread that knows nothing of the trace, which would cut the derivative",
+        CutError,
+        "a traced value was used in a thread that knows nothing of the trace, which would cut the derivative",
         fix="run the work in a copy of the context that the function runs in, one per thread: pool.submit(contextvars."
         "copy_context().run, work, t), Thread(target=contextvars.copy_context().run, args=(work, t)); or use no thread",
     )
-    for frame in list(SWITCH.live):
-        frame.strayed = error
+    families = {_outermost(f) for f in owners}
+    if len(families) == 1:
+        for f in live:
+            if _outermost(f) in families:
+                f.strayed = error
     raise error
+
+
+def _may_own(owner: Frame, node: Node, frame: Frame | None) -> bool:
+    """Whether a value that is older than the traces here may be one of a trace that runs elsewhere."""
+    if owner.note is EAGER:
+        return False
+    if owner.kind == FORWARD:
+        return bool(node.tangents) and owner in node.tangents
+    if owner.kind == FULL:
+        return node.type is not None
+    # A sweep follows steps of any thread, but not through another trace.
+    return owner.kind != REVERSE or frame is not None
+
+
+def _outermost(frame: Frame) -> Frame:
+    return [*frame.chain()][-1]
 
 
 def leaked(node: Node) -> None:
@@ -214,6 +246,6 @@ def seen_from(outer: Frame, value: Any, node: Node | None) -> Any:
 
 
 __all__ = [
-    "check_thread", "item_of", "keep_constant", "leaked", "live_node", "make_node", "plain", "push", "record",
-    "residual", "seen_from",
+    "is_known", "item_of", "keep_constant", "leaked", "live_node", "make_node", "plain", "push", "record", "residual",
+    "seen_from",
 ]  # fmt: skip

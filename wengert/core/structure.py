@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from wengert.core.context import Frame, next_seq, tracing
+from wengert.core.context import SWITCH, Frame, next_seq, tracing
 from wengert.core.handle import handle, is_handle
 from wengert.core.node import Const, Node, RichNode
 from wengert.core.op import CONTROL, Op
+from wengert.core.record import is_known
 from wengert.core.types import ArrayType
 
 
@@ -82,9 +83,11 @@ def root(value: Any, where: Any, *, frame: Frame | None = None, tangent: Any = N
     """
     outer = value.node if is_handle(value) else None
     plain = value.value if is_handle(value) else value
+    running = tracing.get()
+    if outer is not None and SWITCH.oldest <= outer.seq and len(SWITCH.live) > 1:
+        is_known(outer, running)
     inputs = (outer,) if outer is not None else ()
     inherited = outer.tangents if outer is not None else None
-    running = tracing.get()
     full = running.full if running is not None else None
     node: Node
     if frame is None and not rich and not inherited and full is None:

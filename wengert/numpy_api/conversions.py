@@ -18,7 +18,7 @@ from wengert.core.graph import QUESTIONS, Guard
 from wengert.core.handle import TracedArray, TracedScalar, is_handle
 from wengert.core.node import Const, here
 from wengert.core.op import CONSTANT
-from wengert.core.record import check_thread
+from wengert.core.record import is_known
 from wengert.core.structure import ROOT
 from wengert.core.types import dtype_of
 from wengert.ops.memory import sync
@@ -219,8 +219,8 @@ def note(t: Any, kind: str, outcome: Any) -> Any:
     """``guard`` for an answer through which no derivative is lost."""
     if SWITCH.special and t.node is not None and kind not in _HARMLESS:
         frame = tracing.get()
-        if frame is None:
-            check_thread(t.node)
+        if t.node.seq >= SWITCH.oldest and (frame is None or t.node.seq < frame.start):
+            is_known(t.node, frame)
         value = None if kind in QUESTIONS else np.array(peek(t))
         for running in frame.chain() if frame is not None else ():
             if running.kind == FULL and t.node.seq >= running.start:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from wengert.core.context import SWITCH, Frame, next_seq, tracing
+from wengert.core.context import EAGER, SWITCH, Frame, next_seq, tracing
 from wengert.core.errors import CutError, WengertValueError, error_at
 from wengert.core.handle import handle, is_handle
 from wengert.core.node import Const, Node, RichNode, here
@@ -23,9 +23,6 @@ from wengert.core.structure import ROOT
 from wengert.core.types import ArrayType
 from wengert.ops.memory import sync
 from wengert.tensor.history import LEAF
-
-EAGER = "eager"
-"""The note of the frames that stand around a general operation on Tensors: no function is being traced there."""
 
 
 class Session:
