@@ -9,6 +9,7 @@ from __future__ import annotations
 import builtins
 import copy
 import functools
+import gc
 import pickle
 import sys
 import types
@@ -17,6 +18,8 @@ import numpy as np
 import pytest
 
 import wengert as wg
+from wengert.core.handle import CLASS_READS
+from wengert.numpy_api.bindings.exact_types import asks_type
 
 X = np.array([0.7, -0.4, 1.3])
 
@@ -212,3 +215,29 @@ def test_a_name_type_of_the_users_own_stays():
     mine = space["type"]
     assert wg.grad(space["fun"])(0.7) == 1.4
     assert space["type"] is mine
+
+
+def test_code_that_is_gone_is_forgotten():
+    source = "def fun(t):\n    return t ** 2 if t.__class__ is float else t\n"
+    known = len(CLASS_READS)
+    for _ in range(20):
+        code = compile(source, "made.py", "exec")
+        assert not asks_type(code)
+        assert len(CLASS_READS) == known + 1
+        del code
+        gc.collect()
+        assert len(CLASS_READS) == known
+    space = {}
+    exec(compile(source, "made.py", "exec"), space)
+    assert wg.grad(space["fun"])(0.7) == 1.4
+
+
+def test_the_name_is_a_class_among_classes():
+    def fun(t):
+        assert issubclass(type, type)
+        assert issubclass(type, object)
+        assert issubclass(type("Made", (type,), {}), type)
+        assert not issubclass(int, type)
+        return t**2 if type(t) is float else t
+
+    assert wg.grad(fun)(0.7) == 1.4

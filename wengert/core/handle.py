@@ -16,9 +16,9 @@ from wengert.core.context import BODY, WritesOutside, next_seq, tracing
 from wengert.core.node import Node
 
 CLASS_READS: dict[int, tuple[Any, frozenset[int]]] = {}
-"""By the identity of code that a trace serves: the code, and the offsets at which it reads an attribute ``__class__``
-(``t.__class__ is float``). There a handle gives the type of its value; ``isinstance``, in C, and SciPy's fast paths get
-a subclass."""
+"""By the identity of code that a trace serves: a weak reference to it (which takes it out), and the offsets at which it
+reads an attribute ``__class__`` (``t.__class__ is float``). There a handle gives the type of its value; ``isinstance``,
+in C, and SciPy's fast paths get a subclass."""
 
 
 class _LooksArray(np.ndarray[Any, Any]):

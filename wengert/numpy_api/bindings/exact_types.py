@@ -11,6 +11,7 @@ import dis
 import functools
 import operator
 import sys
+import weakref
 from types import CodeType
 from typing import Any
 
@@ -33,6 +34,8 @@ class _Type:
             if kind is TracedArray or kind is TracedScalar:
                 return type(args[0].value)
             return self if kind is type or kind is _Type else kind
+        if len(args) > 2 and type(args[1]) is tuple:
+            args = (args[0], tuple([type if base is self else base for base in args[1]]), *args[2:])
         made = type(*args, **kwargs)
         if len(args) > 2 and "__module__" not in args[2]:  # CPython reads it off the calling frame, which was ours
             made.__module__ = sys._getframe(1).f_globals.get("__name__", made.__module__)
@@ -52,7 +55,7 @@ class _Type:
         return isinstance(thing, type)
 
     def __subclasscheck__(self, kind: Any) -> bool:
-        return issubclass(kind, type)
+        return issubclass(type if kind is self else kind, type)
 
     def __getitem__(self, part: Any) -> Any:
         return type[part]
@@ -86,7 +89,9 @@ def asks_type(code: CodeType) -> bool:
         return False
     found = "type" in names and _loads_type(code)
     if "__class__" in names and id(code) not in CLASS_READS:
-        CLASS_READS[id(code)] = code, _class_reads(code)
+        key = id(code)
+        forget = CLASS_READS.pop
+        CLASS_READS[key] = weakref.ref(code, lambda _: forget(key, None)), _class_reads(code)
     for inner in code.co_consts:
         if type(inner) is CodeType and asks_type(inner):
             found = True
