@@ -91,3 +91,16 @@ def test_constants_of_short_floats_have_slopes_as_precise_as_the_argument(f, slo
     compiled = wg.compile(wg.grad(f))
     for gradient in (wg.grad(f), wg.jacfwd(f), compiled, compiled):
         np.testing.assert_allclose(gradient(x, k), exact, rtol=1e-14)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.complex64, np.int16])
+def test_least_squares_beside_short_constants_are_as_precise_as_the_argument(dtype):
+    rng = np.random.default_rng(3)
+    matrix, b = (4 * rng.normal(size=(6, 3))).astype(dtype), rng.normal(size=6)
+    wide = matrix.astype(np.result_type(dtype, float))
+    for mode in (wg.jacrev, wg.jacfwd):
+        got = mode(lambda b: np.real(np.linalg.lstsq(matrix, b, rcond=None)[0]))(b)
+        np.testing.assert_allclose(got, np.real(np.linalg.pinv(wide)), rtol=1e-12, atol=1e-14)
+    residual = b - wide @ np.linalg.pinv(wide) @ b
+    slope = wg.grad(lambda b: np.linalg.lstsq(matrix, b, rcond=None)[1][0])(b)
+    np.testing.assert_allclose(slope, 2 * np.real(residual), rtol=1e-12, atol=1e-14)

@@ -166,6 +166,7 @@ def _lstsq(a: Any, b: Any, rcond: Any) -> Any:
 
 def _lstsq_tangent(da: Any, db: Any, a: Any, b: Any, y: Any) -> Any:
     x = y[0]
+    a, b = _as_precise(a, x), _as_precise(b, x)  # NumPy solves in the type of both
     p = pinv(a)
     r = b - a @ x
     if da is None:
@@ -182,6 +183,12 @@ def _lstsq_tangent(da: Any, db: Any, a: Any, b: Any, y: Any) -> Any:
     if raw(y[1]).size == 0:
         return dx, None, ds
     return dx, 2.0 * reduce.sum(real(conj(r) * change), 0, rank(r) == 1), ds
+
+
+def _as_precise(x: Any, like: Any) -> Any:
+    own = raw(x).dtype
+    dtype = np.result_type(own, real_type(raw(like).dtype))
+    return x if own == dtype else x.astype(dtype)
 
 
 def _singular_tangent(a: Any, da: Any) -> Any:
