@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from wengert.core.deferred import is_missing
 from wengert.core.handle import TracedScalar, buffer, is_handle
 from wengert.core.types import dtype_of
 from wengert.numpy_api.conversions import current_value, guard, note
@@ -28,7 +29,7 @@ def reshape(t: Any, *shape: Any, order: str = "C", copy: Any = None) -> Any:
         t,
         ("reshape", (tuple(map(int, target)) if not isinstance(target, (int, np.integer)) else (int(target),), order)),
     )
-    return copied(out) if copy else out
+    return copied(out, "K") if copy else out
 
 
 @method("ravel")
@@ -69,9 +70,9 @@ def astype(t: Any, dtype: Any, order: str = "K", casting: str = "unsafe", subok:
     dtype = np.dtype(dtype)
     have = dtype_of(t.value)
     if dtype == have:
-        return copied(t) if copy else t
+        return copied(t, order) if copy else lying(t, order)
     if dtype.kind in "fc":
-        return complexes.astype(t, dtype)
+        return lying(complexes.astype(t, dtype), order)
     if dtype.kind == "O":
         out = np.empty(t.shape, dtype=object)
         for index in np.ndindex(t.shape):
@@ -81,18 +82,32 @@ def astype(t: Any, dtype: Any, order: str = "K", casting: str = "unsafe", subok:
     return guard(t, "cast", value.astype(dtype) if hasattr(value, "astype") else dtype.type(value))
 
 
-@method("copy", "__copy__")
-def copied(t: Any, order: str = "K") -> Any:
+@method("copy")
+def copied(t: Any, order: str = "C") -> Any:
     """A copy with memory of its own."""
     if type(t) is TracedScalar:
         return t
-    value = np.array(current_value(t), copy=True)
+    value = np.array(current_value(t), copy=True, order=order)  # type: ignore[call-overload]
     return buffer(value, t.node)
+
+
+@method("__copy__")
+def shallow(t: Any) -> Any:
+    return copied(t, "K")
 
 
 @method("__deepcopy__")
 def deepcopied(t: Any, memo: Any = None) -> Any:
-    return copied(t)
+    return copied(t, "K")
+
+
+def lying(t: Any, order: Any) -> Any:
+    """The handle, or a copy where its memory lies in another order than the one asked for."""
+    value = current_value(t)
+    if type(value) is not np.ndarray or is_missing(value):
+        return t
+    wrong = (order == "C" and not value.flags.c_contiguous) or (order == "F" and not value.flags.f_contiguous)
+    return copied(t, order) if wrong else t
 
 
 def _python(t: Any) -> Any:

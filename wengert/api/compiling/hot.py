@@ -5,7 +5,7 @@ MISS wherever it is not certain that the path fits."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from wengert.api.compiling.reads import SCALARS
 from wengert.api.compiling.tensors import Given, fits, mode
 from wengert.backends.guards import GUARD, MISS
 from wengert.backends.numpy.compiled import FLOATS, PythonPlan
+from wengert.core.deferred import is_missing
 from wengert.core.tree import LEAF, Structure
 from wengert.ops.kinks import choice
 
@@ -28,6 +29,34 @@ def fitted(value: Any, kind: type) -> Any:
     if kind is np.ndarray:
         return np.asarray(value)
     return kind(value.item() if type(value) is np.ndarray and kind in (float, int, bool, complex) else value)
+
+
+def orders_of(results: Sequence[Any], leaves: Sequence[Any]) -> tuple[str, ...]:
+    """Which results lie in C or in Fortran order where all arguments lie in C order: "C", "F", or "" where that is not
+    known, or not asked, as of those that are no tables."""
+    if not all(v.flags.c_contiguous for v in leaves if type(v) is np.ndarray):
+        return ("",) * len(results)
+    return tuple(_order(v) if type(v) is np.ndarray and v.ndim > 1 else "" for v in results)
+
+
+def _order(value: np.ndarray[Any, Any]) -> str:
+    if is_missing(value) or not value.size:
+        return ""
+    return "C" if value.flags.c_contiguous else "F" if value.flags.f_contiguous else ""
+
+
+def ordered(value: Any, order: str, inputs: Sequence[Any]) -> Any:
+    """A result of a NumPy plan, in the order in which the function itself gives it for arguments in C order."""
+    if not order or value.flags.c_contiguous is (order == "C") or value.flags.f_contiguous is (order == "F"):
+        return value
+    return value.copy(order) if all(v.flags.c_contiguous for v in inputs if type(v) is np.ndarray) else value
+
+
+def all_ordered(plan: Any, values: list[Any], orders: Sequence[str], inputs: Sequence[Any]) -> list[Any]:
+    """The results of a plan in their orders; those of native code lie in C order."""
+    if not isinstance(plan, PythonPlan):
+        return values
+    return [ordered(v, order, inputs) for v, order in zip(values, orders, strict=True)]
 
 
 class Writer:
@@ -200,7 +229,7 @@ class Writer:
         ):
             if not moves:
                 held = self.bind(value)
-                texts.append(f"{held}.copy()" if type(value) is np.ndarray else held)
+                texts.append(f"{held}.copy('K')" if type(value) is np.ndarray else held)
                 continue
             source = next(moving)
             name = f"r{k}"
@@ -210,6 +239,13 @@ class Writer:
             else:
                 cls = self.bind(kind)
                 lines.append(f"if type({name}) is not {cls}: {name} = fitted({name}, {cls})")
+            if recording.orders[k] and isinstance(self.path.chosen, PythonPlan):
+                order = recording.orders[k]
+                self.space["ordered"] = ordered
+                lines.append(
+                    f"if not {name}.flags.{order.lower()}_contiguous: "
+                    f"{name} = ordered({name}, {order!r}, ({', '.join(self.names)},))"
+                )
             texts.append(name)
         if recording.taken is not None:
             self.space["assemble"] = recording.taken.assemble
@@ -235,4 +271,4 @@ class Writer:
         return f"{self.bind(structure.container.rebuild)}({self.bind(structure.extra)}, [{', '.join(parts)}])"
 
 
-__all__ = ["DEFAULT_FLOATS", "Writer", "fitted"]
+__all__ = ["DEFAULT_FLOATS", "Writer", "all_ordered", "fitted", "orders_of"]

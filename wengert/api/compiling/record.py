@@ -17,7 +17,7 @@ import numpy as np
 
 from wengert.api import engine
 from wengert.api.arguments import name_of
-from wengert.api.compiling.hot import fitted
+from wengert.api.compiling.hot import fitted, orders_of
 from wengert.api.compiling.lying import LYING, SAME, arrays_of, ordinary, shares
 from wengert.api.compiling.outside import Outside
 from wengert.api.compiling.private import Private
@@ -78,6 +78,7 @@ class Recording:
     leaves: tuple[Any, ...]
     dynamic: tuple[bool, ...]
     kinds: tuple[type, ...]
+    orders: tuple[str, ...]  # in which the leaves lie (see ``orders_of``)
     written: tuple[int, ...]
     taken: Taken | None  # how the result is made of these where there are Tensors
     tensors: bool  # whether the function works with Tensors
@@ -249,23 +250,21 @@ def _run(
             except ValueError as problem:
                 raise Raised(problem) from None
         moving = [is_handle(o) and o.node is not None and o.node.seq >= frame.start for o in outputs]
-        ends = [o for o, m in zip(outputs, moving, strict=True) if m]
-        ends = [*ends, *(filled[k] for k in written)]
+        ends = [*(o for o, m in zip(outputs, moving, strict=True) if m), *(filled[k] for k in written)]
         plainly = given is None and tensors_out is None
         graph = graph_of(frame, roots, ends, values=(), name=name_of(fun), alone=plainly)
         if inside.regions:
             graph = recompute(graph, inside.regions)
         plain = [held(o) if is_handle(o) else o for o in outputs]
-        ends_of: list[Any] = [filled[k] for k in written]
-        contents = [held(h) for h in ends_of]
+        contents = [held(filled[k]) for k in written]
     finally:
         context.leave(frame, token)
         if entered is not None:
             entered.leave()
     # An output that turned out constant stays an output of the graph: only its value is known already.
     plain = [v if m else real(v) for v, m in zip(plain, moving, strict=True)]
-    kept = tuple(None if m else v.copy() if type(v) is np.ndarray else v for v, m in zip(plain, moving, strict=True))
-    kinds = tuple(map(type, plain))
+    kept = tuple(None if m else v.copy("K") if type(v) is np.ndarray else v for v, m in zip(plain, moving, strict=True))
+    kinds, orders = tuple(map(type, plain)), orders_of(plain, leaves)
     recording = Recording(
         replace(graph, memory={}),
         outside,
@@ -273,6 +272,7 @@ def _run(
         kept,
         tuple(moving),
         kinds,
+        orders,
         tuple(written),
         tensors_out,
         inside.used(),

@@ -25,6 +25,7 @@ from wengert.numpy_api.exact import (
     values_of,
     whole_axis,
 )
+from wengert.numpy_api.methods import lying
 from wengert.numpy_api.table import implements, method, twin
 from wengert.ops import select as ops
 from wengert.ops.memory import read, write
@@ -46,7 +47,8 @@ def take(a: Any, indices: Any, axis: Any = None, out: Any = None, mode: str = "r
     if not is_handle(indices):
         indices = np.asarray(indices)[()]
     indices = _bounded(indices, a.shape[axis], mode)
-    return deliver(owned(a[(slice(None),) * axis + (indices,)]), out)
+    found = owned(a[(slice(None),) * axis + (indices,)])
+    return deliver(lying(found, "C") if is_handle(found) else found, out)
 
 
 @implements(np.take_along_axis)

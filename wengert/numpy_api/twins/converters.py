@@ -15,7 +15,7 @@ import numpy as np
 
 from wengert.core.handle import HANDLES, TracedArray, TracedScalar, buffer
 from wengert.core.types import SCALARS
-from wengert.numpy_api.methods import astype, copied
+from wengert.numpy_api.methods import astype, copied, lying
 from wengert.numpy_api.table import implements, twin
 from wengert.ops.join import holds_handle, nested, objects, zero_dimensional
 
@@ -42,7 +42,7 @@ def array(
     if kind in HANDLES or (
         (kind is list or kind is tuple or kind is np.ndarray) and holds_handle(object)
     ):
-        return _traced(object, dtype, copy is True, ndmin)
+        return _traced(object, dtype, copy is True, ndmin, order)
     options: dict[str, Any] = {} if like is None or type(like) in HANDLES else {"like": like}
     if ndmax:
         options["ndmax"] = ndmax
@@ -63,7 +63,7 @@ def _within(value: Any) -> Any:
     return value if own is None else own(value)
 
 
-def _traced(value: Any, dtype: Any, copy: bool, ndmin: int) -> Any:
+def _traced(value: Any, dtype: Any, copy: bool, ndmin: int, order: Any = "K") -> Any:
     wanted = None if dtype is None else np.dtype(dtype)
     if type(value) not in HANDLES:
         if wanted is None and type(value) is np.ndarray:
@@ -82,10 +82,10 @@ def _traced(value: Any, dtype: Any, copy: bool, ndmin: int) -> Any:
             return _at_least(out, ndmin)
         made, copy = zero_dimensional(made), False
     if wanted is not None and wanted != made.dtype:
-        made, copy = astype(made, wanted), False
+        made, copy = astype(made, wanted, order or "K"), False
     elif copy:
-        made = copied(made)
-    return _at_least(made, ndmin)
+        made = copied(made, order or "K")
+    return _at_least(lying(made, order) if type(made) in HANDLES else made, ndmin)
 
 
 def _at_least(made: Any, ndmin: int) -> Any:
@@ -93,14 +93,15 @@ def _at_least(made: Any, ndmin: int) -> Any:
     return made[(None,) * missing + (...,)] if missing > 0 else made
 
 
-def _converter(original: Callable[..., Any], ndmin: int = 0) -> Callable[..., Any]:
+def _converter(original: Callable[..., Any], ndmin: int = 0, order: Any = None) -> Callable[..., Any]:
     def convert(a: Any, dtype: Any = None, *args: Any, **kwargs: Any) -> Any:
         a = _within(a)
         kind = type(a)
         if kind in HANDLES or (
             (kind is list or kind is tuple or kind is np.ndarray) and holds_handle(a)
         ):
-            return _traced(a, dtype, kwargs.get("copy") is True, ndmin)
+            asked = order or (args[0] if args else kwargs.get("order"))
+            return _traced(a, dtype, kwargs.get("copy") is True, ndmin, asked)
         if type(kwargs.get("like")) in HANDLES:
             del kwargs["like"]
         made = original(a, dtype, *args, **kwargs)
@@ -116,8 +117,8 @@ def _converter(original: Callable[..., Any], ndmin: int = 0) -> Callable[..., An
 
 asarray = twin(np.asarray)(_converter(np.asarray))
 asanyarray = twin(np.asanyarray)(_converter(np.asanyarray))
-ascontiguousarray = twin(np.ascontiguousarray)(_converter(np.ascontiguousarray, 1))
-asfortranarray = twin(np.asfortranarray)(_converter(np.asfortranarray))
+ascontiguousarray = twin(np.ascontiguousarray)(_converter(np.ascontiguousarray, 1, "C"))
+asfortranarray = twin(np.asfortranarray)(_converter(np.asfortranarray, order="F"))
 
 
 @twin(np.asarray_chkfinite)
@@ -134,8 +135,10 @@ def require(a: Any, dtype: Any = None, requirements: Any = None, *, like: Any = 
     """``np.require``: requirements on memory are met by a handle as it is."""
     if type(a) not in HANDLES and not holds_handle(a):
         return np.require(a, dtype, requirements)
-    # Layout and ownership are the memory's business, and a handle always has its own.
-    return asanyarray(a, dtype)
+    # Ownership is the memory's business, and a handle always has its own.
+    asked = [requirements] if isinstance(requirements, str) else list(requirements or ())
+    orders = [r[0].upper() for r in asked if r[:1].upper() in ("C", "F")]
+    return asanyarray(a, dtype, orders[0] if orders else None)
 
 
 @implements(

@@ -377,7 +377,7 @@ def copy(a: Any, order: str = "K", subok: bool = False) -> Any:
     a = stacked(a)
     if type(a) is TracedScalar:
         return zero_dimensional(a)
-    return a.copy() if is_handle(a) else numpy.copy(a, order, subok)
+    return a.copy(order) if is_handle(a) else numpy.copy(a, order, subok)
 
 
 __all__ = ["arange", "full", "linspace", "owned"]
