@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from wengert.api.compiling.hot import DEFAULT_FLOATS, Writer, fitted
+from wengert.api.compiling.hot import DEFAULT_FLOATS, Writer, all_ordered, fitted
 from wengert.api.compiling.least import least_seconds
 from wengert.api.compiling.passes import improved, native_plan
 from wengert.api.compiling.record import Recording, shares
@@ -230,9 +230,10 @@ class Path:
         recording = self.recording
         moving = iter(out)
         values = [
-            fitted(next(moving), kind) if moves else v.copy() if type(v) is np.ndarray else v
+            fitted(next(moving), kind) if moves else v.copy("K") if type(v) is np.ndarray else v
             for v, moves, kind in zip(recording.leaves, recording.dynamic, recording.kinds, strict=True)
         ]
+        values = all_ordered(plan, values, recording.orders, inputs)
         for k, content in zip(written, moving, strict=True):
             leaves[k][...] = content
         if recording.taken is not None:
