@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import wengert as wg
-from wengert.api.compiling import record
+from wengert.api.compiling import effects, record
 from wengert.core import deferred
 from wengert.ops import put_off
 
@@ -302,7 +302,7 @@ def _graph(fun, x, monkeypatch, *, later):
     """The steps and guards of the path that a call records."""
     with monkeypatch.context() as patch:
         if not later:
-            patch.setattr(record, "begin", lambda frame, step, hopes: None)
+            patch.setattr(effects, "begin", lambda frame, step, hopes: None)
         g = numpy_only(fun)
         g(x)
     (path,) = g.paths

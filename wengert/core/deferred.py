@@ -201,6 +201,7 @@ class Late:
         self._filters: Any = warnings.filters
         self._made: list[int] = []
         self.bytes = 0  # of what was put off
+        self.loops = 0  # long ones among it
         self._copies: dict[int, tuple[Any, Any]] = {}  # of constants
 
     def may(self) -> bool:

@@ -16,7 +16,7 @@ from wengert.core.context import tracing
 from wengert.core.deferred import LARGE, PLACEHOLDERS, held, is_missing
 from wengert.core.floats import ignored
 from wengert.core.handle import TracedArray, TracedScalar
-from wengert.core.op import CONSTANT, ELEMENTWISE, GENERAL, LINEAR, Op
+from wengert.core.op import CONSTANT, CONTROL, ELEMENTWISE, GENERAL, LINEAR, Op
 from wengert.core.record import record
 from wengert.core.types import SCALARS, ArrayType, broadcast_shapes, shape_of
 from wengert.ops.late_memory import running, watching
@@ -37,7 +37,8 @@ def deferred(op: Op, operands: Sequence[Any], params: tuple[Any, ...], evaluate:
     """The result of a step that is put off; None where it is to be computed."""
     frame = tracing.get()
     late = running()
-    if late is None or frame is None or op.outputs or not _takes(op) or not watching(frame):
+    loop = op.kind == CONTROL and op.name == "scan"
+    if late is None or frame is None or not (loop or (_takes(op) and not op.outputs)) or not watching(frame):
         return None
     values: list[Any] = []
     nodes: list[Any] = []
@@ -60,6 +61,10 @@ def deferred(op: Op, operands: Sequence[Any], params: tuple[Any, ...], evaluate:
             nodes.append(None)
         else:
             return None
+    if loop:
+        from wengert.ops.put_off_loops import deferred_loop  # what few programs need
+
+        return deferred_loop(op, values, nodes, params, frame, late, operands)
     if not large:
         return None
     function = evaluate or op.evaluate

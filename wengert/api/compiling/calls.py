@@ -252,7 +252,8 @@ class Calls:
         made: list[Path] = []
 
         def answer(recording: Recording, late: Late) -> list[Any] | None:
-            if late.bytes < _MUCH or self.backend == "numpy" or not self.wait or native_plan() is None:
+            little = late.bytes < _MUCH and not late.loops
+            if little or self.backend == "numpy" or not self.wait or native_plan() is None:
                 return None
             made.append(self._path(recording, kind))
             ends, told = made[0].answer(leaves)

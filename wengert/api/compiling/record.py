@@ -17,6 +17,7 @@ import numpy as np
 
 from wengert.api import engine
 from wengert.api.arguments import name_of
+from wengert.api.compiling.effects import let_wait
 from wengert.api.compiling.hot import fitted, orders_of
 from wengert.api.compiling.lying import LYING, SAME, arrays_of, ordinary, shares
 from wengert.api.compiling.outside import Outside
@@ -25,7 +26,7 @@ from wengert.api.compiling.tensors import Entered, Given, Taken, Taking, Unfit, 
 from wengert.api.tracing import is_input
 from wengert.core import context
 from wengert.core.context import FULL
-from wengert.core.deferred import MUCH, begin, end, held, real
+from wengert.core.deferred import MUCH, end, held, real
 from wengert.core.graph import Graph
 from wengert.core.handle import HANDLES, TracedArray, handle, is_handle
 from wengert.core.node import Const, describe, here
@@ -40,13 +41,6 @@ from wengert.tensor.tensor import Tensor
 Answer = Callable[[Any, Any], Sequence[Any] | None]
 
 _SUSPENDED = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
-
-_EFFECTS = frozenset(
-    {"print", "open", "input", "exec", "eval", "write", "writelines", "flush", "stdout", "stderr", "logging", "info"}
-    | {"debug", "warning", "warn", "error", "critical", "exception", "send", "sendall", "put", "post", "emit"}
-    | {"publish", "system", "popen", "Popen", "run", "sleep"}
-)
-"""What functions and methods are called that somebody outside may notice: what holds such names never runs twice."""
 
 
 class Refused(Exception):
@@ -208,11 +202,8 @@ def _run(
     frame.folds = folds
     frame.steps = None if frame.swept or frame.kinks is not None else []
     frame.met = outside.met
-    if later and given is None and sum(v.nbytes for v in leaves if type(v) is np.ndarray) >= MUCH:
-        from wengert.ops.put_off import deferred
-
-        begin(frame, deferred, hopes=_EFFECTS.isdisjoint(outside.names))
-        frame.steps = None if frame.met.late is not None else frame.steps
+    if later and given is None:
+        let_wait(fun, sum(v.nbytes for v in leaves if type(v) is np.ndarray) >= MUCH, outside.names, frame)
     inside.start = frame.start
     frame.note = inside
     entered: Entered | None = None
