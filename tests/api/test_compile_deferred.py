@@ -16,7 +16,7 @@ import pytest
 import wengert as wg
 from wengert.api.compiling import effects, record
 from wengert.core import deferred
-from wengert.ops import put_off
+from wengert.ops import late_memory, put_off
 
 
 class Seen:
@@ -240,6 +240,23 @@ def test_warnings_are_numpys(seen):
 def _quietly(x):
     with np.errstate(divide="ignore"):
         return np.log(x)
+
+
+def test_long_programs_put_off_only_so_much_memory(seen, monkeypatch):
+    def f(x):
+        for k in range(100):
+            x = np.sin(x) + 0.5
+            if k % 10 == 0:
+                y = x.copy()
+                y[2:4] = x[:2]
+                x = y
+        return x
+
+    monkeypatch.setattr(late_memory, "MOST", 20 * X.nbytes)
+    compiled = numpy_only(f)
+    np.testing.assert_array_equal(compiled(X), f(X))
+    assert 15 <= seen.steps <= 25
+    np.testing.assert_array_equal(compiled(X + 1), f(X + 1))
 
 
 def test_a_handle_that_is_kept_holds_its_value(seen):

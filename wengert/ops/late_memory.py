@@ -17,6 +17,9 @@ from wengert.core.types import ArrayType, dtype_of, shape_of
 from wengert.ops.paths import Path, apply, is_basic
 from wengert.ops.regions import ADD_AT, UPDATE, overwrite
 
+MOST = 1 << 30
+"""Bytes of what one recording puts off: each step has memory of its own, where computed ones would share it."""
+
 
 def watching(frame: Frame) -> bool:
     """Whether a trace is one whose steps nobody looks into while they are recorded."""
@@ -33,7 +36,7 @@ def running() -> Late | None:
     """Where steps are put off now, if they may be."""
     frame = tracing.get()
     late = None if frame is None or frame.met is None else frame.met.late
-    return late if late is not None and late.may() else None
+    return late if late is not None and late.bytes < MOST and late.may() else None
 
 
 def seen(path: Path, h: Any) -> Any:
@@ -71,7 +74,7 @@ def put_off_write(base: Any, path: Path, value: Any, node: Any, *, add: bool) ->
     if frame is None or frame.met is None or (late := frame.met.late) is None:
         return False
     old, before = held(base), base.node
-    if not (is_missing(old) or is_missing(value)) or not watching(frame) or not late.may():
+    if not (is_missing(old) or is_missing(value)) or not watching(frame) or running() is None:
         return False
     if before is not None and (before.abstract or frame.full is None or before.seq < frame.full.start):
         return False
