@@ -259,6 +259,29 @@ def test_long_programs_put_off_only_so_much_memory(seen, monkeypatch):
     np.testing.assert_array_equal(compiled(X + 1), f(X + 1))
 
 
+def test_a_step_for_whose_result_there_is_no_room_is_computed_at_once(seen, monkeypatch):
+    class Narrow:
+        left = 5
+
+        def __getattr__(self, name):
+            return getattr(np, name)
+
+        def empty(self, *args):
+            Narrow.left -= 1
+            if Narrow.left < 0:
+                raise MemoryError
+            return np.empty(*args)
+
+    def f(x):
+        for _ in range(9):
+            x = np.sin(x) + 0.5
+        return x
+
+    monkeypatch.setattr(put_off, "np", Narrow())
+    np.testing.assert_array_equal(numpy_only(f)(X), f(X))
+    assert seen.steps == 5
+
+
 def test_a_handle_that_is_kept_holds_its_value(seen):
     kept = []
 

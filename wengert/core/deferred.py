@@ -318,10 +318,14 @@ EXACT = getattr(sys, "_is_gil_enabled", lambda: True)()
 """Whether references are counted exactly: not without the interpreter's lock."""
 
 
+_SEEN = not getattr(sys.flags, "context_aware_warnings", 0)
+"""Whether ``warnings.catch_warnings`` shows: with that option of Python 3.14 it changes a context of its own."""
+
+
 def begin(frame: Frame, step: Any, *, hopes: bool) -> None:
     """Let the steps of a recording be deferred by ``step``, where that may be. Ends with ``end(frame.met.late)``.
     ``hopes``: it may go on as if something held that is looked at later (if it does not, the function runs again)."""
-    if FLOATS is None or frame.parent is not None or not EXACT:
+    if FLOATS is None or frame.parent is not None or not EXACT or not _SEEN:
         return
     with _lock:
         if not _Count.running:

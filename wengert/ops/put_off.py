@@ -125,10 +125,13 @@ def outcome(op: Op, function: Callable[..., Any], values: Sequence[Any], params:
         return found.dtype.type(0.5) if type(found) in PLACEHOLDERS and shape == () else None
     if found.shape != tuple([lengths.get(n) for n in shape]) or found.dtype.kind not in "fcb":
         return None
-    if found.flags.c_contiguous:
-        return np.empty(shape, found.dtype)
-    order = _order(found)
-    return np.empty_like(np.empty(tuple([shape[k] for k in order]), found.dtype).transpose(_inverse(order)))
+    try:
+        if found.flags.c_contiguous:
+            return np.empty(shape, found.dtype)
+        order = _order(found)
+        return np.empty_like(np.empty(tuple([shape[k] for k in order]), found.dtype).transpose(_inverse(order)))
+    except MemoryError:  # what is computed at once may find room
+        return None
 
 
 def _order(array: Any) -> list[int]:
