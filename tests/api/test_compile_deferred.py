@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextvars
 import threading
 import time
+import types
 import warnings
 
 import numpy as np
@@ -260,24 +261,19 @@ def test_long_programs_put_off_only_so_much_memory(seen, monkeypatch):
 
 
 def test_a_step_for_whose_result_there_is_no_room_is_computed_at_once(seen, monkeypatch):
-    class Narrow:
-        left = 5
+    make, left = np.empty, iter(range(5))
 
-        def __getattr__(self, name):
-            return getattr(np, name)
-
-        def empty(self, *args):
-            Narrow.left -= 1
-            if Narrow.left < 0:
-                raise MemoryError
-            return np.empty(*args)
+    def narrow(*args):
+        if next(left, None) is None:
+            raise MemoryError
+        return make(*args)
 
     def f(x):
         for _ in range(9):
             x = np.sin(x) + 0.5
         return x
 
-    monkeypatch.setattr(put_off, "np", Narrow())
+    monkeypatch.setattr(put_off, "np", types.SimpleNamespace(**{**vars(np), "empty": narrow}))
     np.testing.assert_array_equal(numpy_only(f)(X), f(X))
     assert seen.steps == 5
 
