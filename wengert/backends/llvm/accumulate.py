@@ -22,6 +22,8 @@ from wengert.backends.llvm.writer import BOOL, INT64, Type, literal, memory_type
 
 IN_REGISTERS = 8
 """The most registers that the accumulators of one node take before they are lanes of one register each."""
+PARTED = 8
+"""The fewest products that are added in two chains, neither of which waits for the other."""
 
 
 @dataclass(eq=False, slots=True)
@@ -210,9 +212,17 @@ class Accumulators(Evaluator):
         if lanes > 1 and self.width < lanes:
             self.add(v, instance, self.dot(v.dtype, pairs), places)
             return
-        for a, b in pairs:
-            for left, right in zip(self.pieces(v.dtype, a, lanes), self.pieces(v.dtype, b, lanes), strict=True):
-                old = self.fma(v.dtype, left, right, old)
+        terms = [
+            term
+            for a, b in pairs
+            for term in zip(self.pieces(v.dtype, a, lanes), self.pieces(v.dtype, b, lanes), strict=True)
+        ]
+        half = len(terms) // 2 if len(terms) >= PARTED else 0
+        for left, right in terms[half:]:
+            old = self.fma(v.dtype, left, right, old)
+        if half:
+            part = self.dot(v.dtype, terms[:half])
+            old = self.apply("add", [old, part], [v.dtype] * 2, v.dtype)
         self.put(instance, v.dtype, place, old)
 
     def pieces(self, dtype: Type, result: Result, lanes: int) -> list[Result]:
