@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import wengert
+from tests.backends.llvm import fuzz_words, fuzz_words_more  # noqa: F401 they fill the vocabulary
 from tests.backends.llvm.fuzz import check, compare
 from tests.backends.llvm.fuzz_programs import Program, Step
 from tests.backends.llvm.fuzz_rounding import Nothing
@@ -85,3 +86,19 @@ def test_second_derivatives_where_an_array_without_axes_is_read_in_two_ways(at, 
         compiled = wengert.compile(slope, backend=backend)
         for x in (at, at * 1.5, at):
             np.testing.assert_allclose(compiled(x), second(x), rtol=1e-13)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.complex128])
+@pytest.mark.parametrize("function", [np.sign, np.rint, np.trunc], ids=lambda f: f.__name__)
+def test_traced_numbers_are_written_into_values_without_derivative(function, dtype):
+    if dtype is np.complex128:
+        function = np.sign
+    v = np.linspace(-1.0, 1.0, 4).astype(dtype)
+
+    def total(y, v):
+        out = function(v).copy()
+        out[1:] = np.mean(y)
+        return np.sum(out.real * 1.5)
+
+    slope = wengert.grad(total, (0, 1))(np.arange(3.0), v)[0]
+    np.testing.assert_allclose(slope, np.full(3, 1.5), rtol=1e-15)

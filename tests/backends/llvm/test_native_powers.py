@@ -1,4 +1,4 @@
-"""Powers of one half in native code: the root of arrays, C's power of numbers, as NumPy has them.
+"""Powers of one half and products in native code: with the signs, infinities and, for products, the bits of NumPy.
 
 Imports wengert and NumPy. Invariant: what is wanted is what the function itself gives, with the signs of zeros."""
 
@@ -77,3 +77,34 @@ def test_a_root_within_a_loop_of_numbers() -> None:
     steps = 1e-20j * np.eye(6)
     np.testing.assert_allclose(slope, [walk(x + step).imag / 1e-20 for step in steps], rtol=1e-14)
     assert "0 steps of NumPy" in compiled.explain()
+
+
+PRODUCTS = [((6,), None), ((40,), None), ((5, 9), 1), ((40, 7), 0), ((3, 40), 1), ((4, 5, 6), (0, 2)), ((4, 30), None)]
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize(("shape", "axis"), PRODUCTS)
+@pytest.mark.parametrize("function", [lambda x: x, lambda x: x * 2.0 - x], ids=["read", "computed"])
+def test_products_have_the_bits_of_numpys_order(
+    function: Callable[[Any], Any], shape: tuple[int, ...], axis: Any, dtype: Any
+) -> None:
+    rng = np.random.default_rng(1)
+    compiled = wengert.compile(lambda x: np.prod(function(x), axis=axis), backend="native")
+    large = np.finfo(dtype).max ** 0.6
+    with np.errstate(all="ignore"):
+        for factors in ([0.9, 1.1, -1.3], [large, 1.0 / large, large, -1.0 / large], [0.0, 2.0, np.inf]):
+            x = rng.choice(np.array(factors, dtype), shape)
+            want = np.prod(function(x), axis=axis)
+            for _ in range(2):
+                np.testing.assert_array_equal(compiled(x), want)
+    assert "0 steps of NumPy" in compiled.explain()
+
+
+def test_gradients_of_products_over_several_axes() -> None:
+    x = np.random.default_rng(2).uniform(0.8, 1.2, (3, 20, 2))
+    slope = wengert.compile(
+        wengert.grad(lambda x: np.sum(np.prod(x, axis=(1, 2), keepdims=True) ** 2)), backend="native"
+    )
+    want = 2.0 * np.prod(x, axis=(1, 2), keepdims=True) ** 2 / x
+    for _ in range(3):
+        np.testing.assert_allclose(slope(x), want, rtol=1e-13)

@@ -5,18 +5,22 @@ its values (an index within its axis) is asked of every row, outside of the loop
 
 from __future__ import annotations
 
+import functools
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from wengert.backends.llvm.indexed import Axis, Map, Program, Scan, ScanOutput, Slot, Store
+from wengert.backends.llvm.indexed import Affine, Axis, Map, Program, Read, Scan, ScanOutput, Slot, Store
+from wengert.backends.llvm.lower import reduce
 from wengert.backends.llvm.lower.builder import BOOL, Builder, Dim, Laid, Refused
 from wengert.core.graph import Graph, input_node
 from wengert.core.graph import step as graph_step
 from wengert.core.node import Node
 from wengert.core.op import OPS
 from wengert.core.types import ArrayType
+from wengert.ops.reduce import normal_axes
 
 Lower = Callable[[Graph], Program]
 
@@ -100,7 +104,41 @@ def _running(name: str, neutral: float) -> Callable[[Builder, Node, Sequence[Lai
     return rule
 
 
-RULES = {"cumsum": _running("add", -0.0), "cumprod": _running("multiply", 1.0)}
+UNROLLED = (16, 4)
+"""The most factors that are written out, one after the other: those that are read, those that are computed."""
+
+
+def product(b: Builder, node: Node, operands: Sequence[Laid], lower: Lower) -> Laid:
+    """Factors in NumPy's order, one after the other: in any other order a product that leaves the range of numbers on
+    its way leaves it elsewhere."""
+    (x,) = operands
+    gone = normal_axes(node.params[0], len(x.dims))
+    over = [d.find() for k in gone if isinstance(d := x.dims[k], Axis)]
+    carried = {a.find() for a in x.value.axes}
+    dtype: np.dtype[Any] = node.type.dtype
+    if dtype.kind != "f" or not over or not carried.issuperset(over):
+        return reduce.RULES["prod"](b, node, operands)
+    count = math.prod(a.extent for a in over)
+    value, axis = b.cast(x.value, dtype), over[0]
+    if len(over) > 1:
+        axis = Axis(count)
+        value = b.reshape(value, over, (axis,))
+    kept = tuple((0 if k in gone else d) for k, d in enumerate(x.dims) if node.params[1] or k not in gone)
+    if count <= UNROLLED[not isinstance(value, Read)]:
+        factors = [b.substitute(value, {axis: Affine((), k)}) for k in range(count)]
+        return b.laid(functools.reduce(functools.partial(b.map, "multiply", dtype), factors), kept)
+    rest = tuple(d for d in kept if isinstance(d, Axis))
+    row = ArrayType(tuple(d.extent for d in rest), dtype)
+    carry, factor = input_node(row), input_node(row)
+    joined = graph_step(OPS["multiply"], (carry, factor), (), row, node.where)
+    body = Graph(inputs=(carry, factor), outputs=(joined,), nodes=(joined,))
+    outer = graph_step(OPS["stack"], (), (body, count, 1, False, 1, None), None, node.where)
+    (whole,) = scan(b, outer, (b.laid(b.number(1.0, dtype), rest), b.laid(value, (axis, *rest))), lower)
+    found = dict(zip(rest, whole.dims, strict=True))
+    return b.laid(whole.value, tuple(found[d] if isinstance(d, Axis) else d for d in kept))
+
+
+RULES = {"cumsum": _running("add", -0.0), "cumprod": _running("multiply", 1.0), "prod": product}
 """Operations that are loops; -0 is what adds nothing, whatever the sign of a zero."""
 
 __all__ = ["RULES", "body_of", "scan"]
