@@ -186,7 +186,7 @@ def source(op: Op, name: str, variant: str, *, long: bool = False, inline: bool 
     if op.kind == CONSTANT:
         line(" if " + " or ".join(f"n{k} is not None" for k in range(count)) + ":")
         line(f"  f = FRAME(1); S.cut = ({op.name!r}, *OUTSIDE(f))")
-        line(f" if type(y) is not ND or (y.dtype is not F64 and y.dtype.kind not in 'fc'): return y")
+        line(" if type(y) is not ND or (y.dtype is not F64 and y.dtype.kind not in 'fc'): return y")
         line(f" return PLAIN(y, {ops})")
         return "\n".join(out) + "\n"
     line(" if " + " and ".join(f"n{k} is None" for k in range(count)) + f": return PLAIN(y, {ops})")
