@@ -41,4 +41,14 @@ def stamp(folder: str = "", before: float = BEGUN) -> str | None:
     return "\n".join(sorted(found))
 
 
-__all__ = ["stamp"]
+_first: list[str | None] = []
+
+
+def first() -> str | None:
+    """The stamp of the package as it was when this process first asked: what it has loaded, whatever is changed now."""
+    if not _first:
+        _first.append(stamp())
+    return _first[0]
+
+
+__all__ = ["first", "stamp"]

@@ -30,8 +30,13 @@ def kept(tmp_path, monkeypatch):
     """A folder of our own, and sources that nobody changes meanwhile."""
     monkeypatch.setenv("WENGERT_CACHE_DIR", str(tmp_path))
     monkeypatch.setenv("WENGERT_NATIVE_STRICT", "1")
-    monkeypatch.setattr(sources, "stamp", lambda: "a stamp")
+    stamped(monkeypatch, "a stamp")
     return tmp_path
+
+
+def stamped(monkeypatch, stamp):
+    for name in ("first", "stamp"):
+        monkeypatch.setattr(sources, name, lambda: stamp)
 
 
 def test_a_name_covers_machine_versions_sources_and_threads(kept, monkeypatch):
@@ -42,11 +47,11 @@ def test_a_name_covers_machine_versions_sources_and_threads(kept, monkeypatch):
         monkeypatch.setattr(module, "__version__", "0.0.1")
         found.append(kept_plans.name_of(graph, "machine", split=False))
         monkeypatch.undo()
-        monkeypatch.setattr(sources, "stamp", lambda: "a stamp")
-    monkeypatch.setattr(sources, "stamp", lambda: "another stamp")
+        stamped(monkeypatch, "a stamp")
+    stamped(monkeypatch, "another stamp")
     found.append(kept_plans.name_of(graph, "machine", split=False))
     assert len({n.key for n in found}) == len(found)
-    monkeypatch.setattr(sources, "stamp", lambda: None)
+    stamped(monkeypatch, None)
     assert kept_plans.name_of(graph, "machine", split=False) is None
 
 
@@ -102,6 +107,38 @@ def test_guards_and_bad_indices_are_those_of_the_graph(kept):
             assert failed.value.index == index
 
 
+LARGE = np.random.default_rng(5).standard_normal((80, 80)) / 9.0
+
+
+def with_products(x):
+    y = np.tanh(x @ LARGE) * 0.5 + np.sin(x) + 1e-3 * x
+    if y[0, 0] > 50.0:
+        return y
+    return np.sum(np.exp(np.tanh(y @ LARGE) * LARGE) + y * y * x, axis=0)
+
+
+@pytest.mark.parametrize("f", [with_products, wengert.grad(lambda x: np.sum(with_products(x)))], ids=["f", "grad"])
+def test_plans_of_several_kernels_come_from_disk(f, kept):
+    x = np.random.default_rng(6).standard_normal((80, 80))
+    graph = wengert.trace(f)(x)
+    first, second = planned(graph), planned(wengert.trace(f)(x))
+    assert set(from_disk(first)) == {False} and set(from_disk(second)) == {True}
+    assert len(second.cut.segments) > 1 and (first.native, first.fallen) == (second.native, second.fallen)
+    assert [*first.reasons.values()] == [*second.reasons.values()] and second.fallen > 0
+    for values in ([x], [x * 0.5]):
+        np.testing.assert_allclose(second.run(values)[0], f(*values), rtol=1e-11, atol=1e-12)
+        assert first.run(values)[0].tobytes() == second.run(values)[0].tobytes()
+    for plan in (first, second):
+        with pytest.raises(GuardFailed) as failed:
+            plan.run([np.full((80, 80), 1e5)])
+        assert failed.value.index == 0
+    for path in sorted(kept.iterdir()):
+        good = path.read_bytes()
+        path.write_bytes(good[:-1])
+        np.testing.assert_allclose(planned(graph).run([x])[0], f(x), rtol=1e-11, atol=1e-12)
+    assert set(from_disk(planned(graph))) == {True}
+
+
 def test_constants_are_those_of_the_graph_that_asks(kept):
     """Large ones are not kept with a plan but taken from the graph; folded ones are kept."""
     table = np.random.default_rng(1).standard_normal(100_000)
@@ -120,17 +157,19 @@ def test_constants_are_those_of_the_graph_that_asks(kept):
 
 
 def test_what_changed_while_it_was_made_is_not_kept(kept, tmp_path):
+    pytest.importorskip("llvmlite")
     table = np.arange(5.0)
     graph = wengert.trace(lambda x: x * table)(np.ones(5))
     name = kept_plans.name_of(graph, "machine", split=False)
-    from wengert.backends.llvm.lower.lower import lower
+    from wengert.backends.llvm.fresh_kernel import fresh
 
-    program, place = lower(graph), Cache(tmp_path / "own", 1 << 24)
+    made = fresh(graph, None, lowering=0.0, split=False)._replace(key=("nowhere",))
+    place = Cache(tmp_path / "own", 1 << 24)
     table_of = name.arrays[0]
     table_of[2] = 7.0
-    assert not kept_plans.store(place, name, graph, program, (("kernel",), 1, 5.0, False))
+    assert not kept_plans.store(place, name, graph, made)
     table_of[2] = 2.0
-    assert kept_plans.store(place, name, graph, program, (("kernel",), 1, 5.0, False))
+    assert kept_plans.store(place, name, graph, made)
     assert kept_plans.load(place, name, graph) is None  # there is no such kernel
 
 

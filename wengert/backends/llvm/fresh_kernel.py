@@ -17,18 +17,22 @@ from wengert.backends.llvm.kept_kernels import digest, load, store
 from wengert.backends.llvm.lower.lower import lower
 from wengert.backends.llvm.routines import operations as work_of
 from wengert.core.graph import Graph
+from wengert.core.node import Node
 
 
 class Fresh(NamedTuple):
-    """A kernel, its object code and its program; the key of its file (None: it has none); whether it came from there;
-    about how many operations a call does; and the milliseconds of lowering, emitting, compiling."""
+    """A kernel, its object code, its program and the steps that it does; the key of its file (None: it has none);
+    whether it came from there; about how many operations a call does; whether the kernel checks computed indices
+    besides the guards of the graph; and the milliseconds of lowering, emitting, compiling."""
 
     kernel: Any
     code: bytes
     program: Program
+    nodes: tuple[Node, ...]
     key: tuple[str, ...] | None
     cached: bool
     operations: float
+    checks: bool
     times: tuple[float, float, float]
 
 
@@ -57,7 +61,8 @@ def fresh(graph: Graph, program: Program | None, *, lowering: float, split: bool
         if key is not None and not store(kept, key, program, kernel, code):
             key = None
     times = (1e3 * (lowered - begin), 1e3 * (emitted - lowered), 1e3 * (time.perf_counter() - emitted))
-    return Fresh(kernel, code, program, key, found is not None, count_operations(program), times)
+    checks, operations = len(program.guards) > len(graph.guards), count_operations(program)
+    return Fresh(kernel, code, program, graph.nodes, key, found is not None, operations, checks, times)
 
 
 def count_operations(program: Program) -> float:

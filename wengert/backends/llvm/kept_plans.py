@@ -1,16 +1,16 @@
 """Plans on disk under the graph they were made of, so that a second process neither lowers nor schedules nor emits, nor
 loads the modules that do.
 
-Imports the cache, the digest of graphs and slots. A plan's file names the file of its kernel and says what its slots
-are. Invariants: a key covers the graph, wengert's own sources, the versions of what it computes with, the processor and
-whether loops are split; what does not fit the graph is not used."""
+Imports the cache, the digest of graphs and slots. A plan's file names the files of its kernels and says what their
+slots are. Invariants: a key covers the graph, wengert's own sources, the versions of what it computes with, the
+processor and whether loops are split; what does not fit the graph is not used."""
 
 from __future__ import annotations
 
 import marshal
 import sys
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -21,10 +21,12 @@ from wengert.backends.llvm.slots import Slot
 from wengert.core import sources
 from wengert.core.graph import Graph
 from wengert.core.node import Node
+from wengert.core.structure import ITEM
 
 if TYPE_CHECKING:
-    from wengert.backends.llvm.indexed import Program
+    from wengert.backends.llvm.fresh_kernel import Fresh
     from wengert.backends.llvm.kernel import Kernel
+    from wengert.backends.llvm.segments import Cut, Segment
 
 TABLES = 1 << 22
 """The most bytes of tables that are kept with a kernel, and of constants that are kept with a plan."""
@@ -82,7 +84,7 @@ def _array(shape: tuple[int, ...], dtype: str, memory: bytes) -> np.ndarray[Any,
 
 
 class Name(NamedTuple):
-    """What a plan is kept under, and the constant arrays of its graph in the order of the digest."""
+    """What the plan of a graph is kept under, and the constant arrays of its graph in the order of the digest."""
 
     key: tuple[str, ...]
     arrays: list[np.ndarray[Any, Any]]
@@ -102,7 +104,7 @@ class Kept(NamedTuple):
 
 def name_of(graph: Graph, machine: str, *, split: bool) -> Name | None:
     """What the plan of a graph is kept under; None where anything that decides it is not known in full."""
-    stamp = sources.stamp()
+    stamp = sources.first()
     if stamp is None:
         return None
     found = graph_digest.digest(graph)
@@ -117,46 +119,102 @@ def name_of(graph: Graph, machine: str, *, split: bool) -> Name | None:
 def load(kept: Cache, name: Name, graph: Graph) -> Kept | None:
     """The plan that was kept under a name, where it and its kernel are there, and fit the graph."""
     found = kept.get(*name.key)
+    return None if found is None else _from_entry(kept, marshal.loads(found), name.arrays, graph)  # noqa: S302
+
+
+def store(kept: Cache, name: Name, graph: Graph, made: Fresh) -> bool:
+    """Keep a plan that is one kernel; whether that was possible."""
+    entry = _entry(made, name.arrays, graph)
+    return entry is not None and _unchanged(name, graph) and kept.put(marshal.dumps(entry, _FORM), *name.key)
+
+
+def load_cut(kept: Cache, name: Name, graph: Graph) -> tuple[Cut, dict[Segment, Kept]] | None:
+    """The cut of a graph that was kept under its name, and what its segments are, where all of them are there."""
+    found = kept.get("cut", *name.key)
     if found is None:
         return None
-    kernel_key, steps, operations, checks, inputs, constants, outputs = marshal.loads(found)  # noqa: S302
-    if not (_fits(inputs, graph.inputs) and _fits(outputs, graph.outputs)):
-        return None
-    slots = [Slot(f"x{k}", shape, np.dtype(dtype), "input") for k, (shape, dtype) in enumerate(inputs)]
-    for shape, dtype, data in constants:
-        array = name.arrays[data] if type(data) is int else _array(shape, dtype, data)
-        if (array.shape, array.dtype.str) != (shape, dtype):
+    from wengert.backends.llvm.segments import Cut, segment_of
+
+    parts, asked, reasons = marshal.loads(found)  # noqa: S302
+    order: list[Segment | Node] = []
+    pieces: dict[Segment, Kept] = {}
+    for part in parts:
+        if type(part) is int:
+            order.append(graph.nodes[part])
+            continue
+        numbers, entry = part
+        segment = segment_of(graph, [graph.nodes[k] for k in numbers], asked)
+        piece = _from_entry(kept, entry, name.arrays, segment.graph)
+        if piece is None:
             return None
-        slots.append(Slot("", shape, array.dtype, "constant", array))
-    slots += [Slot(f"y{k}", shape, np.dtype(dtype), "output") for k, (shape, dtype) in enumerate(outputs)]
-    content = kept.get(*kernel_key)
-    return None if content is None else Kept(*unpacked(content, slots), steps, operations, checks)
+        order.append(segment)
+        pieces[segment] = piece
+    return Cut(graph, tuple(order), {graph.nodes[k]: why for k, why in reasons.items()}), pieces
 
 
-def store(kept: Cache, name: Name, graph: Graph, program: Program, made: tuple[Any, ...]) -> bool:
-    """Keep a plan that is one kernel: ``made`` has the key of the kernel's file, the number of steps, the operations of
-    a call, and whether it checks. Whether that was possible."""
+def store_cut(kept: Cache, name: Name, cut: Cut, made: Mapping[Segment, Fresh]) -> bool:
+    """Keep a cut and its segments under the name of its graph; whether that was possible."""
+    numbers = {n: k for k, n in enumerate(cut.graph.nodes)}
+    parts: list[Any] = []
+    for part in cut.order:
+        if isinstance(part, Node):
+            parts.append(numbers[part])
+            continue
+        entry = _entry(made[part], name.arrays, part.graph)
+        if entry is None:
+            return False
+        parts.append(([numbers[n] for n in part.nodes], entry))
+    asked = sorted(k for part in cut.segments for k in part.guards)
+    reasons = {numbers[n]: why for n, why in cut.reasons.items()}
+    return _unchanged(name, cut.graph) and kept.put(marshal.dumps((parts, asked, reasons), _FORM), "cut", *name.key)
+
+
+def _unchanged(name: Name, graph: Graph) -> bool:
+    """Whether neither the sources nor the graph and its constants were changed while the plan was made."""
     now = graph_digest.digest(graph)
-    if sources.stamp() != name.stamp or now is None or now[0] != name.key[-1]:  # something was changed meanwhile
-        return False
-    numbers = {id(a): k for k, a in enumerate(name.arrays)}
+    return sources.stamp() == name.stamp and now is not None and now[0] == name.key[-1]
+
+
+def _entry(made: Fresh, arrays: Sequence[np.ndarray[Any, Any]], graph: Graph) -> tuple[Any, ...] | None:
+    """What is kept of a kernel of a graph, besides its own file; ``arrays`` are constants that are there anyway. None
+    where there is no such file, or too much to keep."""
+    numbers = {id(a): k for k, a in enumerate(arrays)}
     constants: list[Any] = []
     room = TABLES
-    for s in program.constants:
+    for s in made.program.constants:
         if s.data is None or (s.data.shape, s.data.dtype) != (s.shape, s.dtype):
-            return False
+            return None
         number = numbers.get(id(s.data))
         if number is None:
             room -= s.data.nbytes
             if room < 0:
-                return False
+                return None
         data = np.ascontiguousarray(s.data).tobytes() if number is None else number
         constants.append((*_kind(s.data), data))
-    inputs = [_kind(s) for s in program.inputs]
-    outputs = [_kind(s.slot) for s in program.stores]
+    inputs = [_kind(s) for s in made.program.inputs]
+    outputs = [_kind(s.slot) for s in made.program.stores]
+    if made.key is None or not (_fits(inputs, graph.inputs) and _fits(outputs, graph.outputs)):
+        return None
+    steps = sum(n.op is not ITEM for n in made.nodes)
+    return made.key, steps, float(made.operations), made.checks, inputs, constants, outputs
+
+
+def _from_entry(
+    kept: Cache, entry: tuple[Any, ...], arrays: Sequence[np.ndarray[Any, Any]], graph: Graph
+) -> Kept | None:
+    """The kernel of a graph, where its file is there and it fits."""
+    key, steps, operations, checks, inputs, constants, outputs = entry
     if not (_fits(inputs, graph.inputs) and _fits(outputs, graph.outputs)):
-        return False
-    return kept.put(marshal.dumps((*made, inputs, constants, outputs), _FORM), *name.key)
+        return None
+    slots = [Slot(f"x{k}", shape, np.dtype(dtype), "input") for k, (shape, dtype) in enumerate(inputs)]
+    for shape, dtype, data in constants:
+        array = arrays[data] if type(data) is int else _array(shape, dtype, data)
+        if (array.shape, array.dtype.str) != (shape, dtype):
+            return None
+        slots.append(Slot("", shape, array.dtype, "constant", array))
+    slots += [Slot(f"y{k}", shape, np.dtype(dtype), "output") for k, (shape, dtype) in enumerate(outputs)]
+    content = kept.get(*key)
+    return None if content is None else Kept(*unpacked(content, slots), steps, operations, checks)
 
 
 def _kind(of: Any) -> tuple[tuple[int, ...], str]:
@@ -169,4 +227,6 @@ def _fits(kinds: Sequence[Any], of: Sequence[Any]) -> bool:
     return all(isinstance(n, Node) for n in of) and kinds == [_kind(n.type) for n in of]
 
 
-__all__ = ["TABLES", "Kept", "KeptKernel", "Name", "load", "name_of", "packed", "store", "unpacked"]
+__all__ = [
+    "TABLES", "Kept", "KeptKernel", "Name", "load", "load_cut", "name_of", "packed", "store", "store_cut", "unpacked",
+]  # fmt: skip

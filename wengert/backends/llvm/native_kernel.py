@@ -91,11 +91,8 @@ class NativeKernel:
         long = made.operations >= LONG
         self.entry: Any = make_entry(self.address, slots, self.workspace, long=long, keep=self.library, name=name)
         self.road = road_of(slots)
-        self.checks: bool
-        if isinstance(made, Kept):
-            self.checks, times = made.checks, (0.0, 1e3 * (begin - begun), 0.0)
-        else:
-            self.checks, times = len(made.program.guards) > len(like.guards), made.times
+        self.checks = made.checks
+        times = (0.0, 1e3 * (begin - begun), 0.0) if isinstance(made, Kept) else made.times
         sizes = {kind: sum(prod(s.shape) * s.dtype.itemsize for s in of_kind(slots, kind)) for kind in _KINDS}
         self.facts = Facts(
             *times,

@@ -37,9 +37,9 @@ class NativePlan:
     ``run(values)`` gives fresh outputs or raises GuardFailed; ``native`` and ``fallen`` count steps; ``reasons`` tells
     for each step of NumPy why it is one. ``threads`` is the most threads that split a loop.
 
-    A plan that is one kernel is looked for on disk first, by ``graph``. With ``improved`` the graph that is compiled is
-    what that gives, with the same inputs, outputs and meaning as ``graph``; a plan from disk does not ask for it until
-    it is needed."""
+    Plans are looked for on disk first. With ``improved`` the graph that is compiled is what that gives, with the same
+    inputs, outputs and meaning as ``graph``; a plan of one kernel is found by ``graph``, and does not ask for the other
+    until it is needed."""
 
     def __init__(self, graph: Graph, *, threads: int = 1, improved: Callable[[], Graph] | None = None) -> None:
         engine(), first_road()  # what is wrong with the settings is an error, not a reason for NumPy
@@ -55,10 +55,13 @@ class NativePlan:
         self._python: PythonPlan | None = None
         self._insides: dict[Node, Inside] = {}
         self._original: PythonPlan | None = None
-        begun = time.perf_counter()
-        name = self._name(graph)
-        if name is None or not self._from_disk(graph, name, begun):
-            self._by_stages(graph, name)
+        first = second = self._name(graph)
+        if first is not None and self._found(self._whole_from_disk, first, graph):
+            return
+        if first is not None and improved is not None:
+            second = self._name(self.graph)
+        if second is None or not self._found(self._cut_from_disk, second, self.graph):
+            self._by_stages(graph, first, second)
 
     def _name(self, graph: Graph) -> kept_plans.Name | None:
         """What the plan is kept under, where plans are kept."""
@@ -66,36 +69,62 @@ class NativePlan:
             return None
         return kept_plans.name_of(graph, engine().key(), split=helpers_of(self.threads) is not None)
 
-    def _from_disk(self, graph: Graph, name: kept_plans.Name, begun: float) -> bool:
-        """Whether the plan was there, and is made."""
+    def _found(self, look: Callable[[kept_plans.Name, Graph], bool], name: kept_plans.Name, graph: Graph) -> bool:
+        """Whether a plan was there, and is made."""
         try:
-            found = kept_plans.load(cache(), name, graph)
-            if found is None:
-                return False
-            self._whole = NativeKernel(self._given, found, like=graph, threads=self.threads, begun=begun)
+            return look(name, graph)
         except Exception:  # whatever is wrong with it, the stages make another
             if os.environ.get(STRICT):
                 raise
             return False
+
+    def _whole_from_disk(self, name: kept_plans.Name, graph: Graph) -> bool:
+        begun = time.perf_counter()
+        found = kept_plans.load(cache(), name, graph)
+        if found is None:
+            return False
+        self._whole = NativeKernel(self._given, found, like=graph, threads=self.threads, begun=begun)
         self.native, self.entry = found.steps, self._whole.entry
         return True
 
-    def _by_stages(self, key: Graph, name: kept_plans.Name | None) -> None:
-        """Make the plan, and keep it."""
+    def _cut_from_disk(self, name: kept_plans.Name, graph: Graph) -> bool:
+        begun = time.perf_counter()
+        found = kept_plans.load_cut(cache(), name, graph)
+        if found is None:
+            return False
+        kernels = {}
+        for segment, piece in found[1].items():
+            kernels[segment] = NativeKernel(
+                segment.giving, piece, like=segment.graph, threads=self.threads, begun=begun
+            )
+            begun = time.perf_counter()
+        self._drive(found[0], kernels)
+        return True
+
+    def _by_stages(self, asked: Graph, first: kept_plans.Name | None, second: kept_plans.Name | None) -> None:
+        """Make the plan, and keep it: one kernel by the graph asked for, several by the one that is compiled."""
         from wengert.backends.llvm import stages
 
-        self._cut, self._kernels, last = stages.compiled(self.graph, self.threads)
-        self.fallen = sum(n.op is not ITEM for n in self.reasons)
-        self.native = sum(n.op is not ITEM for s in self.cut.segments for n in s.nodes)
-        if self.cut.whole:
-            self._whole = self._kernels[self.cut.segments[0]]
+        cut, kernels, made = stages.compiled(self.graph, self.threads)
+        self._insides = stages.insides(cut.reasons, lambda graph: NativePlan(graph, threads=self.threads))
+        self._drive(cut, kernels)
+        if cut.whole and first is not None:
+            kept_plans.store(cache(), first, asked, made[cut.segments[0]])
+        elif second is not None and not self._insides:
+            kept_plans.store_cut(cache(), second, cut, made)
+
+    def _drive(self, cut: Cut, kernels: dict[Segment, NativeKernel]) -> None:
+        """Put segments and steps of NumPy together."""
+        self._cut, self._kernels = cut, kernels
+        self.fallen = sum(n.op is not ITEM for n in cut.reasons)
+        self.native = sum(n.op is not ITEM for s in cut.segments for n in s.nodes)
+        if cut.whole:
+            self._whole = kernels[cut.segments[0]]
             self.entry = self._whole.entry
-            if name is not None and last is not None and last.key is not None:
-                facts = (last.key, self.native, float(last.operations), self._whole.checks)
-                kept_plans.store(cache(), name, key, last.program, facts)
         else:
-            self._insides = stages.insides(self.reasons, lambda graph: NativePlan(graph, threads=self.threads))
-            self._mixed, self._numbers = stages.driver(self.cut, self._kernels, self._insides)
+            from wengert.backends.llvm.driving import driver
+
+            self._mixed, self._numbers = driver(cut, kernels, self._insides)
             self._python = PythonPlan(self._mixed)
 
     def _given(self) -> Graph:
@@ -198,16 +227,19 @@ class NativePlan:
         return "\n".join(out)
 
     def _explain_kernel(self, part: Segment) -> list[str]:
+        from wengert.backends.llvm.loops_text import groups
+
         made = self.kernels[part]
         f = made.facts
         memory = f"reads {_bytes(f.read)}, writes {_bytes(f.written)}, workspace {_bytes(made.workspace)}"
         made_in = f"scheduled in {f.emitting:.1f} ms, compiled in {f.compiling:.1f} ms"
         stages = f"lowered in {f.lowering:.1f} ms, {f'from disk in {f.emitting:.1f} ms' if f.cached else made_in}"
         if f.whole:
-            stages = f"the whole plan from disk in {f.emitting:.1f} ms"
+            stages = f"the whole plan from disk, in {f.emitting:.1f} ms"
         return [
             f"  {made.kernel.name}: {_count(len(part.nodes), 'step')}, {memory}, about {f.operations:.3g} operations",
             f"    {stages}, linked in {f.linking:.1f} ms",
+            *(f"    group: {line}" for line in groups(made.kernel.loops)),
             *([f"    {_called(*made.road)}"] if made.road != road_taken() else []),
             *(f"    threads: {line}" for line in made.kernel.threads),
         ]

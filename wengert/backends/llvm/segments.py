@@ -12,7 +12,6 @@ from itertools import accumulate, pairwise
 from math import prod
 from typing import Any
 
-from wengert.backends.llvm.lower.branches import is_cheap
 from wengert.core.graph import Graph, Guard, Operand, copy_step, input_node
 from wengert.core.node import Const, Node
 from wengert.core.structure import ITEM
@@ -73,6 +72,10 @@ class Segment:
     nodes: tuple[Node, ...]
     guards: tuple[int, ...]
 
+    def giving(self) -> Graph:
+        """Its graph."""
+        return self.graph
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Cut:
@@ -124,7 +127,7 @@ def cut(graph: Graph, can_lower: Callable[[Node], str | None], can_ask: Callable
     order: list[Segment | Node] = []
     for phase in range(max(phases.values(), default=0) + 1):
         if phase in groups:
-            order.extend(_segment(graph, piece, asked) for piece in _pieces(graph, groups[phase]))
+            order.extend(segment_of(graph, piece, asked) for piece in _pieces(graph, groups[phase]))
         else:
             order.extend(n for n in graph.nodes if n in reasons and phases[n] == phase)
     return Cut(graph, tuple(order), reasons)
@@ -167,7 +170,11 @@ def _followed(node: Node) -> str | None:
     """Why a step is one whose way is decided by NumPy, with native code on the way."""
     if is_while(node):
         return "a loop that ends by what it computes"
-    return None if not is_cond(node) or is_cheap(node) else "a choice of which only one branch is to run"
+    if not is_cond(node):
+        return None
+    from wengert.backends.llvm.lower.branches import is_cheap
+
+    return None if is_cheap(node) else "a choice of which only one branch is to run"
 
 
 def _is_much_to_sort(node: Node) -> bool:
@@ -329,7 +336,8 @@ def _pieces(graph: Graph, nodes: list[Node]) -> list[list[Node]]:
     return [nodes[a:b] for a, b in pairwise(ends)]
 
 
-def _segment(graph: Graph, nodes: Sequence[Node], asked: Iterable[int]) -> Segment:
+def segment_of(graph: Graph, nodes: Sequence[Node], asked: Iterable[int]) -> Segment:
+    """Steps as a segment, which asks those of the guards ``asked`` that are about them."""
     mine = set(nodes)
     sources: dict[Node, Node] = {}
     made: dict[Node, Node] = {}
@@ -358,4 +366,4 @@ def _segment(graph: Graph, nodes: Sequence[Node], asked: Iterable[int]) -> Segme
     return Segment(piece, tuple(sources), outputs, tuple(nodes), guards)
 
 
-__all__ = ["Cut", "Segment", "cut", "extents", "for_a_library", "left_to_libraries", "whole"]
+__all__ = ["Cut", "Segment", "cut", "extents", "for_a_library", "left_to_libraries", "segment_of", "whole"]
