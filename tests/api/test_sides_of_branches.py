@@ -19,6 +19,14 @@ def by_if(x):
     return largest * np.minimum(x[0], x[1]) + np.maximum(x[0], x[1]) * smallest
 
 
+MIX = np.array([[1.0, -2.0, 0.5], [0.5, 1.5, -3.0], [-2.0, 0.25, 1.0]])
+
+
+def mixed(x):
+    u = MIX @ x
+    return np.sum(np.abs(u) * np.where(u >= 0, u, -u)) + sum((v if v >= 0 else -v) * max(v, -v) for v in u)
+
+
 # name: function, point, Hessian (by hand: each function is a polynomial)
 CASES = {
     "where and abs": (lambda x: np.sum(np.where(x > 0, x, -x) * np.abs(x)), ZERO, 2 * EYE),
@@ -38,6 +46,7 @@ CASES = {
     "if over a sum": (
         lambda x: (x[0] + x[1] if x[0] + x[1] > 0 else -x[0] - x[1]) * np.abs(x[0] + x[1]), ZERO, np.full((2, 2), 2.0)
     ),
+    "mixtures of the elements": (mixed, np.zeros(3), 4 * MIX.T @ MIX),
     "a falling function of the elements": (
         lambda x: np.sum(np.where(np.exp(-x) > 1, -x, x) * np.abs(x)), ZERO, 2 * EYE
     ),

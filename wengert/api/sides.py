@@ -24,7 +24,7 @@ from wengert.ops.sides import SIDE, Side
 
 _SEED = 20130817
 
-_TRIES = 6
+_TRIES = 8
 """Directions that are tried where comparisons of equal values go another way."""
 
 
@@ -66,18 +66,20 @@ def _one_piece(
     """What ``run`` gives, seen from ``outward``, on one side of all kinks: along a direction that goes where the
     program's comparisons of equal values went, if one is found; results are compared by their ``numbers``."""
     way = _directions(leaves)
+    tried: list[tuple[list[Any], Side]] = []
     split: list[Any] = []
     while True:
         found, side = _run(run, leaves, way, first=True)
         found = outward(found)
         if side.split is None:
             break
+        tried.append((way, side))
         split.append(found)
-        if len(split) == _TRIES:
+        if len(tried) == _TRIES:
             for other in split[:-1]:
                 _compare(numbers(other), numbers(found), side)
             break
-        way = _turned(way, side.turns, len(split))
+        way = _another(tried)
     if side.open is not None or side.steep is not None:
         others, _ = _run(run, leaves, way, first=False)
         _compare(numbers(found), numbers(outward(others)), side)
@@ -179,9 +181,34 @@ def _directions(leaves: Sequence[Any]) -> list[Any]:
     return found
 
 
-def _turned(way: Sequence[Any], turns: Sequence[tuple[Any, Any]], attempt: int) -> list[Any]:
-    """Another direction, turned in the elements that comparisons name: by their slope, which is that of one element, or
-    by their place in an array of the same shape; where they name none, all, and then any."""
+def _another(tried: Sequence[tuple[list[Any], Side]]) -> list[Any]:
+    """Another direction where comparisons of equal values went elsewhere along those tried."""
+    (first, _), (last, side) = tried[0], tried[-1]
+    if len(tried) == _TRIES - 1:
+        return _scaled([(-1.0, first)])  # where all else fails: there the other comparisons are left
+    found = _combined(tried) or _turned(last, side.turns)
+    if found is None or any(_equal(found, way) for way, _ in tried):
+        random = np.random.default_rng(len(tried))
+        found = [random.uniform(-1.5, 1.5, np.shape(t)) * (t / np.maximum(np.abs(t), 1e-9)) for t in first]
+        found = _scaled([(1.0, found)], first)
+    return found
+
+
+def _combined(tried: Sequence[tuple[list[Any], Side]]) -> list[Any] | None:
+    """The combination of directions along which all comparisons go on, as far as their slopes are linear."""
+    slopes = [np.concatenate(side.slopes) for _, side in tried]
+    if len({s.shape for s in slopes}) > 1 or len(slopes[0]) > len(tried):
+        return None
+    matrix = np.stack(slopes, axis=1)
+    weights = np.linalg.lstsq(matrix, np.ones(len(matrix)), rcond=None)[0]
+    if not np.all(matrix @ weights > 1e-6):
+        return None
+    return _scaled([(w, way) for w, (way, _) in zip(weights, tried, strict=True)])
+
+
+def _turned(way: Sequence[Any], turns: Sequence[tuple[Any, Any]]) -> list[Any] | None:
+    """A direction turned in the elements that comparisons name: by their slope, which is that of one element, or by
+    their place in an array of the same shape."""
     flips: list[Any] = [np.zeros(np.shape(t), bool) for t in way]
     for back, slope in turns:
         slopes = np.abs(np.broadcast_to(slope, back.shape)[back])
@@ -191,10 +218,23 @@ def _turned(way: Sequence[Any], turns: Sequence[tuple[Any, Any]], attempt: int) 
         for flip, more in zip(flips, named, strict=True):
             flip |= more
     if not any(map(np.any, flips)):
-        random = np.random.default_rng(attempt)
-        flips = [random.random(flip.shape) < (0.5 if attempt > 1 else 1.0) for flip in flips]
-    found = [np.where(flip, -t, t) for flip, t in zip(flips, way, strict=True)]
-    return [new if np.shape(t) else t.dtype.type(new) for new, t in zip(found, way, strict=True)]
+        return None
+    return _scaled([(1.0, [np.where(flip, -t, t) for flip, t in zip(flips, way, strict=True)])], way)
+
+
+def _scaled(parts: Sequence[tuple[float, Sequence[Any]]], like: Sequence[Any] | None = None) -> list[Any]:
+    """A sum of directions, none of it large, in the types of the leaves (of ``like``)."""
+    total = [
+        sum(w * t for (w, _), t in zip(parts, leaf, strict=True)) for leaf in zip(*(v for _, v in parts), strict=True)
+    ]
+    size = max(float(np.max(np.abs(t), initial=0.0)) for t in total) or 1.0
+    kinds = [dtype_of(t) for t in (like if like is not None else parts[0][1])]
+    scaled = [np.asarray(t / size) for t in total]
+    return [t.astype(k) if t.shape else k.type(t) for t, k in zip(scaled, kinds, strict=True)]
+
+
+def _equal(one: Sequence[Any], other: Sequence[Any]) -> bool:
+    return all(map(np.array_equal, one, other))
 
 
 def same(one: Any, other: Any) -> bool:

@@ -42,12 +42,13 @@ class Side:
     ``frame`` the forward trace that carries it; ``first`` which of the pieces that are equal along it too is taken;
     ``open`` where such were met; ``steep`` where lengths of zero were, ``lost`` where their direction was not known
     (``lengths``); ``split`` where a comparison of equal values took the branch that the direction leaves, and
-    ``turns`` where in its arrays, with the slopes there; ``along`` the forward trace whose step is being pushed, and
-    its tangents.
+    ``turns`` where in its arrays, with the slopes there; ``slopes`` those of all comparisons of equal values, positive
+    where the branch goes on; ``along`` the forward trace whose step is being pushed, and its tangents.
     """
 
     __slots__ = (
-        "along", "first", "frame", "lost", "open", "outer", "recorded", "replays", "split", "steep", "turns", "twice",
+        "along", "first", "frame", "lost", "open", "outer", "recorded", "replays", "slopes", "split", "steep", "turns",
+        "twice",
     )  # fmt: skip
 
     def __init__(self, frame: Frame, *, first: bool) -> None:
@@ -58,6 +59,7 @@ class Side:
         self.lost: Any = None
         self.split: Any = None
         self.turns: list[tuple[Any, Any]] = []
+        self.slopes: list[Any] = []
         self.recorded = False  # whether a recording was made on the way: its steps come back as others
         self.replays = 0  # of such recordings, that run now
         # What the operations with kinks work on: those that are differentiated once only, and the others.
@@ -109,16 +111,20 @@ class Side:
             return
         a, b = operands
         one, other = self.tangent(a), self.tangent(b)
-        slope = one - other
-        back = np.less(goes_on * slope, -_NOISE * (np.abs(one) + np.abs(other)))
-        back = np.logical_and(back, np.equal(a, b))
-        if not bool(np.any(back)):
+        slope = goes_on * (one - other)
+        noise = _NOISE * (np.abs(one) + np.abs(other))
+        tie = np.logical_and(np.equal(a, b), np.greater(np.abs(slope), noise))
+        if not bool(np.any(tie)):
             return
-        plain = back.value if is_handle(back) else back
-        if is_handle(back):
-            bool(np.all(np.equal(back, plain)))  # a recording asks: another direction is chosen by it
-        self.turns.append((np.asarray(plain), np.asarray(slope.value if is_handle(slope) else slope)))
-        self.note(plain, "split")
+        back = np.logical_and(tie, np.less(slope, 0))
+        split = bool(np.any(back))
+        if split and is_handle(back):
+            bool(np.all(np.equal(back, back.value)))  # a recording asks: another direction is chosen by it
+        tie, back, slope = (np.asarray(v.value if is_handle(v) else v) for v in (tie, back, slope))
+        self.slopes.append(np.broadcast_to(slope, tie.shape)[tie])
+        if split:
+            self.turns.append((back, slope))
+            self.note(back, "split")
 
     def sign(self, x: Any, tie: Any) -> Any:
         """1 or -1 where a value at zero goes up or down."""
