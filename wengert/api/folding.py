@@ -15,7 +15,6 @@ import numpy as np
 from wengert.api import engine
 from wengert.core import context
 from wengert.core.context import FOLDING, FULL, REVERSE, SWITCH, Frame, tracing
-from wengert.core.deferred import begin
 from wengert.core.graph import Graph
 from wengert.core.handle import handle, is_handle
 from wengert.core.node import Const
@@ -23,6 +22,7 @@ from wengert.core.structure import root
 from wengert.core.trace import complete, graph_of, release
 from wengert.core.tree import Structure
 from wengert.numpy_api.conversions import guard as ask
+from wengert.ops.apply import begin_late
 from wengert.ops.loops import is_scan
 from wengert.ops.memory import sync
 from wengert.ops.sides import differentiations, is_kinked
@@ -85,16 +85,13 @@ def folded_trace(
 def _put_off_loops(around: Frame, graph: Graph) -> None:
     """From here on the recording that is going to be compiled puts off its long loops, if nothing of the user's runs in
     it any more."""
-    full = around.full
-    patient = None if full is None else getattr(full.met, "patient", None)
-    if full is None or patient is None or full.met.late is not None or not any(map(is_scan, graph.nodes)):
+    met = None if around.full is None else around.full.met
+    if met is None or not met.patient or met.hopes is None or not any(map(is_scan, graph.nodes)):
         return
-    from wengert.ops.put_off import deferred
     from wengert.ops.put_off_loops import is_long
 
     if any(is_scan(node) and is_long(node.params) for node in graph.nodes):
-        begin(full, deferred, hopes=patient)
-        full.steps = None if full.met.late is not None else full.steps
+        begin_late(around)
 
 
 def _recorded(

@@ -9,6 +9,7 @@ that was not computed, and after ``finish`` there is none left.
 from __future__ import annotations
 
 import gc
+import math
 import operator
 import sys
 import threading
@@ -216,8 +217,8 @@ class Late:
 
     def put_off(self, like: Any, function: Any, operands: tuple[Any, ...]) -> Any:
         """A step as a value to come, an array or number like ``like``: that itself, where nobody else holds it."""
-        if type(like) is np.ndarray and like.base is not None:
-            like = np.empty_like(like)
+        if type(like) is np.ndarray and type(like.base) is np.ndarray:
+            like = reserved(like.shape, like.dtype) if like.flags.c_contiguous else np.empty_like(like)
         step = _Step(like, function, operands, self, FLOATS[0].get())
         _steps[id(like)] = step
         self.count += 1
@@ -308,6 +309,30 @@ def _number_holders(known: tuple[Any, Any, Any]) -> int:
     return sys.getrefcount(known[0])
 
 
+def reserved(shape: tuple[int, ...], dtype: Any) -> np.ndarray[Any, Any]:
+    """An array, in C order, whose memory costs nothing until it is filled. (That of ``np.empty`` may: malloc writes
+    down what it knows of the memory behind it, for which a page of up to 2 MB is mapped.)"""
+    size = math.prod(shape) * dtype.itemsize
+    flags = private_memory() if size >= LARGE else None
+    if flags is None:
+        return np.empty(shape, dtype)
+    from mmap import mmap
+
+    try:
+        return np.ndarray(shape, dtype, mmap(-1, size, flags=flags))
+    except OSError:  # too many pieces of memory, or none left
+        return np.empty(shape, dtype)
+
+
+def private_memory() -> int | None:
+    """The flags of memory that nobody else sees; None where the system has others."""
+    try:
+        from mmap import MAP_ANONYMOUS, MAP_PRIVATE
+    except ImportError:
+        return None
+    return MAP_ANONYMOUS | MAP_PRIVATE
+
+
 _RAISED = {"raise", "call", "log", "print"}
 _DEFAULT = FLOATS[0].get() if FLOATS is not None else None
 
@@ -360,4 +385,5 @@ __all__ = [
     "held",
     "is_missing",
     "real",
+    "reserved",
 ]

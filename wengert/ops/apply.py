@@ -13,6 +13,7 @@ import numpy as np
 
 from wengert.core.columns import Steps
 from wengert.core.context import FULL, LINEARIZE, SWITCH, Frame, next_seq, tracing
+from wengert.core.deferred import MUCH, begin
 from wengert.core.errors import CutError, NoRuleError, WengertTypeError, error_at
 from wengert.core.handle import TracedArray, TracedScalar, is_handle
 from wengert.core.node import USER_FILES, Const, RichNode, here, outside
@@ -113,7 +114,24 @@ def computed(
         raise
     if function in RAISING:
         ask(function, operands, values)
+    if type(y) is np.ndarray and y.nbytes >= MUCH:
+        begin_late(frame)
     return y
+
+
+def begin_late(frame: Frame) -> None:
+    """From here on the recording that is going to be compiled, if there is one, puts off its large steps: one has just
+    been taken."""
+    met, frames = frame.met, [*frame.chain()]
+    if met is None or met.hopes is None or frames[-1].met is not met:  # (another one while a folded graph runs)
+        return
+    from wengert.ops.put_off import deferred  # what few programs need
+
+    hopes, met.hopes = met.hopes, None
+    begin(frames[-1], deferred, hopes=hopes)
+    if met.late is not None:
+        for running in frames:
+            running.steps = None  # they list steps only where none is put off
 
 
 def fully(
@@ -157,6 +175,8 @@ def fully(
             raise
         if function in RAISING:
             ask(function, operands, values)
+        if type(y) is np.ndarray and y.nbytes >= MUCH:
+            begin_late(frame)
     if SWITCH.where is None:
         inner = sys._getframe(2)
         caller = inner.f_back or inner

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from wengert.core import columns, context, handle, node, record, types
+from wengert.core import columns, context, deferred, handle, node, record, types
 from wengert.core.op import CONSTANT, ELEMENTWISE, LINEAR, OPS, Op
 from wengert.ops import apply, differences, memory, products, python_numbers, residuals, squares, visit
 from wengert.ops.python_numbers import RAISING
@@ -66,6 +66,7 @@ NAMESPACE: dict[str, Any] = {
     "SCALAR": types.ArrayType.of(1.0),
     "HERE": node.here,
     "ASK": python_numbers.ask,
+    "LATE": apply.begin_late,
 }
 
 
@@ -266,6 +267,7 @@ def _fully(op: Op, par: str, expression: str, evaluation: str) -> list[str]:
         line(f"   G_.operands.append(s{k})")
         line(f"   if s{k} < 0: G_.constants.append(a{k})")
     line("   c_.value = y; c_.node = n_; c_.base = None")
+    line(f"   if type(y) is ND and y.nbytes >= {deferred.MUCH}: LATE(F_)")
     line("   return c_")
     return out
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from wengert.core.context import FOLDING, FULL, REVERSE, Frame, tracing
-from wengert.core.deferred import PLACEHOLDERS, Late, held, is_missing, real
+from wengert.core.deferred import PLACEHOLDERS, Late, held, is_missing, real, reserved
 from wengert.core.record import make_node
 from wengert.core.types import ArrayType, dtype_of, shape_of
 from wengert.ops.paths import Path, apply, is_basic
@@ -93,7 +93,7 @@ def put_off_write(base: Any, path: Path, value: Any, node: Any, *, add: bool) ->
             old.flags.writeable = False  # the recording may keep it as it is
         else:
             stated = real(old).copy(order="K")
-    y = np.empty_like(old)
+    y = reserved(old.shape, old.dtype) if old.flags.c_contiguous else np.empty_like(old)
     kept = late.private(value) if type(value) is np.ndarray and node is None else value
     late.put_off(y, lambda array, part: _written(array, part, path, add=add), (stated, kept))
     alone = mine and getattr(base, "wrote", None) is before

@@ -13,7 +13,7 @@ import numpy as np
 
 from wengert.core.constants import COPIED, without_repeats
 from wengert.core.context import tracing
-from wengert.core.deferred import LARGE, PLACEHOLDERS, held, is_missing
+from wengert.core.deferred import LARGE, PLACEHOLDERS, held, is_missing, reserved
 from wengert.core.floats import ignored
 from wengert.core.handle import TracedArray, TracedScalar
 from wengert.core.op import CONSTANT, CONTROL, ELEMENTWISE, GENERAL, LINEAR, Op
@@ -127,7 +127,7 @@ def outcome(op: Op, function: Callable[..., Any], values: Sequence[Any], params:
         return None
     try:
         if found.flags.c_contiguous:
-            return np.empty(shape, found.dtype)
+            return reserved(shape, found.dtype)
         order = _order(found)
         return np.empty_like(np.empty(tuple([shape[k] for k in order]), found.dtype).transpose(_inverse(order)))
     except MemoryError:  # what is computed at once may find room

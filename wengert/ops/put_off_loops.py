@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from wengert.core.context import Frame
-from wengert.core.deferred import PLACEHOLDERS, Late, is_missing
+from wengert.core.deferred import PLACEHOLDERS, Late, is_missing, reserved
 from wengert.core.floats import ignored
 from wengert.core.graph import Graph
 from wengert.core.op import Op
@@ -111,7 +111,7 @@ def _outcome(op: Op, values: Sequence[Any], params: tuple[Any, ...]) -> list[Any
             return None
         if k < carries and y.strides != earlier.strides:
             return None
-        ends.append(np.empty_like(y) if k < carries else np.empty((length, *y.shape[1:]), y.dtype))
+        ends.append(np.empty_like(y) if k < carries else reserved((length, *y.shape[1:]), y.dtype))
     return ends
 
 

@@ -22,15 +22,16 @@ _EFFECTS = frozenset(
 
 def let_wait(fun: Any, large: bool, names: AbstractSet[str], frame: Frame) -> None:
     """Let steps of the recording of ``fun``, whose code has these names, be put off: large ones, if its arguments are
-    large; else long loops, once the user's code has run."""
+    large or once a large one was taken, and long loops, once the user's code has run."""
     hopes = _EFFECTS.isdisjoint(names)
     if large:
         from wengert.ops.put_off import deferred  # what few programs need
 
         begin(frame, deferred, hopes=hopes)
         frame.steps = None if frame.met.late is not None else frame.steps
-    elif frame.folds is True and _only_differentiates(fun):
-        frame.met.patient = hopes
+    else:
+        frame.met.hopes = hopes
+        frame.met.patient = frame.folds is True and _only_differentiates(fun)
 
 
 def _only_differentiates(fun: Any) -> bool:

@@ -94,8 +94,8 @@ class Met:
         self.text: Any = None  # where text was made of a value
         self.layout = False  # whether it was asked how arrays lie in memory
         self.late: Late | None = None  # the steps that the recording run puts off
-        # Whether long loops may be put off once the user's code has run, and what ``begin`` calls ``hopes``.
-        self.patient: bool | None = None
+        self.hopes: bool | None = None  # what ``begin`` calls so, where steps may be put off later on
+        self.patient = False  # whether long loops may be put off once the user's code has run
         self._found: dict[int, weakref.ref[np.ndarray[Any, Any]]] = {}
 
     def __call__(self, values: Sequence[Any], nodes: Sequence[Any]) -> None:
