@@ -274,3 +274,28 @@ def test_objects_of_installed_packages():
         lambda: matrix.data.__setitem__(0, 9.0),
         lambda: setattr(matrix, "data", np.array([1.0, 1.0, 1.0])),
     )
+
+
+def test_code_replaced_in_place():
+    """What IPython's autoreload does to functions that others have imported."""
+
+    def inner(x):
+        return x * 2.0
+
+    def new(x):
+        return x * 7.0
+
+    old = inner.__code__
+    follows(
+        lambda x: inner(x) + 1.0,
+        lambda: setattr(inner, "__code__", new.__code__),
+        lambda: setattr(inner, "__code__", old),
+    )
+
+
+def test_what_code_made_from_text_reads(here):
+    def inner(x):
+        exec("y = SETTINGS['power'] * TABLE[0]", globals(), space := {})
+        return x * space["y"]
+
+    follows(lambda x: x * eval("SCALE") + inner(x), lambda: here("SCALE", 5.0), lambda: here("SETTINGS", {"power": 4}))

@@ -14,9 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from wengert.core.errors import CutError, error_at
+from wengert.core.deferred import held
+from wengert.core.errors import CutError, WengertTypeError, error_at
 from wengert.core.handle import TracedArray, buffer, is_handle
 from wengert.core.node import is_user_file
+from wengert.core.types import dtype_of
 
 _OPERATORS: list[tuple[str, str]] = dis._nb_ops  # type: ignore[attr-defined]
 _INPLACE = frozenset(k for k, (_, symbol) in enumerate(_OPERATORS) if symbol.endswith("="))
@@ -33,6 +35,21 @@ def references(out: Any) -> int:
     if _probing is not None:
         _probing.append(count)
     return count
+
+
+def check_cast(name: str, result: Any, out: Any, casting: str = "same_kind") -> None:
+    """Refuse what NumPy refuses: a result that the memory it is to be written to cannot hold (``y += 1j * t``)."""
+    have, want = _dtype(result), _dtype(out)
+    if have is not want and not np.can_cast(have, want, casting):  # type: ignore[arg-type]
+        raise error_at(
+            WengertTypeError,
+            f"the output of {name} is {have}, which an array of {want} cannot hold with casting rule {casting!r}",
+            fix="make a new array: y = y + t in place of y += t, or give the array that dtype from the start",
+        )
+
+
+def _dtype(t: Any) -> Any:
+    return dtype_of(held(t) if is_handle(t) else t)
 
 
 def bind(result: Any, out: Any, held: int = 0) -> Any:

@@ -14,7 +14,7 @@ from wengert.core.errors import WengertTypeError, error_at
 from wengert.core.handle import Traced, TracedArray, TracedScalar, is_handle
 from wengert.core.types import dtype_of, shape_of
 from wengert.numpy_api import conversions as convert
-from wengert.numpy_api import lookups, protocols
+from wengert.numpy_api import inplace, lookups, protocols
 from wengert.numpy_api.scalar_attributes import NumPysOwn
 from wengert.numpy_api.table import METHODS
 from wengert.ops import arithmetic, compare, contract
@@ -39,11 +39,12 @@ _COMPARISONS = {
 }
 
 
-def _inplace(record: Any) -> Any:
+def _inplace(record: Any, name: str) -> Any:
     def operate(self: Any, other: Any) -> Any:
         result = record(self, other)
         if result is NotImplemented or type(self) is not TracedArray:
             return result
+        inplace.check_cast(name, result, self)
         write(self, ("index", Ellipsis), result)
         return self
 
@@ -118,7 +119,7 @@ def install() -> None:
     for name, record in _BINARY.items():
         setattr(Traced, f"__{name}__", operator(record.op))
         setattr(Traced, f"__r{name}__", operator(record.op, reflected=True))
-        setattr(Traced, f"__i{name}__", _inplace(operator(record.op)))
+        setattr(Traced, f"__i{name}__", _inplace(operator(record.op), f"in-place {name}"))
     for name, record in _COMPARISONS.items():
         setattr(Traced, f"__{name}__", operator(record.op))
     Traced.__eq__ = lookups.comparing(Traced.__eq__)  # type: ignore[method-assign]

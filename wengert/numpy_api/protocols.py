@@ -47,7 +47,7 @@ def _call_with_options(ufunc: Any, record: Any, inputs: tuple[Any, ...], **kwarg
     out = kwargs.pop("out", None)
     mask = kwargs.pop("where", True)
     dtype = kwargs.pop("dtype", None)
-    kwargs.pop("casting", None)
+    casting = kwargs.pop("casting", "same_kind")
     kwargs.pop("order", None)
     kwargs.pop("subok", None)
     if ufunc.signature is not None and kwargs:
@@ -71,6 +71,9 @@ def _call_with_options(ufunc: Any, record: Any, inputs: tuple[Any, ...], **kwarg
         result = _masked(result, mask, out)
     if out is None:
         return result
+    for r, o in zip(result, out, strict=True) if type(out) is tuple else ((result, out),):
+        if o is not None:
+            inplace.check_cast(f"np.{ufunc.__name__}", r, o, casting)
     if type(out) is tuple:
         return tuple(r if o is None else _store(r, o) for r, o in zip(result, out, strict=True))
     return _store(result, out, held)

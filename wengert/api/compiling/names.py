@@ -74,7 +74,8 @@ def names_in(code: CodeType) -> Named:
         if step not in (_LOAD_GLOBAL, _CACHE):
             before = ""
         argument = 0
-    for constant in constants:
+    made = [_code_of(c) for c in constants if type(c) is str] if {"eval", "exec"} & {*names} else []
+    for constant in (*constants, *made):
         if type(constant) is CodeType:
             inner = names_in(constant)
             texts |= inner.names
@@ -98,6 +99,14 @@ def names_in(code: CodeType) -> Named:
         frozenset(imported),
         frozenset(reached),
     )
+
+
+def _code_of(text: str) -> CodeType | None:
+    """The code of a text, which ``eval`` and ``exec`` run; None where it is none."""
+    try:
+        return compile(text, "<text>", "exec", dont_inherit=True)
+    except (SyntaxError, ValueError):
+        return None
 
 
 _CACHE, _STORE_GLOBAL, _STORE_ATTR, _LOAD_GLOBAL, _LOAD_CONST, _IMPORT_NAME = (

@@ -17,6 +17,7 @@ from wengert.core.node import Const, line_of
 from wengert.core.tree import flatten
 from wengert.core.types import ArrayType
 from wengert.plan.liveness import looks_into, nbytes
+from wengert.rewrite.passes import REVERSE, report
 
 SOURCES = ("python", "loops", "llvm", "asm")
 _SHOWN = 12
@@ -64,6 +65,7 @@ def _path(path: Path) -> list[str]:
     lines = [f"({types}), {sizes}, {_many(len(graph.guards), 'guard')}"]
     counts = Counter(node.op.name for node in graph.nodes)
     lines.append("steps: " + ", ".join(f"{name} {n}" for name, n in counts.most_common(_SHOWN)))
+    lines += _rewritten(graph)
     for guard in graph.guards[:_SHOWN]:
         file, line, _ = line_of(guard.where)
         asked = guard.outcome if guard.value is None else "as recorded"
@@ -86,6 +88,20 @@ def _path(path: Path) -> list[str]:
     if path.native is not None:
         lines += path.native.explain().splitlines()
     lines.append("seconds: " + ", ".join(f"{what} {spent:.3g}" for what, spent in path.seconds.items()))
+    return lines
+
+
+def _rewritten(graph: Graph) -> list[str]:
+    """What rewriting did: the rules it used, and the gates, whose derivatives are made of their own values."""
+    done = report(graph)
+    used = ", ".join(f"{name} {n}" for name, n in done.rules.most_common(_SHOWN))
+    lines = [f"rewritten by: {used}"] if used else []
+    for gate, (file, line, function) in done.gates:
+        now, spelled = REVERSE[gate]
+        lines.append(
+            f"gate: {gate} at {file}:{line} in {function}: its reverse is {_many(now, 'operation')} "
+            f"besides the factor from above, spelled out {spelled}"
+        )
     return lines
 
 

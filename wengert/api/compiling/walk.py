@@ -201,8 +201,8 @@ class Walk:
                 self.obstacle = f"{fun.__name__} asks for floating point errors (np.errstate): a replay gives none"
             elif "catch_warnings" in names and not _CATCHING.isdisjoint(names):
                 self.obstacle = f"{fun.__name__} acts on warnings (catch_warnings), which a replay does not give"
-            space = fun.__globals__
-            module = space.get("__name__", "?")
+            self.reads.append(Attribute(f"the code of {fun.__name__}", fun, "__code__", code))  # IPython's autoreload
+            module = (space := fun.__globals__).get("__name__", "?")
             self._files(found, space, fun.__name__)
             for name in found.loaded:
                 if name in space:

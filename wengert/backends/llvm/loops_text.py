@@ -4,6 +4,7 @@ Imports the index form, the plan and storage. Invariant: every node, loop and bu
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from wengert.backends.llvm.indexed import (
@@ -147,4 +148,43 @@ def describe(
     return "\n".join(lines)
 
 
-__all__ = ["describe"]
+def groups(loops: str) -> list[str]:
+    """The nests of a description, a line for each: what it runs over, how much it computes, and which arrays it keeps.
+
+    >>> for line in groups("for i < 9 by 8 lanes:\\n    t0[i] = exp(x0[i])    (memory: 9 float64)\\n    y0[i] = t0[i]"):
+    ...     print(line)
+    i < 9 by 8 lanes: 2 values; keeps t0: 9 float64 in memory
+    """
+    found: list[tuple[str, list[str]]] = []
+    alone = False
+    for line in loops.splitlines():
+        text = line.strip()
+        if text.startswith("written out: "):
+            continue
+        if not line.startswith(" "):
+            scan = text.partition(" = scan of ")[2]
+            if alone and not scan and not text.startswith("for "):  # what stands between the loops is one group
+                found[-1][1].append(text)
+                continue
+            alone = not scan and not text.startswith("for ")
+            head = f"scan of {scan[:-1]}" if scan else "no loop" if alone else text[4:-1]
+            found.append((head, [text] if alone else []))
+        elif text.startswith("for "):
+            found[-1] = (f"{found[-1][0]}, {text[4:-1]}" if len(found[-1][0]) < _WIDE else found[-1][0], found[-1][1])
+        else:
+            found[-1][1].append(text)
+    return [f"{head}: {_amount(values)}" for head, values in found]
+
+
+_WIDE = 60
+_KEPT = re.compile(r"^(\S+?)(?:\[.*?\])? (?:\+=|=) .*\((memory|registers): (\d+ \w+)\)$")
+
+
+def _amount(values: list[str]) -> str:
+    kept = [f"{m[1]}: {m[3]} in {m[2]}" for m in map(_KEPT.match, values) if m]
+    more = [f"... and {len(kept) - DEEP} more"] if len(kept) > DEEP else []
+    count = f"{len(values)} value{'' if len(values) == 1 else 's'}"
+    return count + (f"; keeps {', '.join(kept[:DEEP] + more)}" if kept else "")
+
+
+__all__ = ["describe", "groups"]
