@@ -168,6 +168,20 @@ def test_constants_are_read_as_they_were(seen):
     assert seen.steps >= 2
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.float16])
+def test_constants_are_copied_again_only_where_their_bits_change(dtype):
+    late = deferred.Late(0, None, hopes=False)
+    constant = np.array([[np.nan, 0.0, 1.0], [2.0, 3.0, -np.nan]], dtype).T[:2]
+    first = late.private(constant)
+    assert late.private(constant) is first
+    constant[1, 0] = -0.0
+    second = late.private(constant)
+    assert second is not first
+    assert np.signbit(second[1, 0])
+    assert not np.signbit(first[1, 0])
+    assert late.private(constant) is second
+
+
 def test_a_gradient_that_ends_non_finite_is_swept_again(seen):
     f = lambda x: np.sum(np.where(x > 0, np.sqrt(x), 0.0))
     x = np.array([1.0, -1.0, 4.0])

@@ -242,7 +242,7 @@ class Late:
     def private(self, constant: Any) -> Any:
         """A copy of an array that others may write to: one for as long as its content stays."""
         known = self._copies.get(id(constant))
-        if known is not None and np.array_equal(known[1], constant):
+        if known is not None and _alike(known[1], constant):
             return known[1]
         copy = constant.copy(order="K")
         self._copies[id(constant)] = constant, copy
@@ -297,6 +297,15 @@ class Late:
             for holder in gc.get_referrers(placeholder):
                 if is_handle(holder) and held(holder) is placeholder:
                     _hold(holder, number)
+
+
+def _alike(copy: Any, array: Any) -> bool:
+    """Whether an array still has the bits of its copy, or other kinds of numbers the same values."""
+    if copy.dtype != array.dtype or copy.shape != array.shape:
+        return False
+    if copy.dtype.kind == "f" and copy.itemsize <= 8:
+        copy, array = (v.view(f"i{v.itemsize}") for v in (copy, array))
+    return np.array_equal(copy, array)
 
 
 def _holders(step: _Step) -> int:
