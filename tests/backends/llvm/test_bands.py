@@ -51,16 +51,52 @@ def test_products_with_masked_matrices(name, bits):
 @pytest.mark.parametrize("bits", BITS)
 @pytest.mark.parametrize("bad", [np.inf, -np.inf, np.nan])
 @pytest.mark.parametrize("row", [0, 20, 39])
-def test_zero_times_what_is_not_finite_is_no_number(row, bad, bits):
-    matrix, table = mostly(MASKS["lower"])
-    program = lower(wengert.trace(lambda a, x: np.tril(a) @ x)(matrix, table))
-    table[row, 7], table[row, 130] = bad, bad
+@pytest.mark.parametrize("name", ["lower", "strictly lower", "upper", "band", "blocks", "arrow"])
+def test_zero_times_what_is_not_finite_is_no_number(name, row, bad, bits):
+    mask = MASKS[name]
+    matrix, table = mostly(mask)
+    program = lower(wengert.trace(lambda a, x: np.where(mask, a, 0.0) @ x)(matrix, table))
     assert leaves_out(loops_of(program, bits))
+    table[row, 7], table[row, 130] = bad, bad
     with np.errstate(invalid="ignore"):
         (got,) = agree(program, [matrix, table], bits)
-        want = np.sum(np.tril(matrix)[:, :, None] * table, axis=1)
-    assert np.isnan(want[:row, 7]).all() and not np.isfinite(want[row:, 7]).any()
+        want = np.sum(np.where(mask, matrix, 0.0)[:, :, None] * table, axis=1)
+    assert np.isnan(want[~mask[:, row], 7]).all() and not np.isfinite(want[:, [7, 130]]).any()
     np.testing.assert_allclose(got, want, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("bits", BITS)
+def test_a_row_that_adds_everything_watches_for_the_others(bits):
+    """What is not finite in the matrix, not in the other factor, is seen there too and does no harm."""
+    for name, first in [("lower", True), ("upper", True), ("band", False), ("blocks", False)]:
+        mask = MASKS[name]
+        matrix, table = mostly(mask)
+        program = lower(wengert.trace(lambda a, x, mask=mask: np.where(mask, a, 0.0) @ x)(matrix, table))
+        loops = loops_of(program, bits)
+        assert (" first:" in loops) is first and ("multiply(0.0, " in loops) is not first
+        matrix[39, 38], matrix[0, 0], matrix[5, 4] = np.nan, np.inf, -np.inf
+        with np.errstate(invalid="ignore"):
+            (got,) = agree(program, [matrix, table], bits)
+            want = np.sum(np.where(mask, matrix, 0.0)[:, :, None] * table, axis=1)
+        np.testing.assert_allclose(got, want, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("bits", BITS)
+def test_rows_of_several_matrices_are_watched_each_for_itself(bits):
+    """The loop over the matrices stands between those over rows and columns: one matrix tells nothing of another."""
+    rng = np.random.default_rng(3)
+    mask = PLACES[:20, None] >= PLACES[:20]
+    matrices, tables = rng.standard_normal((40, 20, 20)), rng.standard_normal((133, 40, 20))
+    for form in ("kij,nkj->nki", "kij,nkj->kin", "kij,nkj->ikn"):
+        f = lambda a, x, form=form: np.einsum(form, np.where(mask, a, 0.0), x)
+        program = lower(wengert.trace(f)(matrices, tables))
+        bad = tables.copy()
+        bad[7, 3, 12], bad[50, 39, 0], bad[132, 0, 19] = np.inf, np.nan, -np.inf
+        with np.errstate(invalid="ignore"):
+            (got,) = agree(program, [matrices, bad], bits)
+            want = np.sum((np.where(mask, matrices, 0.0) * bad[:, :, None, :]), axis=3)
+        want = want.transpose(["nki".index(letter) for letter in form[-3:]])
+        np.testing.assert_allclose(got, want, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("bits", BITS)

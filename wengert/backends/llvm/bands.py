@@ -258,12 +258,31 @@ class Bands:
             bands = [self.band(loop, nodes, outer.axis, path) for outer in path if one_place(outer.axis, path)]
             loop.band = min((b for b in bands if b is not None), key=lambda b: b.counts, default=None)
             if loop.band is not None:
+                self.lead(loop, loop.band, nodes, path)
                 used.update(id(w) for w in loop.band.watches)
         idle = {of[id(w)] for w in self.watches.values() if id(w) not in used}
         if idle:
             tree[:] = without(tree, idle)
         for node in idle:
             dropped(node)
+
+    def lead(self, loop: Loop, band: Band, nodes: list[Node], path: tuple[Loop, ...]) -> None:
+        """Let a sum watch itself, if it adds all its products at some place of the outer axis: what is not finite among
+        their factors makes that sum NaN or infinite. That place comes first then, right before the others."""
+        outer = path[-1]
+        sums = [n.value for n in nodes if loop.axis in n.over]
+        around = self.unrolled.union(x.axis for x in path[:-1])
+        if len(sums) != 1 or len(path) == 1 or outer.axis is not band.outer or outer.axis in around or outer.ahead >= 0:
+            return
+        v, several = sums[0], outer.width
+        if not isinstance(v, Reduce) or not around.union({outer.axis}).issuperset(v.axes):
+            return
+        for start in reversed(range(0, outer.axis.extent, several)):
+            low, high = min(band.first[start : start + several]), max(band.last[start : start + several])
+            if low == 0 and high == loop.axis.extent:
+                outer.ahead = band.row = start
+                band.watches = (v,)
+                return
 
     def band(self, loop: Loop, nodes: list[Node], outer: Axis, path: tuple[Loop, ...]) -> Band | None:
         """The places of a loop that count for any of its nodes, for each place of an outer axis."""

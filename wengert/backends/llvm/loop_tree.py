@@ -52,12 +52,15 @@ class Body:
 class Band:
     """The places of a loop that count, from ``first`` to before ``last`` for each place of the axis ``outer``: in them
     is all that anybody reads and every product that is not with a zero, which the loop may leave out where the values
-    ``watches`` are no NaN."""
+    ``watches`` are finite."""
 
     outer: Axis
     first: tuple[int, ...]
     last: tuple[int, ...]
     watches: tuple[Value, ...] = ()
+    row: int = -1
+    """The place of ``outer`` at which the only sum inside adds all its products, and watches itself for the others,
+    which come later; -1 where other values watch."""
 
     @property
     def counts(self) -> int:
@@ -84,6 +87,8 @@ class Loop:
     """The values computed inside, by identity."""
     band: Band | None = None
     """Where places need not all be visited."""
+    ahead: int = -1
+    """A place whose step comes before all others, or -1."""
 
 
 @dataclass(eq=False, slots=True)

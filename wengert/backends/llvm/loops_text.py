@@ -112,6 +112,8 @@ def describe(
                 split += (
                     f", of which {item.band.counts / len(item.band.first):.1f} count, by {names.axis(item.band.outer)}"
                 )
+            if item.ahead >= 0:
+                split += f", {item.ahead} first"
             lines.append(f"{indent}for {names.axis(item.axis)} < {item.axis.extent}{step}{split}:")
             for child in item.children:
                 show(child, indent + "    ")

@@ -6,7 +6,7 @@ loops it lives in."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import pairwise
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 from wengert.backends.llvm.emit.arithmetic import CannotEmit
 from wengert.backends.llvm.emit.bands import Banded
 from wengert.backends.llvm.emit.memory import Result
-from wengert.backends.llvm.emit.runs import LARGE, Run, again, runs
+from wengert.backends.llvm.emit.runs import LARGE, Run, again, ahead, runs
 from wengert.backends.llvm.emit.values import Places
 from wengert.backends.llvm.indexed import Axis, Read, Reduce, Routine, Scan, ScanOutput, Scatter, Store, Value
 from wengert.backends.llvm.instances import Instance
@@ -154,7 +154,11 @@ class Nest(Banded):
         if not inner and self.probing is None and high > 1 and loop.guarded and not loop.jam:
             cuts = self.segments(loop, path)
         for first, last in pairwise(cuts):
-            for run in runs(loop, first, last, self.overlapping(loop, path), self.width_bits // 64):
+            steps: Iterable[Run] = runs(loop, first, last, self.overlapping(loop, path), self.width_bits // 64)
+            if loop.ahead >= 0 and len(cuts) == 2:
+                steps = ahead(steps, loop.ahead)
+                self.leading.clear()
+            for run in steps:
                 if loop.band is not None and len(cuts) == 2:
                     self.limits = self.counting(loop, loop.band)
                 self.run(loop, path, run)

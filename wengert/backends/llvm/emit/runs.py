@@ -4,8 +4,8 @@ Imports the loop tree. Invariant: every place of the range is in exactly one run
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 
 from wengert.backends.llvm.loop_tree import Body, Loop
 from wengert.backends.llvm.placing import walk
@@ -71,4 +71,18 @@ def runs(loop: Loop, low: int, high: int, overlapping: bool = False, least: int 
         yield Run(high - rest, 1, width, rest, width)
 
 
-__all__ = ["LARGE", "Run", "again", "runs"]
+def ahead(steps: Iterable[Run], place: int) -> list[Run]:
+    """The same steps, that of one place before all others."""
+    first, rest = [], []
+    for run in steps:
+        step, away = divmod(place - run.start, run.step)
+        if run.end < 0 and 0 <= step < run.trips and away < run.live:
+            at = run.start + step * run.step
+            first.append(replace(run, start=at, trips=1))
+            rest += [replace(run, trips=step), replace(run, start=at + run.step, trips=run.trips - step - 1)]
+        else:
+            rest.append(run)
+    return [*first, *(run for run in rest if run.trips > 0)]
+
+
+__all__ = ["LARGE", "Run", "again", "ahead", "runs"]

@@ -39,7 +39,7 @@ class Whole(Nest):
         self.width_bits = plan.width_bits
         self.instances, self.accumulators = {}, {}
         self.prepare(storage.buffers, storage.skipped, plan.nodes.unrolled)
-        self.watching = {id(w) for w in plan.nodes.bands.watches.values()}
+        self.watching, self.leading = {id(w) for w in plan.nodes.bands.watches.values()}, {}
         for buffer in storage.scanned.values():
             self.by_share.setdefault((), []).append(buffer)
 
