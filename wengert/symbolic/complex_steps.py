@@ -19,7 +19,7 @@ from wengert.ops.steps import run_step
 from wengert.symbolic.graphs import SymbolicNode
 from wengert.symbolic.named import differentiator, sized_parameter
 from wengert.symbolic.step_text import StepText
-from wengert.symbolic.terms import Abstract, Term, intern
+from wengert.symbolic.terms import Abstract, Term, exact, intern
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +137,7 @@ def composite(node: SymbolicNode) -> Term:
     program = Composite("_".join(words), nodes, given, node.where)
     args = tuple(e.term for e in given)
     made: Abstract = intern(
-        Abstract, (program.name, repr(program), tuple(a.ident for a in args), ()), node.type.shape,
+        Abstract, (program.name, exact(program), tuple(a.ident for a in args), ()), node.type.shape,
         name=program.name, args=args, slots=(), program=program,
     )  # fmt: skip
     return made

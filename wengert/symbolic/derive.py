@@ -23,6 +23,7 @@ from wengert.symbolic.terms import (
     Sum,
     Term,
     Var,
+    exact,
     intern,
     ordered,
 )
@@ -165,7 +166,7 @@ def _abstract(node: Abstract, k: int, bar: Term, at: tuple[str, ...], lead: int)
         return zero((*bar.shape[:lead], *node.args[k].shape))
     made = intern(
         Abstract,
-        (node.name, repr(node.program), tuple(a.ident for a in node.args), slots),
+        (node.name, exact(node.program), tuple(a.ident for a in node.args), slots),
         shape,
         name=node.name,
         args=node.args,

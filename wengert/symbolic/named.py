@@ -17,7 +17,7 @@ from wengert.core.errors import NoRuleError, WengertValueError
 from wengert.core.op import CONSTANT, CONTROL, LINEAR, Op
 from wengert.ops.steps import run_step
 from wengert.symbolic.dims import Dim, sized
-from wengert.symbolic.terms import Abstract, Term, intern
+from wengert.symbolic.terms import Abstract, Term, exact, intern
 
 PIECEWISE = {"sort", "partition", "unwrap", *(f"{n}.accumulate" for n in ("maximum", "minimum", "fmax", "fmin"))}
 """Operations that take entries elsewhere: linear wherever they have a derivative."""
@@ -129,7 +129,7 @@ def named_term(named: Named, args: Sequence[Term], shape: tuple[Any, ...]) -> Te
         raise NoRuleError(f"no closed form is known for {named.op.name}")
     if (open_ := _undetermined(named, args)) is not None:
         raise NoRuleError(open_)
-    key = (named.name, named.op.name, repr(named.params), tuple(a.ident for a in args), ())
+    key = (named.name, named.op.name, exact(named.params), tuple(a.ident for a in args), ())
     found: Abstract = intern(Abstract, key, shape, name=named.name, args=tuple(args), slots=(), program=named)
     return found
 

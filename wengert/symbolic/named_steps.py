@@ -31,7 +31,7 @@ from wengert.symbolic.graphs_run import forward_mode
 from wengert.symbolic.named import Named
 from wengert.symbolic.recorded import SIZES, Recordings
 from wengert.symbolic.step_text import StepText
-from wengert.symbolic.terms import Abstract
+from wengert.symbolic.terms import Abstract, exact
 
 Shape = tuple[Any, ...]
 MATRICES = frozenset(["svd", "svdvals", "svd_full", "qr", "qr_complete", "pinv", "lstsq", "matrix_norm", "polar"])
@@ -305,11 +305,11 @@ def helper_name(prefix: str, term: Abstract) -> str:
     asked = wanted(term)
     words = [asked.program.name.replace(".", "_"), *asked.by]
     if isinstance(asked.program, Composite):
-        words.append(f"{crc32(repr(asked.program).encode()):x}")
+        words.append(f"{crc32(exact(asked.program).encode()):x}")
     else:
         defaults = list(asked.program.op.params.values()) if asked.program.op.params else []
         options = zip(asked.program.options.items(), defaults, strict=True)
-        words += [_word(n, v) for (n, v), d in options if repr(v) != repr(d)]
+        words += [_word(n, v) for (n, v), d in options if exact(v) != exact(d)]
     words += [f"{n}_{v}" for n, v in zip(asked.inputs, asked.numbers, strict=True) if v is not None]
     sides = [str(d) for shape in asked.shapes for d in shape]
     words += ["of", *sides] if sides else []
@@ -319,7 +319,7 @@ def helper_name(prefix: str, term: Abstract) -> str:
 def _word(name: str, value: Any) -> str:
     """A parameter in the name of a function."""
     text = f"{name}_{value}".replace("-", "minus_")
-    return text if len(text) <= 24 else f"{name}_{crc32(repr(value).encode()):x}"
+    return text if len(text) <= 24 else f"{name}_{crc32(exact(value).encode()):x}"
 
 
 def definition(name: str, term: Abstract) -> list[str]:
@@ -376,7 +376,7 @@ _remembered: dict[Any, Any] = {}
 def _parts(asked: Wanted) -> list[Lines]:
     """The lines for each kind of shape; raises NoRuleError, naming the operation, where they cannot be written."""
     program = asked.program
-    key = (program.name, repr(program), asked.slots, asked.shapes, asked.numbers)
+    key = (program.name, exact(program), asked.slots, asked.shapes, asked.numbers)
     found = _remembered.get(key)
     if found is None:
         try:

@@ -13,7 +13,7 @@ from wengert.symbolic import functions
 from wengert.symbolic.build import add, contract, var
 from wengert.symbolic.derive import jacobian
 from wengert.symbolic.matrices import matrix, reduce
-from wengert.symbolic.terms import Abstract, Fn, Matrix, Prod, Reduce, Sum, Term, Var, intern, ordered, variables
+from wengert.symbolic.terms import Abstract, Fn, Matrix, Prod, Reduce, Sum, Term, Var, exact, intern, ordered, variables
 from wengert.symbolic.verify import Unchecked, check_derivative
 
 STRUCTURE = {"symmetric", "positive definite", "triangular", "diagonal", "orthogonal"}
@@ -81,7 +81,7 @@ def _replaced(node: Term, old: Var, new: Term, found: dict[int, Term]) -> Term:
         return _reduced(node, found[node.arg.ident])
     assert isinstance(node, Abstract)
     args = tuple(found[a.ident] for a in node.args)
-    key = (node.name, repr(node.program), tuple(a.ident for a in args), node.slots)
+    key = (node.name, exact(node.program), tuple(a.ident for a in args), node.slots)
     made: Term = intern(Abstract, key, node.shape, name=node.name, args=args, slots=node.slots, program=node.program)
     return made
 

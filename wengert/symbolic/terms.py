@@ -7,11 +7,14 @@ interned, so equal terms are the same object, and ``ident`` orders them; only ``
 from __future__ import annotations
 
 import itertools
+import sys
 import threading
 import weakref
 from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
+
+import numpy as np
 
 from wengert.symbolic.dims import Dim, Size
 
@@ -209,6 +212,12 @@ def intern(kind: type[Any], key: Any, shape: Shape, **fields: Any) -> Any:
                 setattr(found, name, value)
             _known[full] = found
         return found
+
+
+def exact(value: Any) -> str:
+    """``repr`` with every element and digit of arrays: what tells parameters apart, as ``repr`` does not."""
+    with np.printoptions(threshold=sys.maxsize, floatmode="unique"):
+        return repr(value)
 
 
 def known(kind: type[Any], key: Any, shape: Shape) -> Any:
