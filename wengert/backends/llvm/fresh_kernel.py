@@ -22,8 +22,8 @@ from wengert.core.node import Node
 
 class Fresh(NamedTuple):
     """A kernel, its object code, its program and the steps that it does; the key of its file (None: it has none);
-    whether it came from there; about how many operations a call does; whether the kernel checks computed indices
-    besides the guards of the graph; and the milliseconds of lowering, emitting, compiling."""
+    whether it came from there; about how many operations a call does; how many guards the graph has, and whether the
+    kernel checks computed indices besides; and the milliseconds of lowering, emitting, compiling."""
 
     kernel: Any
     code: bytes
@@ -32,6 +32,7 @@ class Fresh(NamedTuple):
     key: tuple[str, ...] | None
     cached: bool
     operations: float
+    guards: int
     checks: bool
     times: tuple[float, float, float]
 
@@ -61,8 +62,9 @@ def fresh(graph: Graph, program: Program | None, *, lowering: float, split: bool
         if key is not None and not store(kept, key, program, kernel, code):
             key = None
     times = (1e3 * (lowered - begin), 1e3 * (emitted - lowered), 1e3 * (time.perf_counter() - emitted))
-    checks, operations = len(program.guards) > len(graph.guards), count_operations(program)
-    return Fresh(kernel, code, program, graph.nodes, key, found is not None, operations, checks, times)
+    guards, operations = len(graph.guards), count_operations(program)
+    checks = len(program.guards) > guards
+    return Fresh(kernel, code, program, graph.nodes, key, found is not None, operations, guards, checks, times)
 
 
 def count_operations(program: Program) -> float:

@@ -93,12 +93,13 @@ class Name(NamedTuple):
 
 class Kept(NamedTuple):
     """A plan from disk: its kernel, the object code; how many steps the program has, about how many operations a call
-    does, and whether the kernel checks computed indices besides its guards."""
+    does, how many guards it asks, and whether it checks computed indices besides."""
 
     kernel: KeptKernel
     code: bytes
     steps: int
     operations: float
+    guards: int
     checks: bool
 
 
@@ -196,14 +197,14 @@ def _entry(made: Fresh, arrays: Sequence[np.ndarray[Any, Any]], graph: Graph) ->
     if made.key is None or not (_fits(inputs, graph.inputs) and _fits(outputs, graph.outputs)):
         return None
     steps = sum(n.op is not ITEM for n in made.nodes)
-    return made.key, steps, float(made.operations), made.checks, inputs, constants, outputs
+    return made.key, (steps, float(made.operations), made.guards, made.checks), inputs, constants, outputs
 
 
 def _from_entry(
     kept: Cache, entry: tuple[Any, ...], arrays: Sequence[np.ndarray[Any, Any]], graph: Graph
 ) -> Kept | None:
     """The kernel of a graph, where its file is there and it fits."""
-    key, steps, operations, checks, inputs, constants, outputs = entry
+    key, facts, inputs, constants, outputs = entry
     if not (_fits(inputs, graph.inputs) and _fits(outputs, graph.outputs)):
         return None
     slots = [Slot(f"x{k}", shape, np.dtype(dtype), "input") for k, (shape, dtype) in enumerate(inputs)]
@@ -214,7 +215,7 @@ def _from_entry(
         slots.append(Slot("", shape, array.dtype, "constant", array))
     slots += [Slot(f"y{k}", shape, np.dtype(dtype), "output") for k, (shape, dtype) in enumerate(outputs)]
     content = kept.get(*key)
-    return None if content is None else Kept(*unpacked(content, slots), steps, operations, checks)
+    return None if content is None else Kept(*unpacked(content, slots), *facts)
 
 
 def _kind(of: Any) -> tuple[tuple[int, ...], str]:

@@ -91,7 +91,7 @@ class NativeKernel:
         long = made.operations >= LONG
         self.entry: Any = make_entry(self.address, slots, self.workspace, long=long, keep=self.library, name=name)
         self.road = road_of(slots)
-        self.checks = made.checks
+        self.checks, self.guards = made.checks, made.guards
         times = (0.0, 1e3 * (begin - begun), 0.0) if isinstance(made, Kept) else made.times
         sizes = {kind: sum(prod(s.shape) * s.dtype.itemsize for s in of_kind(slots, kind)) for kind in _KINDS}
         self.facts = Facts(
@@ -136,8 +136,10 @@ class NativeKernel:
         """Raise GuardFailed where a guard of the graph failed; else some computed index did not fit, and NumPy
         answers, or says what is wrong."""
         index = self.failing(values)
-        if 0 <= index < len(self.graph.guards):
-            if self.checks:  # one that failed too may have led the guard astray
+        if 0 <= index < self.guards:
+            # A check that failed too may have led the guard astray; a graph that was rewritten in another process may
+            # have had others.
+            if self.checks or self.guards != len(self.graph.guards):
                 index = PythonPlan(self.graph).failing(values)
             if index >= 0:
                 raise GuardFailed(index)
