@@ -217,7 +217,7 @@ class Builder:
                 tree.append(self.rows(label, members, opened))
             else:
                 loop = Loop(label, 1, self.build(members, opened | {label}, lanes))
-                tree.append(self.tiled(self.jammed(loop, members), members))
+                tree.append(self.tiled(self.jammed(loop, members), members, opened))
         return tree
 
     def on_lanes(self, label: Axis, members: list[Node], opened: frozenset[Axis]) -> Loop:
@@ -228,7 +228,7 @@ class Builder:
         self.open_width = width
         loop = Loop(label, width, self.build(members, opened | {label}, width > 1))
         self.open_width = 1
-        return self.tiled(loop, members)
+        return self.tiled(loop, members, opened)
 
     def rows(self, label: Axis, members: list[Node], opened: frozenset[Axis]) -> Loop:
         """A loop over rows, whose columns lie on the lanes. What has no columns is computed for a tile of rows
@@ -250,7 +250,7 @@ class Builder:
             size = next((t for t in range(TILE, 2 * TILE, 8) if label.extent % t == 0), TILE)
             return Loop(label, size, children, tile=True)
         loop = Loop(label, 1, self.build(members, inside, False))
-        return self.tiled(self.jammed(loop, members), members)
+        return self.tiled(self.jammed(loop, members), members, opened)
 
     def jammed(self, loop: Loop, members: list[Node]) -> Loop:
         """The loop, several places at a time inside its innermost loops, where products are accumulated there: what
@@ -334,33 +334,34 @@ class Builder:
                 n.needs[node] = frozenset()
         return [plainly(node, opened) for node in made]
 
-    def tiled(self, loop: Loop, members: list[Node]) -> Loop:
-        """The loop in tiles, where a sum over it would become a long chain of additions."""
-        chains = [
-            self.inner_chain(n, loop)
+    def tiled(self, loop: Loop, members: list[Node], opened: frozenset[Axis]) -> Loop:
+        """The loop in tiles, where a sum over it would become a long chain of additions. Sums over this axis alone are
+        such chains, as NumPy's over an outer axis are; those that began in a loop around this one are tiled there."""
+        sums = [
+            n
             for n in members
             if isinstance(n.value, Reduce)
             and n.value.kind == "sum"
             and n.value.dtype.kind == "f"
             and loop.axis in n.over
+            and opened.isdisjoint(n.over)
         ]
-        if not chains:
+        if not sums:
             return loop
-        chain = max(chains)
+        chain = max(self.inner_chain(n, loop) for n in sums)
         steps = max(1, CHAIN // chain) * loop.width
-        if loop.axis.extent < 2 * steps or (chain == 1 and (loop.width == 1 or loop.jam)):
+        alone = all(len(n.over) == 1 for n in sums)
+        if loop.axis.extent < 2 * steps or (chain == 1 and (loop.jam or (loop.width == 1 and alone))):
             return loop
         return Loop(loop.axis, steps, [loop], tile=True)
 
     def inner_chain(self, node: Node, loop: Loop) -> int:
         """Additions to one accumulator in one iteration."""
+        lanes = {c.axis: c.width for c in walk(loop.children) if isinstance(c, Loop) and c.width > 1 and not c.tile}
         total = 1
         for axis in node.over:
             if axis is not loop.axis:
-                total *= axis.extent
-        for child in walk(loop.children):
-            if isinstance(child, Loop) and child.width > 1 and child.axis in node.over:
-                total = max(1, total // child.width)
+                total *= -(-axis.extent // lanes.get(axis, 1))
         return total
 
 
