@@ -15,8 +15,8 @@ GATHER = 2.0
 APART = 1021
 """What is taken for the stride along axes that an index from a table depends on."""
 HORIZONTAL = 10.0
-CACHE = 1 << 16
-"""Bytes from which on sums do not stay in the first cache beside all else."""
+CACHE = 1 << 19
+"""Bytes that stay in the second cache beside all else."""
 
 
 @dataclass(eq=False)
