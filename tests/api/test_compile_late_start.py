@@ -13,7 +13,7 @@ import pytest
 import wengert as wg
 from wengert.core import deferred
 
-SIZE = 400
+SIZE = 800
 X = np.linspace(0.1, 0.9, SIZE)
 BACKENDS = ["numpy", "auto"] if importlib.util.find_spec("llvmlite") else ["numpy"]
 
@@ -131,7 +131,7 @@ def test_errors_name_the_line(seen: Seen) -> None:
         table = x[:, None] * x
         return np.sum(table @ np.ones(3))
 
-    with pytest.raises(ValueError, match="400"):
+    with pytest.raises(ValueError, match="800"):
         wg.compile(function, backend="numpy")(X)
 
 

@@ -31,6 +31,9 @@ LARGE = 1 << 17
 MUCH = 1 << 20
 """Bytes of the arguments of a recording from which on steps may be deferred."""
 
+ENORMOUS = 1 << 22
+"""Bytes of a result from which on the steps after it are deferred, whatever the arguments were."""
+
 PLACEHOLDERS = frozenset({np.float64, np.float32, np.complex128, np.complex64})
 """Types of numbers that are put off."""
 
@@ -335,11 +338,9 @@ def reserved(shape: tuple[int, ...], dtype: Any) -> np.ndarray[Any, Any]:
 
 def private_memory() -> int | None:
     """The flags of memory that nobody else sees; None where the system has others."""
-    try:
-        from mmap import MAP_ANONYMOUS, MAP_PRIVATE
-    except ImportError:
-        return None
-    return MAP_ANONYMOUS | MAP_PRIVATE
+    import mmap
+
+    return mmap.MAP_ANONYMOUS | mmap.MAP_PRIVATE if hasattr(mmap, "MAP_ANONYMOUS") else None
 
 
 _RAISED = {"raise", "call", "log", "print"}
@@ -383,6 +384,7 @@ def end(late: Late) -> None:
 
 
 __all__ = [
+    "ENORMOUS",
     "LARGE",
     "MUCH",
     "PLACEHOLDERS",

@@ -13,7 +13,7 @@ import numpy as np
 
 from wengert.core.columns import Steps
 from wengert.core.context import FULL, LINEARIZE, SWITCH, Frame, next_seq, tracing
-from wengert.core.deferred import MUCH, begin
+from wengert.core.deferred import ENORMOUS, begin
 from wengert.core.errors import CutError, NoRuleError, WengertTypeError, error_at
 from wengert.core.handle import TracedArray, TracedScalar, is_handle
 from wengert.core.node import USER_FILES, Const, RichNode, here, outside
@@ -114,7 +114,7 @@ def computed(
         raise
     if function in RAISING:
         ask(function, operands, values)
-    if type(y) is np.ndarray and y.nbytes >= MUCH:
+    if type(y) is np.ndarray and y.nbytes >= ENORMOUS:
         begin_late(frame)
     return y
 
@@ -175,7 +175,7 @@ def fully(
             raise
         if function in RAISING:
             ask(function, operands, values)
-        if type(y) is np.ndarray and y.nbytes >= MUCH:
+        if type(y) is np.ndarray and y.nbytes >= ENORMOUS:
             begin_late(frame)
     if SWITCH.where is None:
         inner = sys._getframe(2)

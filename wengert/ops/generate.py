@@ -267,7 +267,7 @@ def _fully(op: Op, par: str, expression: str, evaluation: str) -> list[str]:
         line(f"   G_.operands.append(s{k})")
         line(f"   if s{k} < 0: G_.constants.append(a{k})")
     line("   c_.value = y; c_.node = n_; c_.base = None")
-    line(f"   if type(y) is ND and y.nbytes >= {deferred.MUCH}: LATE(F_)")
+    line(f"   if type(y) is ND and y.nbytes >= {deferred.ENORMOUS}: LATE(F_)")
     line("   return c_")
     return out
 
