@@ -56,6 +56,8 @@ FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     "clip below": lambda a: np.clip(a, 1, None),
     "heaviside": lambda a: np.heaviside(a, a[0]),
     "modf": np.modf,
+    "gradient": lambda a: np.gradient(a, axis=1),
+    "gradient at the ends": lambda a: np.gradient(a[0], 2.0, edge_order=2),
     "maximum.at": _maximum_at,
     "writes into a copy": _into_a_copy,
     "item": lambda a: a.item(3) * np.float32(2),

@@ -6,6 +6,7 @@ from __future__ import annotations
 import functools
 import sys
 import traceback
+import types
 import warnings
 
 import numpy as np
@@ -332,3 +333,35 @@ def test_copies_and_pickles():
 @wg.compile(backend="numpy")
 def decorated(x):
     return x * 3.0
+
+
+# ---------------------------------------------------------------- options, and llvmlite that cannot be looked for
+
+
+def test_an_unknown_way_to_wait_is_refused():
+    with pytest.raises(ValueError, match="wait='no' is not known to compile"):
+        wg.compile(np.sin, wait="no")
+
+
+def test_llvmlite_kept_from_being_imported(monkeypatch):
+    """What stands in its place, or a finder that refuses it, is as good as none."""
+    nothing = types.ModuleType("llvmlite")
+
+    class Refusing:
+        def find_spec(self, name, path=None, target=None):
+            if name == "llvmlite":
+                raise ModuleNotFoundError(f"no {name}", name=name)
+
+    for replaced in (True, False):
+        with monkeypatch.context() as patch:
+            if replaced:
+                patch.setitem(sys.modules, "llvmlite", nothing)
+            else:
+                patch.delitem(sys.modules, "llvmlite", raising=False)
+                patch.setattr(sys, "meta_path", [Refusing(), *sys.meta_path])
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", wg.CompileWarning)
+                squared = wg.compile(lambda x: x * x)
+                assert [squared(3.0), squared(4.0), squared(5.0)] == [9.0, 16.0, 25.0]
+            with pytest.raises(ValueError, match="needs llvmlite"):
+                wg.compile(np.sin, backend="native")

@@ -99,6 +99,7 @@ def compile(  # noqa: A001 it is the name that users know
     require_function(fun, "compile")
     _one_of("backend", backend, BACKENDS)
     _one_of("check", check, CHECKS)
+    _one_of("wait", wait, (True, False))
     threads = _number_of_threads(threads)
     if backend == "native":
         _require_native()

@@ -34,7 +34,10 @@ def improved(graph: Graph, left_out: list[str]) -> Graph:
 
 def has_llvmlite() -> bool:
     """Whether native code can be made here."""
-    return importlib.util.find_spec("llvmlite") is not None
+    try:
+        return importlib.util.find_spec("llvmlite") is not None
+    except (ImportError, ValueError):  # somebody keeps it from being imported, or put something else in its place
+        return False
 
 
 def quietly() -> dict[str, Any]:

@@ -162,6 +162,8 @@ def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: Any = 1) -> An
     wanted = np.gradient(values_of(f), *values_of(varargs), axis=axis, edge_order=edge_order)
     if not looks_traced(f, *spacings):
         return wanted
+    if dtype_of(values_of(f)).kind in "iu":  # differences of unsigned numbers would wrap around
+        f = f.astype(float)
     wanted = (wanted,) if len(axes) == 1 else wanted
     parts = tuple(
         exactly(_slopes(f, h, k, edge_order), lambda y=y: y) for h, k, y in zip(spacings, axes, wanted, strict=True)
