@@ -124,7 +124,7 @@ def compile(  # noqa: A001 it is the name that users know
     return compiled
 
 
-def _one_of(option: str, value: Any, known: Sequence[str]) -> None:
+def _one_of(option: str, value: Any, known: Sequence[Any]) -> None:
     if value not in known:
         raise error_at(
             WengertValueError,
