@@ -169,6 +169,24 @@ def test_constants_are_those_of_the_graph_that_asks(kept):
     assert before != f(table)[7]
 
 
+def test_constants_of_one_element_differ_where_it_does():
+    from wengert.backends.llvm.graph_digest import digest
+
+    def name(constant):
+        return digest(wengert.trace(lambda x: x * constant)(np.ones(5000)))[0]
+
+    last = np.zeros(5000)
+    last[-1] = 1.0
+    middle = np.zeros(5000)
+    middle[7] = -0.0
+    spread, nan = np.broadcast_to(np.float64(2.0), (5000,)), np.full(5000, np.nan)
+    single = np.full(5000, 2.0, np.float32)
+    different = [np.zeros(5000), np.full(5000, -0.0), np.full(5000, 2.0), single, spread, last, middle, nan]
+    names = [*map(name, different)]
+    assert len({*names}) == len(names)
+    assert names == [name(constant.copy() if constant is not spread else spread) for constant in different]
+
+
 def test_what_changed_while_it_was_made_is_not_kept(kept, tmp_path):
     pytest.importorskip("llvmlite")
     table = np.arange(5.0)
