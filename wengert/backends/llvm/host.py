@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from wengert.core.errors import WengertValueError, error_at
 
@@ -35,8 +35,7 @@ _NEEDS = {
 _ALWAYS = frozenset({"64bit", "cmov", "cx8", "fxsr", "mmx", "sse", "sse2", "x87", "neon", "fp-armv8"})
 
 
-@dataclass(frozen=True, slots=True)
-class Host:
+class Host(NamedTuple):
     """What machine code is made for: ``features`` as LLVM reads them, the bits of a vector register, and whether
     multiply-and-add is one instruction."""
 

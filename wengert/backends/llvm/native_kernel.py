@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -43,8 +42,7 @@ SCRATCHES = 1 << 28
 """The most bytes for the memory of all threads that share a loop: fewer take part where each needs much."""
 
 
-@dataclass(slots=True, eq=False)
-class Facts:
+class Facts(NamedTuple):
     """What is known of a kernel's making: milliseconds of its stages, whether the machine code came from disk, or the
     whole plan, the bytes that a call reads and writes, and about how many operations it does."""
 

@@ -5,13 +5,12 @@ Invariant: the offsets into objects are arguments, which ``entry/layout`` found 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from wengert.backends.llvm.entry.text import module_text, words
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(NamedTuple):
     """Where things lie in objects, in bytes: the type of an object, the memory of a ctypes object, the value of a
     float and of a NumPy scalar, and the fields of an array."""
 
@@ -136,7 +135,7 @@ _MEMORY_OF_OUTPUT = """  %o.data.at = getelementptr i8, ptr %o.array, i64 L_DATA
 
 def fields_text(layout: Layout) -> str:
     """The module of the entry for objects of this layout."""
-    numbers = {f"L_{name.upper()}": int(getattr(layout, name)) for name in Layout.__slots__} | {"FITTING": FITTING}
+    numbers = {f"L_{name.upper()}": int(getattr(layout, name)) for name in Layout._fields} | {"FITTING": FITTING}
     entry = _ENTRY.replace("WORDS", words("inputs", "constants", "outputs", "inputtable"))
     return module_text(entry, _MEMORY_OF_OUTPUT, numbers)
 
