@@ -24,6 +24,9 @@ EXACT = frozenset(
 )
 """Operations whose results are not rounded."""
 
+JOINED = frozenset(("sum", "mean", "add", "subtract"))
+"""Operations that may add products with one rounding for both, so that a product alone need not be in range."""
+
 CHAINS = frozenset(("logaddexp_reduce", "logaddexp2_reduce", "cumprod", "prod", "cumsum"))
 """Operations that round again and again, one element after the other."""
 
@@ -31,7 +34,7 @@ COMPOSED = frozenset(("logaddexp", "logaddexp2", "softplus", "sinc", "unwrap", "
 """Element-wise operations that NumPy itself makes of several, whose first results may cancel."""
 
 SUMS = frozenset(
-    "sum mean matmul tensordot dot inner outer vdot vecdot matvec vecmat einsum cumsum sumprod prod cumprod var std"
+    "sum mean matmul tensordot dot inner outer vdot vecdot matvec vecmat einsum cumsum sumprod var std"
     " convolve vector_norm".split()
 )
 """Operations of many terms, which have a result of their own in more digits and a wider range."""
@@ -102,6 +105,17 @@ def near_matrix(x: Any, rng: np.random.Generator) -> Any:
     return (x + rng.uniform(-2, 2, x.shape) * np.finfo(x.dtype).eps * largest).astype(x.dtype)
 
 
+def vanishing(x: Any) -> Any:
+    """A matrix that may have zeros in place of what is less than the rounding of its largest element."""
+    if isinstance(x, tuple):
+        return tuple(vanishing(part) for part in x)
+    array = np.asarray(x)
+    if array.dtype.kind not in "fc" or array.ndim < 2 or array.size == 0:
+        return x
+    largest = np.max(np.abs(array), axis=(-2, -1), keepdims=True)
+    return np.where(np.abs(array) < 32 * np.finfo(array.dtype).eps * largest, 0, array).astype(array.dtype)
+
+
 def _both_zeros(x: Any) -> bool:
     x = np.asarray(x)
     zero = np.signbit(x[x == 0]) if x.dtype.kind == "f" else np.zeros(0, bool)
@@ -137,8 +151,6 @@ def _may_overflow(operands: list[Any]) -> bool:
 def _overflows(node: Node, operands: list[Any]) -> Any:
     """Where the terms of a sum can leave the range on their way, so that its order decides what comes."""
     finite = [np.where(np.isfinite(x), np.abs(x), 0).astype(np.longdouble) for x in operands]
-    if node.op.name in ("prod", "cumprod"):
-        finite = [np.maximum(finite[0], 1)]
     most = _wide(node, finite)
     return False if most is None else most > np.finfo(node.type.dtype).max
 
@@ -147,18 +159,59 @@ def evaluated(graph: Graph, values: Sequence[Any], run: int | None = None) -> li
     """The outputs, step by step as the operations say; with roundings of another kind, those of the ``run``."""
     known: dict[Any, Any] = dict(zip(graph.inputs, values, strict=True))
     rng = np.random.default_rng(run)
+    products: dict[Node, Any] = {}
     for node in graph.nodes:
         operands = [a.value if isinstance(a, Const) else known[a] for a in node.args]
         if run is None:
             known[node] = run_step(node.op, operands, node.params, node.evaluate)
-        else:
-            known[node] = _otherwise(node, operands, rng, together=run % 3 == 1, wide=run % 3 == 2)
+            continue
+        wide = run % 3 == 2
+        if wide and (terms := _unrounded(node, operands, products)) is not None:
+            known[node] = terms
+            continue
+        known[node] = _otherwise(node, operands, rng, together=run % 3 == 1, wide=wide)
+        if wide and node.op.name in ("multiply", "square") and np.any(np.isinf(known[node])):
+            products[node] = _wide(node, operands)
     for guard in graph.guards if run is not None else ():
         try:
             guard.check(known[guard.node])
         except ValueError:
             raise Nothing("what the program decides hangs on rounding") from None
     return [o.value if isinstance(o, Const) else known[o] for o in graph.outputs]
+
+
+def _unrounded(node: Node, operands: list[Any], products: dict[Node, Any]) -> Any:
+    """A sum of products that overflow by themselves, which are not rounded: as machines add them that multiply and add
+    in one step. None where the operands are no such products; views of them are noted too."""
+    exact = [products.get(a) for a in node.args if isinstance(a, Node)]
+    if all(x is None for x in exact):
+        return None
+    operands = [
+        x if not isinstance(a, Node) or products.get(a) is None else products[a]
+        for a, x in zip(node.args, operands, strict=True)
+    ]
+    if node.op.name in ("get", "negative"):
+        products[node] = run_step(node.op, operands, node.params, node.evaluate)
+        return np.asarray(products[node]).astype(node.type.dtype)[()]
+    return _rounded_once(node, operands) if node.op.name in JOINED else None
+
+
+def _rounded_once(node: Node, operands: list[Any]) -> Any:
+    found = _wide(node, operands)
+    return None if found is None else np.asarray(found).astype(node.type.dtype)[()]
+
+
+def _other_einsum(subscripts: str, operands: list[Any], rng: np.random.Generator) -> Any:
+    """A sum of products in another of the orders that are left open: factors in pairs, or first each summed over the
+    letters that are its own."""
+    left, right = subscripts.split("->")
+    terms, given = left.split(","), list(operands)
+    if rng.random() < 0.7 and "." not in subscripts:
+        for k, term in enumerate(terms):
+            others = right + "".join(terms[:k] + terms[k + 1 :])
+            kept = "".join(dict.fromkeys(c for c in term if c in others))
+            given[k], terms[k] = np.einsum(f"{term}->{kept}", given[k]), kept
+    return np.einsum(f"{','.join(terms)}->{right}", *given, optimize=True)
 
 
 def _otherwise(node: Node, operands: list[Any], rng: np.random.Generator, *, together: bool, wide: bool) -> Any:
@@ -171,7 +224,11 @@ def _otherwise(node: Node, operands: list[Any], rng: np.random.Generator, *, tog
     if name in MATRICES:
         operands = [near_matrix(x, rng) for x in operands]
     y = run_step(node.op, operands, node.params, node.evaluate)
-    if wide and name in SUMS:
+    if name in MATRICES and rng.random() < 0.5:
+        y = vanishing(y)
+    if name == "einsum" and wide and rng.random() < 0.5:
+        y = np.asarray(_other_einsum(node.params[0], operands, rng)).astype(y.dtype)[()]
+    elif wide and name in SUMS:
         more = _wide(node, operands)
         y = y if more is None else more.astype(y.dtype)[()]
     if name in SUMS and _may_overflow(operands):
