@@ -29,7 +29,8 @@ class Call:
         return self.function(*_with(self.args, operands), **_with(self.kwargs, operands))
 
     def __repr__(self) -> str:
-        return getattr(self.function, "__name__", "function")
+        words = [*map(repr, self.args), *(f"{name}={value!r}" for name, value in self.kwargs.items())]
+        return f"{getattr(self.function, '__name__', 'function')}({', '.join(words)})"
 
 
 class Place:
@@ -39,6 +40,9 @@ class Place:
 
     def __init__(self, number: int) -> None:
         self.number = number
+
+    def __repr__(self) -> str:
+        return f"[{self.number}]"
 
 
 def _with(thing: Any, operands: Any) -> Any:

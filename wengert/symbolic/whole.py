@@ -51,7 +51,7 @@ def _interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, perio
 def _interp_steps(x: Any, xp: Any, fp: Any, left: Any, right: Any) -> Any:
     """The same without a look at values; on a point the slope nearest to zero of those of both sides."""
     last = np.shape(xp)[0] - 1
-    k = np.clip(np.searchsorted(xp, x, side="right") - 1, 0, last - 1)
+    k = np.minimum(np.maximum(np.searchsorted(xp, x, side="right") - 1, 0), last - 1)
     rises = (fp[1:] - fp[:-1]) / (xp[1:] - xp[:-1])
     at = np.where(x == xp[-1], last, k)
     fixed = stop_gradient(rises)
