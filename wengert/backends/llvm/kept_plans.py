@@ -36,6 +36,11 @@ _FORM = 4
 """The form of ``marshal`` that all Pythons read."""
 
 
+_CUT = ()
+_MARK = marshal.dumps(_CUT, _FORM)
+"""What is kept in the place of a plan of one kernel where there are several."""
+
+
 class KeptKernel:
     """A ``Kernel`` from disk, with its texts still packed."""
 
@@ -117,10 +122,14 @@ def name_of(graph: Graph, machine: str, *, split: bool) -> Name | None:
     return Name(("plan", machine, versions, f"split {split}", stamp, found[0]), found[1], stamp)
 
 
-def load(kept: Cache, name: Name, graph: Graph) -> Kept | None:
-    """The plan that was kept under a name, where it and its kernel are there, and fit the graph."""
+def load(kept: Cache, name: Name, graph: Graph) -> Kept | bool:
+    """The plan that was kept under a name, where it and its kernel are there, and fit the graph; else whether one of
+    several kernels may be there, under the name of the graph that is compiled."""
     found = kept.get(*name.key)
-    return None if found is None else _from_entry(kept, marshal.loads(found), name.arrays, graph)  # noqa: S302
+    entry = None if found is None else marshal.loads(found)  # noqa: S302
+    if entry is None:
+        return False
+    return entry == _CUT or _from_entry(kept, entry, name.arrays, graph) or False
 
 
 def store(kept: Cache, name: Name, graph: Graph, made: Fresh) -> bool:
@@ -136,7 +145,7 @@ def load_cut(kept: Cache, name: Name, graph: Graph) -> tuple[Cut, dict[Segment, 
         return None
     from wengert.backends.llvm.segments import Cut, segment_of
 
-    parts, asked, reasons = marshal.loads(found)  # noqa: S302
+    parts, guards, reasons = marshal.loads(found)  # noqa: S302
     order: list[Segment | Node] = []
     pieces: dict[Segment, Kept] = {}
     for part in parts:
@@ -144,7 +153,7 @@ def load_cut(kept: Cache, name: Name, graph: Graph) -> tuple[Cut, dict[Segment, 
             order.append(graph.nodes[part])
             continue
         numbers, entry = part
-        segment = segment_of(graph, [graph.nodes[k] for k in numbers], asked)
+        segment = segment_of(graph, [graph.nodes[k] for k in numbers], guards)
         piece = _from_entry(kept, entry, name.arrays, segment.graph)
         if piece is None:
             return None
@@ -153,8 +162,9 @@ def load_cut(kept: Cache, name: Name, graph: Graph) -> tuple[Cut, dict[Segment, 
     return Cut(graph, tuple(order), {graph.nodes[k]: why for k, why in reasons.items()}), pieces
 
 
-def store_cut(kept: Cache, name: Name, cut: Cut, made: Mapping[Segment, Fresh]) -> bool:
-    """Keep a cut and its segments under the name of its graph; whether that was possible."""
+def store_cut(kept: Cache, asked: Name, graph: Graph, name: Name, cut: Cut, made: Mapping[Segment, Fresh]) -> bool:
+    """Keep a cut and its segments under the name of its graph, and under that of the graph that was ``asked`` for, that
+    there is a cut; whether that was possible."""
     numbers = {n: k for k, n in enumerate(cut.graph.nodes)}
     parts: list[Any] = []
     for part in cut.order:
@@ -165,9 +175,10 @@ def store_cut(kept: Cache, name: Name, cut: Cut, made: Mapping[Segment, Fresh]) 
         if entry is None:
             return False
         parts.append(([numbers[n] for n in part.nodes], entry))
-    asked = sorted(k for part in cut.segments for k in part.guards)
+    guards = sorted(k for part in cut.segments for k in part.guards)
     reasons = {numbers[n]: why for n, why in cut.reasons.items()}
-    return _unchanged(name, cut.graph) and kept.put(marshal.dumps((parts, asked, reasons), _FORM), "cut", *name.key)
+    content = marshal.dumps((parts, guards, reasons), _FORM)
+    return _unchanged(asked, graph) and kept.put(content, "cut", *name.key) and kept.put(_MARK, *asked.key)
 
 
 def _unchanged(name: Name, graph: Graph) -> bool:

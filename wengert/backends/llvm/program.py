@@ -55,13 +55,9 @@ class NativePlan:
         self._python: PythonPlan | None = None
         self._insides: dict[Node, Inside] = {}
         self._original: PythonPlan | None = None
-        first = second = self._name(graph)
-        if first is not None and self._found(self._whole_from_disk, first, graph):
-            return
-        if first is not None and improved is not None:
-            second = self._name(self.graph)
-        if second is None or not self._found(self._cut_from_disk, second, self.graph):
-            self._by_stages(graph, first, second)
+        name = self._name(graph)
+        if name is None or not self._from_disk(name, graph):
+            self._by_stages(name, graph)
 
     def _name(self, graph: Graph) -> kept_plans.Name | None:
         """What the plan is kept under, where plans are kept."""
@@ -69,27 +65,25 @@ class NativePlan:
             return None
         return kept_plans.name_of(graph, engine().key(), split=helpers_of(self.threads) is not None)
 
-    def _found(self, look: Callable[[kept_plans.Name, Graph], bool], name: kept_plans.Name, graph: Graph) -> bool:
-        """Whether a plan was there, and is made."""
+    def _from_disk(self, name: kept_plans.Name, graph: Graph) -> bool:
+        """Whether the plan was there, and is made."""
+        begun = time.perf_counter()
         try:
-            return look(name, graph)
+            found = kept_plans.load(cache(), name, graph)
+            if isinstance(found, bool):
+                return found and self._cut_from_disk(name, graph)
+            self._whole = NativeKernel(self._given, found, like=graph, threads=self.threads, begun=begun)
         except Exception:  # whatever is wrong with it, the stages make another
             if os.environ.get(STRICT):
                 raise
             return False
-
-    def _whole_from_disk(self, name: kept_plans.Name, graph: Graph) -> bool:
-        begun = time.perf_counter()
-        found = kept_plans.load(cache(), name, graph)
-        if found is None:
-            return False
-        self._whole = NativeKernel(self._given, found, like=graph, threads=self.threads, begun=begun)
         self.native, self.entry = found.steps, self._whole.entry
         return True
 
     def _cut_from_disk(self, name: kept_plans.Name, graph: Graph) -> bool:
         begun = time.perf_counter()
-        found = kept_plans.load_cut(cache(), name, graph)
+        own = name if self.graph is graph else self._name(self.graph)
+        found = kept_plans.load_cut(cache(), own, self.graph) if own is not None else None
         if found is None:
             return False
         kernels = {}
@@ -101,17 +95,21 @@ class NativePlan:
         self._drive(found[0], kernels)
         return True
 
-    def _by_stages(self, asked: Graph, first: kept_plans.Name | None, second: kept_plans.Name | None) -> None:
-        """Make the plan, and keep it: one kernel by the graph asked for, several by the one that is compiled."""
+    def _by_stages(self, name: kept_plans.Name | None, graph: Graph) -> None:
+        """Make the plan, and keep it under the name of the graph that was asked for."""
         from wengert.backends.llvm import stages
 
         cut, kernels, made = stages.compiled(self.graph, self.threads)
-        self._insides = stages.insides(cut.reasons, lambda graph: NativePlan(graph, threads=self.threads))
+        self._insides = stages.insides(cut.reasons, lambda inner: NativePlan(inner, threads=self.threads))
         self._drive(cut, kernels)
-        if cut.whole and first is not None:
-            kept_plans.store(cache(), first, asked, made[cut.segments[0]])
-        elif second is not None and not self._insides:
-            kept_plans.store_cut(cache(), second, cut, made)
+        if name is None:
+            return
+        if cut.whole:
+            kept_plans.store(cache(), name, graph, made[cut.segments[0]])
+        elif not self._insides:
+            own = name if self.graph is graph else self._name(self.graph)
+            if own is not None:
+                kept_plans.store_cut(cache(), name, graph, own, cut, made)
 
     def _drive(self, cut: Cut, kernels: dict[Segment, NativeKernel]) -> None:
         """Put segments and steps of NumPy together."""
