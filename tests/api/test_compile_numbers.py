@@ -110,3 +110,27 @@ LOOKED_UP = {
 @pytest.mark.parametrize("fun", LOOKED_UP.values(), ids=LOOKED_UP)
 def test_what_is_looked_up_by_value(fun):
     in_all_orders(fun, [(x,) for x in (1.0, 2.0, 3.0, 4.0)])
+
+
+def test_steps_of_numbers_are_numbers():
+    compiled = wg.compile(np.heaviside, backend="numpy")
+    for x, at_zero in ((0.0, 0.5), (np.float64(1.0), np.float64(0.5)), (np.array(0.0), np.array(0.25))):
+        assert type(compiled(x, at_zero)) is np.float64
+        assert compiled(x, at_zero) == np.heaviside(x, at_zero)
+    np.testing.assert_array_equal(compiled(np.zeros(2), 0.75), [0.75, 0.75])
+
+
+@pytest.mark.parametrize(
+    "function",
+    [np.sign, np.nan_to_num, np.i0, np.squeeze, np.transpose, np.real_if_close, lambda x: np.linspace(0, x, 3)],
+)
+def test_numbers_and_arrays_without_axes_come_back_as_numpy_gives_them(function):
+    compiled = wg.compile(function, backend="numpy")
+    for one in (0.5, np.float64(0.5), np.array(0.5), np.float32(0.5), np.array(0.5, "f4"), 1 + 2j, np.complex64(2j)):
+        if function is np.i0 and np.iscomplexobj(one):
+            continue
+        for x in (one, one * 2, one + 1):
+            found, wanted = compiled(x), function(x)
+            assert type(found) is type(wanted)
+            assert getattr(found, "dtype", None) == getattr(wanted, "dtype", None)
+            np.testing.assert_allclose(found, wanted, rtol=1e-6 if np.result_type(wanted).itemsize < 16 else 1e-14)

@@ -72,7 +72,7 @@ def _call_with_options(ufunc: Any, record: Any, inputs: tuple[Any, ...], **kwarg
     if out is None:
         return result
     for r, o in zip(result, out, strict=True) if type(out) is tuple else ((result, out),):
-        if o is not None:
+        if type(o) is TracedArray or (o is not None and not is_handle(r)):
             inplace.check_cast(f"np.{ufunc.__name__}", r, o, casting)
     if type(out) is tuple:
         return tuple(r if o is None else _store(r, o) for r, o in zip(result, out, strict=True))

@@ -85,7 +85,8 @@ def sign(x: Any) -> Any:
     if not is_complex(x):
         return real_sign(x)
     zero = np.equal(x, 0)
-    return np.where(zero, 0.0, x / np.where(zero, 1.0, absolute(x)))
+    y = np.where(zero, 0.0, x / np.where(zero, 1.0, absolute(x)))
+    return y if np.ndim(y) else y[()]  # a ufunc gives numbers of numbers
 
 
 def _point(r: Any, phi: Any) -> Any:

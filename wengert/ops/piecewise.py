@@ -258,7 +258,8 @@ def heaviside(x: Any, at_zero: Any) -> Any:
     """``np.heaviside``: the step is constant in ``x``; the value at 0 has its derivative there."""
     if is_handle(at_zero) and dtype_of(at_zero.value).kind in "fc":
         plain = step(x, 0.0)
-        return np.where(np.equal(x, 0), at_zero, plain)
+        y = np.where(np.equal(x, 0), at_zero, plain)
+        return y if np.ndim(y) else y[()]  # a ufunc gives numbers of numbers
     return step(x, at_zero)
 
 

@@ -15,7 +15,7 @@ from wengert.core.errors import NoRuleError, error_at
 from wengert.core.handle import TracedArray, TracedScalar, is_handle
 from wengert.core.types import dtype_of
 from wengert.numpy_api.conversions import guard, peek, to_int
-from wengert.numpy_api.exact import MISSING, deliver, given, listed, of_integers, only_integers
+from wengert.numpy_api.exact import MISSING, array, deliver, given, listed, of_integers, only_integers
 from wengert.numpy_api.table import implements, method, twin
 from wengert.ops import compare, complexes, piecewise, series
 from wengert.ops.kinds import general
@@ -118,7 +118,8 @@ def nan_to_num(
     if not copy and type(x) is TracedArray:
         write(x, ("index", Ellipsis), result)
         return x
-    return result if result.dtype == kind else result.astype(kind)
+    result = result if result.dtype == kind else result.astype(kind)
+    return result if np.ndim(result) else result[()]
 
 
 @implements(np.isposinf)
@@ -143,8 +144,8 @@ def sinc(x: Any) -> Any:
 
 @implements(np.i0)
 def i0(x: Any) -> Any:
-    """``np.i0``: the Bessel function I_0."""
-    return series.bessel_i(0, listed(x))
+    """``np.i0``: the Bessel function I_0, an array also of a number."""
+    return array(series.bessel_i(0, listed(x)))
 
 
 @implements(np.angle)
@@ -172,11 +173,11 @@ def real_if_close(a: Any, tol: Any = 100) -> Any:
     """``np.real_if_close``."""
     a = listed(a)
     if not piecewise.is_complex(a):
-        return a
+        return array(a)
     plain = peek(a) if is_handle(a) else a
     if guard(a, "real_if_close", bool(np.isrealobj(np.real_if_close(plain, tol)))):
-        return a.real
-    return a
+        return array(a.real)
+    return array(a)
 
 
 unwrap_phases = general(

@@ -44,7 +44,7 @@ def ravel(a: Any, order: str = "C") -> Any:
 
 @implements(np.transpose, np.permute_dims)
 def transpose(a: Any, axes: Any = None) -> Any:
-    return array(a).transpose(axes)
+    return a if is_handle(a) and isinstance(a, np.generic) else array(a).transpose(axes)
 
 
 @implements(np.matrix_transpose, np.linalg.matrix_transpose)
@@ -106,7 +106,7 @@ def expand_dims(a: Any, axis: Any) -> Any:
 @method("squeeze")
 @implements(np.squeeze)
 def squeeze(a: Any, axis: Any = None) -> Any:
-    if is_handle(a) and not isinstance(a, np.ndarray):
+    if is_handle(a) and isinstance(a, np.generic):
         return a
     a = array(a)
     have = a.shape

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from wengert.core.handle import HANDLES, TracedArray, TracedScalar, buffer, is_handle
+from wengert.core.types import dtype_of
 from wengert.numpy_api.table import TWINS, implements, twin
 from wengert.numpy_api.twins.lists import stacked
 from wengert.ops import arithmetic, compare
@@ -266,6 +267,14 @@ def _number(x: Any) -> Any:
     return x if is_handle(x) else np.asarray(x) * 1.0
 
 
+def _ends(*ends: Any) -> list[Any]:
+    """Two bounds in the type that NumPy computes with: Python's numbers take that of the other bound."""
+    parts = [stacked(x) for x in ends]
+    plain = [x.value if is_handle(x) else x for x in parts]
+    dtype = np.result_type(*(v if type(v) in (bool, int, float, complex) else dtype_of(v) for v in plain), 0.0)
+    return [(x if is_handle(x) else np.asarray(x)).astype(dtype) for x in parts]
+
+
 @implements(np.linspace)
 def linspace(
     start: Any,
@@ -283,7 +292,7 @@ def linspace(
     if num < 0:
         raise ValueError(f"Number of samples, {num}, must be non-negative.")
     intervals = num - 1 if endpoint else num
-    start, stop = _number(start), _number(stop)
+    start, stop = _ends(start, stop)
     distance = stop - start
     rank = len(distance.shape) if hasattr(distance, "shape") else 0
     count = np.arange(0, num, dtype=distance.dtype).reshape((-1,) + (1,) * rank)
