@@ -111,9 +111,14 @@ class Side:
             return
         a, b = operands
         one, other = self.tangent(a), self.tangent(b)
+        if not (is_handle(one) or is_handle(other) or np.any(one) or np.any(other)):
+            return
+        equal = np.equal(a, b)
+        if not bool(np.any(equal)):  # asked before anything that depends on the direction
+            return
         slope = goes_on * (one - other)
         noise = _NOISE * (np.abs(one) + np.abs(other))
-        tie = np.logical_and(np.equal(a, b), np.greater(np.abs(slope), noise))
+        tie = np.logical_and(equal, np.greater(np.abs(slope), noise))
         if not bool(np.any(tie)):
             return
         back = np.logical_and(tie, np.less(slope, 0))
