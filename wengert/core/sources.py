@@ -6,6 +6,7 @@ there is no stamp."""
 from __future__ import annotations
 
 import os
+import sys
 
 from wengert.core import BEGUN
 
@@ -51,4 +52,18 @@ def first() -> str | None:
     return _first[0]
 
 
-__all__ = ["first", "stamp"]
+_modules: list[tuple[int, str]] = [(0, "")]
+
+
+def unchanged() -> bool:
+    """Whether all that this process has loaded until now is what its first stamp tells: the files are looked at again
+    where anything was loaded since that was asked."""
+    loaded = (len(sys.modules), next(reversed(sys.modules)))
+    if loaded != _modules[0]:
+        if first() is None or stamp() != first():
+            return False
+        _modules[0] = loaded
+    return True
+
+
+__all__ = ["first", "stamp", "unchanged"]

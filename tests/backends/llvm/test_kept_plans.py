@@ -1,6 +1,7 @@
 """Plans on disk: found for the same graph on the same machine by the same sources only, and right answers."""
 
 import os
+import sys
 import time
 
 import numpy as np
@@ -35,8 +36,9 @@ def kept(tmp_path, monkeypatch):
 
 
 def stamped(monkeypatch, stamp):
-    for name in ("first", "stamp"):
-        monkeypatch.setattr(sources, name, lambda: stamp)
+    monkeypatch.setattr(sources, "stamp", lambda: stamp)
+    monkeypatch.setattr(sources, "_first", [])
+    monkeypatch.setattr(sources, "_modules", [(0, "")])
 
 
 def test_a_name_covers_machine_versions_sources_and_threads(kept, monkeypatch):
@@ -248,6 +250,17 @@ def test_a_plan_that_does_not_fit_the_graph_is_not_taken(kept, tmp_path):
     content = cache().get(*names[0].key)
     assert cache().put(content, *names[1].key)  # as if two graphs had one key
     assert kept_plans.load(cache(), names[1], large) is False
+
+
+def test_what_was_loaded_is_looked_at_again_once_more_is_loaded(monkeypatch):
+    stamped(monkeypatch, "a stamp")
+    assert sources.first() == "a stamp" and sources.unchanged()
+    monkeypatch.setattr(sources, "stamp", lambda: "another stamp")
+    assert sources.first() == "a stamp" and sources.unchanged(), "nothing more was loaded"
+    monkeypatch.setitem(sys.modules, "a module that was loaded later", sys)
+    assert not sources.unchanged() and not sources.unchanged()
+    stamped(monkeypatch, None)
+    assert sources.first() is None and not sources.unchanged()
 
 
 def test_sources_have_another_stamp_once_they_change(tmp_path):

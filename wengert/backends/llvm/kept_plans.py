@@ -93,7 +93,6 @@ class Name(NamedTuple):
 
     key: tuple[str, ...]
     arrays: list[np.ndarray[Any, Any]]
-    stamp: str
 
 
 class Kept(NamedTuple):
@@ -119,7 +118,7 @@ def name_of(graph: Graph, machine: str, *, split: bool) -> Name | None:
     # SciPy's functions may be called where it is loaded.
     others = [f"{name} {getattr(sys.modules.get(name), '__version__', '')}" for name in ("numpy", "scipy", "llvmlite")]
     versions = " ".join((sys.version, str(sys.implementation.cache_tag), *others))
-    return Name(("plan", machine, versions, f"split {split}", stamp, found[0]), found[1], stamp)
+    return Name(("plan", machine, versions, f"split {split}", stamp, found[0]), found[1])
 
 
 def load(kept: Cache, name: Name, graph: Graph) -> Kept | bool:
@@ -183,8 +182,10 @@ def store_cut(kept: Cache, asked: Name, graph: Graph, name: Name, cut: Cut, made
 
 def _unchanged(name: Name, graph: Graph) -> bool:
     """Whether neither the sources nor the graph and its constants were changed while the plan was made."""
+    if not sources.unchanged():
+        return False
     now = graph_digest.digest(graph)
-    return sources.stamp() == name.stamp and now is not None and now[0] == name.key[-1]
+    return now is not None and now[0] == name.key[-1]
 
 
 def _entry(made: Fresh, arrays: Sequence[np.ndarray[Any, Any]], graph: Graph) -> tuple[Any, ...] | None:
