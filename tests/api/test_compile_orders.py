@@ -97,3 +97,40 @@ def test_what_is_written_into_a_copy_in_another_order_stays_there(laid: Callable
     basis = np.eye(X.size).reshape(-1, *X.shape)
     steps = [(total(X + 1e-6 * e) - total(X - 1e-6 * e)) / 2e-6 for e in basis]
     np.testing.assert_allclose(slope.ravel(), steps, atol=1e-8)
+
+
+@pytest.mark.parametrize("backend", ["numpy", "native"])
+@pytest.mark.parametrize("laid", COPIES.values(), ids=COPIES)
+def test_whether_it_is_a_copy_is_asked_of_each_call(laid: Callable[[Any], Any], backend: str) -> None:
+    if backend == "native":
+        pytest.importorskip("llvmlite")
+
+    def total(x: Any) -> Any:
+        y = x * 1.0  # lies as x does
+        z = laid(y)
+        z[0] = 5.0
+        return y
+
+    compiled = wengert.compile(total, backend=backend)
+    for x in (X, X, np.asfortranarray(X), np.asfortranarray(X), X, X[::-1]):
+        np.testing.assert_array_equal(compiled(x), total(x))
+
+
+@pytest.mark.parametrize("backend", ["numpy", "native"])
+def test_numbers_rounded_to_decimals_are_those_of_each_call(backend: str) -> None:
+    if backend == "native":
+        pytest.importorskip("llvmlite")
+    for function in (lambda x: round(np.mean(x), 2) * np.sum(x), lambda x: np.sum(round(2.5 * x[0], 1) * x)):
+        for wanted in (function, wengert.grad(function)):
+            compiled = wengert.compile(wanted, backend=backend)
+            for row in (X[0], X[1], X[0] * 3.0, X[2] + 1.0):
+                np.testing.assert_allclose(compiled(row), wanted(row), rtol=1e-13)
+    slope = wengert.compile(wengert.grad(lambda x: round(np.mean(x), 2) * np.sum(x)), backend=backend)
+    for row in X:  # within a flat piece the rounded factor is a number
+        np.testing.assert_allclose(slope(row), np.full(4, np.round(np.mean(row), 2)), rtol=1e-14)
+
+
+def test_pythons_own_numbers_are_rounded_as_python_does() -> None:
+    compiled = wengert.compile(lambda x: round(x, 2) + 0.0 * x, backend="numpy")
+    for x in (2.675, 1.005, 2.665, -0.125):
+        assert compiled(x) == round(x, 2)

@@ -12,7 +12,7 @@ import numpy as np
 from wengert.core.deferred import is_missing
 from wengert.core.handle import TracedScalar, buffer, is_handle
 from wengert.core.types import dtype_of
-from wengert.numpy_api.conversions import current_value, guard, note
+from wengert.numpy_api.conversions import asks_layout, current_value, guard, note
 from wengert.numpy_api.table import method
 from wengert.ops import arithmetic, complexes
 from wengert.ops.memory import read
@@ -72,7 +72,8 @@ def astype(t: Any, dtype: Any, order: str = "K", casting: str = "unsafe", subok:
     if dtype == have:
         return copied(t, order) if copy else lying(t, order)
     if dtype.kind in "fc":
-        return lying(complexes.astype(t, dtype), order)
+        made = complexes.astype(t, dtype)
+        return copied(made, order) if order in ("C", "F") and np.ndim(made.value) > 1 else made
     if dtype.kind == "O":
         out = np.empty(t.shape, dtype=object)
         for index in np.ndindex(t.shape):
@@ -102,8 +103,11 @@ def deepcopied(t: Any, memo: Any = None) -> Any:
 
 
 def lying(t: Any, order: Any) -> Any:
-    """The handle, or a copy where its memory lies in another order than the one asked for."""
+    """The handle, or a copy where its memory lies in another order than the one asked for: which of both it is depends
+    on how the arguments lie."""
     value = current_value(t)
+    if order in ("C", "F") and type(value) is np.ndarray and value.ndim > 1:
+        asks_layout()
     if type(value) is not np.ndarray or is_missing(value):
         return t
     wrong = (order == "C" and not value.flags.c_contiguous) or (order == "F" and not value.flags.f_contiguous)

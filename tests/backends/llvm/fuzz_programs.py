@@ -255,6 +255,7 @@ def random_program(seed: int, *, special: bool = False) -> Program:
         fuzz_words_arrays,
         fuzz_words_more,
         fuzz_words_order,
+        fuzz_words_rare,
     )
 
     rng = np.random.default_rng(seed)

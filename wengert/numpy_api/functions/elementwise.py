@@ -7,6 +7,7 @@ traced numbers is as good as an array.
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import numpy as np
@@ -80,14 +81,17 @@ def rounded(a: Any, decimals: Any = 0, out: Any = None) -> Any:
 
 @method("__round__")
 def python_round(t: Any, ndigits: Any = None) -> Any:
-    """``round(t)``, ``round(t, n)``: constant, a plain number."""
+    """``round(t)``: constant, a plain number. ``round(t, n)``: constant, rounded as this number's type does it."""
     if type(t) is TracedArray:
         raise TypeError("type numpy.ndarray doesn't define __round__ method")
-    return (
-        to_int(compare.rint(t))
-        if ndigits is None and is_handle(compare.rint(t))
-        else round(peek(t), ndigits)
-    )
+    if t.node is None:
+        return round(peek(t), ndigits)
+    if ndigits is not None:
+        from wengert.ops.called import called
+
+        return called(round, (t, operator.index(ndigits)), {})
+    nearest = compare.rint(t)
+    return to_int(nearest) if is_handle(nearest) else round(peek(t))
 
 
 @implements(np.fix)

@@ -25,7 +25,7 @@ from wengert.numpy_api.exact import (
     values_of,
     whole_axis,
 )
-from wengert.numpy_api.methods import lying
+from wengert.numpy_api.methods import copied
 from wengert.numpy_api.table import implements, method, twin
 from wengert.ops import select as ops
 from wengert.ops.memory import read, write
@@ -48,7 +48,7 @@ def take(a: Any, indices: Any, axis: Any = None, out: Any = None, mode: str = "r
         indices = np.asarray(indices)[()]
     indices = _bounded(indices, a.shape[axis], mode)
     found = owned(a[(slice(None),) * axis + (indices,)])
-    return deliver(lying(found, "C") if is_handle(found) else found, out)
+    return deliver(copied(found) if is_handle(found) and not values_of(found).flags.c_contiguous else found, out)
 
 
 @implements(np.take_along_axis)

@@ -85,7 +85,9 @@ def _traced(value: Any, dtype: Any, copy: bool, ndmin: int, order: Any = "K") ->
         made, copy = astype(made, wanted, order or "K"), False
     elif copy:
         made = copied(made, order or "K")
-    return _at_least(lying(made, order) if type(made) in HANDLES else made, ndmin)
+    elif type(made) in HANDLES:
+        made = lying(made, order)
+    return _at_least(made, ndmin)
 
 
 def _at_least(made: Any, ndmin: int) -> Any:
