@@ -162,22 +162,19 @@ def _over(function: Callable[..., Any], name: str) -> Callable[..., Any]:
     return reduced
 
 
-def _extremum(largest: bool) -> Callable[..., Any]:
-    function: Any = np.max if largest else np.min
-    where: Any = np.argmax if largest else np.argmin
-
+def _extremum(name: str, function: Any, where: Any, of_two: Any) -> Callable[..., Any]:
     def reduced(
         self: Tensor, dim: Any = None, keepdim: bool = False, *, axis: Axes = None, keepdims: bool = False
     ) -> Any:
         if isinstance(dim, Tensor):
-            return through(np.maximum if largest else np.minimum, (self, dim))
+            return through(of_two, (self, dim))
         keep = bool(keepdim or keepdims)
         values = through(function, (self,), {"axis": _axis(dim, axis), "keepdims": keep})
         if dim is None:
             return values
         return values, outward(where(plain(self), axis=dim, keepdims=keep))
 
-    reduced.__name__ = "max" if largest else "min"
+    reduced.__name__ = name
     reduced.__doc__ = (
         "The extremum; with ``dim`` a pair of values and indices, as in PyTorch (``axis=`` gives the values alone)."
     )
@@ -363,8 +360,8 @@ def install() -> None:
         "prod": _over(np.prod, "prod"),
         "all": _over(np.all, "all"),
         "any": _over(np.any, "any"),
-        "max": _extremum(True),
-        "min": _extremum(False),
+        "max": _extremum("max", np.max, np.argmax, np.maximum),
+        "min": _extremum("min", np.min, np.argmin, np.minimum),
         "argmax": _over(np.argmax, "argmax"),
         "argmin": _over(np.argmin, "argmin"),
         "var": _spread(np.var),
