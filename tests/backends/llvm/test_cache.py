@@ -76,7 +76,12 @@ def test_a_folder_in_the_way_is_no_error(tmp_path):
 def test_a_place_that_cannot_be_made_is_no_error(tmp_path):
     (tmp_path / "file").write_text("a file")
     kept = Cache(tmp_path / "file" / "cache", MOST)
+    assert str(kept) == str(tmp_path / "file" / "cache")
     assert not kept.put(b"code", "key") and kept.get("key") is None
+    assert str(kept).startswith(f"none kept: {kept.place} cannot be written to (")
+    (tmp_path / "file").unlink()
+    assert kept.put(b"code", "key") and str(kept) == str(kept.place)
+    assert str(Cache(None, MOST)) == "none kept"
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid"), reason="POSIX permissions")
@@ -85,6 +90,7 @@ def test_a_folder_that_anybody_may_write_to_is_not_trusted(tmp_path):
     kept.put(b"code", "key")
     tmp_path.chmod(0o777)
     assert kept.get("key") is None and not kept.put(b"code", "other")
+    assert str(kept) == f"none kept: {tmp_path} may be written to by others"
     tmp_path.chmod(0o755)
     assert kept.get("key") == b"code"
 

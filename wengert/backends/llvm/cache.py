@@ -62,11 +62,13 @@ def limit() -> int:
 
 
 class Cache:
-    """Object code by key, in one folder (None: nothing is kept). ``hits`` and ``misses`` count this process's."""
+    """Object code by key, in one folder (None: nothing is kept). ``hits`` and ``misses`` count this process's;
+    ``trouble`` says why nothing could be put there last."""
 
     def __init__(self, place: Path | None, most: int) -> None:
         self.place, self.most = place, most
         self.hits = self.misses = self._stored = 0
+        self.trouble = ""
 
     def get(self, *parts: str) -> bytes | None:
         """What was kept under this key, if it is whole and as it was written."""
@@ -95,6 +97,7 @@ class Cache:
         try:
             self.place.mkdir(mode=0o700, parents=True, exist_ok=True)
             if not _ours(self.place):
+                self.trouble = f"{self.place} may be written to by others"
                 return False
             try:
                 temporary.write_bytes(_MAGIC + _seal(code, path.name) + code)
@@ -103,12 +106,18 @@ class Cache:
                 with contextlib.suppress(OSError):
                     temporary.unlink()
                 raise
-        except OSError:
+        except OSError as problem:
+            self.trouble = f"{self.place} cannot be written to ({problem.strerror})"
             return False
+        self.trouble = ""
         if self._stored % _SWEEP_EVERY == 0:
             self.sweep()
         self._stored += 1
         return True
+
+    def __str__(self) -> str:
+        kept = self.place is not None and not self.trouble
+        return str(self.place) if kept else "none kept" + (f": {self.trouble}" if self.trouble else "")
 
     def sweep(self) -> None:
         """Delete the oldest files until the limit is kept, and what processes that died left behind."""

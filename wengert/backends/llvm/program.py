@@ -220,8 +220,7 @@ class NativePlan:
         asked = sum(len(s.guards) for s in pieces)
         if self.graph.guards:
             out.append(f"  guards: {asked} in native code, {len(self.graph.guards) - asked} in NumPy")
-        kept = cache()
-        out.append(f"  object code on disk: {kept.place if kept.place is not None else 'none kept'}")
+        out.append(f"  object code on disk: {cache()}")
         return "\n".join(out)
 
     def _explain_kernel(self, part: Segment) -> list[str]:
