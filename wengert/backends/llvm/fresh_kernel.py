@@ -21,13 +21,15 @@ from wengert.core.node import Node
 
 
 class Fresh(NamedTuple):
-    """A kernel, its object code, its program and the steps that it does; the key of its file (None: it has none);
-    whether it came from there; about how many operations a call does; how many guards the graph has, and whether the
-    kernel checks computed indices besides; and the milliseconds of lowering, emitting, compiling."""
+    """A kernel, its object code, its program, what the constants of that hold (by ``id``), and the steps that it does;
+    the key of its file (None: it has none); whether it came from there; about how many operations a call does; how many
+    guards the graph has, and whether the kernel checks computed indices besides; and the milliseconds of lowering,
+    emitting, compiling."""
 
     kernel: Any
     code: bytes
     program: Program
+    told: dict[int, str]
     nodes: tuple[Node, ...]
     key: tuple[str, ...] | None
     cached: bool
@@ -48,7 +50,8 @@ def fresh(graph: Graph, program: Program | None, *, lowering: float, split: bool
         program = lower(graph)
     lowered = time.perf_counter()
     width, fma = machine.host.width_bits, machine.host.fma
-    name = digest(program, width, fma, split) if kept.place is not None else None
+    told: dict[int, str] = {}
+    name = digest(program, width, fma, split, told) if kept.place is not None else None
     key = ("kernel", machine.key(), name) if name is not None else None
     found = load(kept, key, program) if key is not None else None
     kernel: Any
@@ -64,7 +67,7 @@ def fresh(graph: Graph, program: Program | None, *, lowering: float, split: bool
     times = (1e3 * (lowered - begin), 1e3 * (emitted - lowered), 1e3 * (time.perf_counter() - emitted))
     guards, operations = len(graph.guards), count_operations(program)
     checks = len(program.guards) > guards
-    return Fresh(kernel, code, program, graph.nodes, key, found is not None, operations, guards, checks, times)
+    return Fresh(kernel, code, program, told, graph.nodes, key, found is not None, operations, guards, checks, times)
 
 
 def count_operations(program: Program) -> float:

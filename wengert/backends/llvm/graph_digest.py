@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 import sys
+from collections.abc import Mapping
 from enum import Enum
 from functools import partial
 from itertools import pairwise
@@ -28,22 +29,27 @@ class Untold(Exception):
     """A graph holds something that a digest cannot tell."""
 
 
-def digest(graph: Graph) -> tuple[str, list[np.ndarray[Any, Any]]] | None:
-    """The digest of a graph, and the constant arrays in it, each once, in the order in which they come; None where
-    there is none."""
-    writer = _Writer()
+def digest(
+    graph: Graph, told: Mapping[int, str] | None = None
+) -> tuple[str, list[np.ndarray[Any, Any]], list[str]] | None:
+    """The digest of a graph, the constant arrays in it, each once, in the order in which they come, and what
+    ``content`` says of each; None where there is none. ``told`` has that of some of them, by ``id``."""
+    writer = _Writer(told or {})
     try:
         writer.graph(graph)
     except Exception:  # noqa: BLE001 what cannot be told, for whatever reason, is not looked for
         return None
-    return blake2b("\n".join(writer.lines).encode("utf-8", "surrogatepass"), digest_size=20).hexdigest(), writer.arrays
+    lines = "\n".join(writer.lines).encode("utf-8", "surrogatepass")
+    return blake2b(lines, digest_size=20).hexdigest(), writer.arrays, writer.contents
 
 
 class _Writer:
     """Writes lines: nodes, graphs, arrays, places in the program and operations by number, everything else by what it
     is. A number tells that two things are one; the line where it first comes tells what that is."""
 
-    def __init__(self) -> None:
+    def __init__(self, told: Mapping[int, str]) -> None:
+        self.told = told
+        self.contents: list[str] = []
         self.lines: list[str] = []
         self.arrays: list[np.ndarray[Any, Any]] = []
         self.numbers: dict[Any, int] = {}
@@ -175,7 +181,8 @@ class _Writer:
         if number is None:
             number = self.numbers["array", id(x)] = len(self.arrays)
             self.arrays.append(x)
-            told = _content(np.ascontiguousarray(without_repeats(x)).reshape(-1))
+            told = self.told.get(id(x)) or content(without_repeats(x))
+            self.contents.append(told)
             self.lines.append(f"array {_dtype(x.dtype)}{x.shape}{x.strides}{x.flags.num}:{told}")
         return f"a{number}"
 
@@ -202,9 +209,10 @@ class _Writer:
         return self.function(x)
 
 
-def _content(flat: np.ndarray[Any, Any]) -> str:
-    """What an array holds: the element that all are to the bit (finding that takes a tenth of the time of a digest), or
-    a digest."""
+def content(x: np.ndarray[Any, Any]) -> str:
+    """What an array holds, in C order: the element that all are to the bit (finding that takes a tenth of the time of a
+    digest), or a digest."""
+    flat = np.ascontiguousarray(x).reshape(-1)
     if flat.size > 1 and flat.dtype.itemsize in (1, 2, 4, 8):
         bits = flat.view(f"u{flat.dtype.itemsize}")
         if bits[-1] == bits[0] and bool((bits == bits[0]).all()):
@@ -236,4 +244,4 @@ def _dtype(dtype: np.dtype[Any]) -> str:
     return dtype.str
 
 
-__all__ = ["Untold", "digest"]
+__all__ = ["Untold", "content", "digest"]

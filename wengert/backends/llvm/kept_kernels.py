@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from wengert.backends.llvm.cache import Cache
+from wengert.backends.llvm.graph_digest import content
 from wengert.backends.llvm.indexed import Axis, Program, Routine, Scan, Slot, Value
 from wengert.backends.llvm.kept_plans import TABLES, KeptKernel, packed, unpacked
 from wengert.backends.llvm.kernel import Kernel
@@ -39,11 +40,13 @@ class Unkept(Exception):
     """A program that holds something a digest cannot tell."""
 
 
-def digest(program: Program, width_bits: int, fma: bool, split: bool = False) -> str | None:
+def digest(
+    program: Program, width_bits: int, fma: bool, split: bool = False, told: dict[int, str] | None = None
+) -> str | None:
     """The digest of a program, for a machine with such vectors, its loops split or not; None where there is none."""
     if SOURCES is None:
         return None
-    writer = _Writer()
+    writer = _Writer(told if told is not None else {})
     try:
         writer.program(program)
     except Unkept:
@@ -78,7 +81,8 @@ def _slots(program: Program) -> list[Slot]:
 class _Writer:
     """Writes a program into a hash: values, axes and slots by number, everything else by what it is."""
 
-    def __init__(self) -> None:
+    def __init__(self, told: dict[int, str]) -> None:
+        self.told = told
         self.hash = hashlib.sha256()
         self.numbers: dict[int, int] = {}
         self.held: list[Any] = []
@@ -127,7 +131,10 @@ class _Writer:
         if isinstance(x, np.generic):
             return f"{x.dtype.str}:{x.tobytes().hex()}"
         if kind is np.ndarray and x.dtype.kind in "biufc":
-            return f"{x.dtype.str}{x.shape}:{hashlib.sha256(x.tobytes()).hexdigest()}"
+            made = content(x)
+            if x.flags.c_contiguous:
+                self.told[id(x)] = made
+            return f"{x.dtype.str}{x.shape}:{made}"
         if isinstance(x, Program):
             self.program(x)
             return "body"

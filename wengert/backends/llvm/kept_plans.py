@@ -89,10 +89,22 @@ def _array(shape: tuple[int, ...], dtype: str, memory: bytes) -> np.ndarray[Any,
 
 
 class Name(NamedTuple):
-    """What the plan of a graph is kept under, and the constant arrays of its graph in the order of the digest."""
+    """What the plan of a graph is kept under, the constant arrays of the graph in the order of the digest, and what
+    they held then."""
 
     key: tuple[str, ...]
     arrays: list[np.ndarray[Any, Any]]
+    contents: list[str]
+
+    def like(self, made: Fresh) -> dict[int, int]:
+        """The numbers of the arrays that the constants of a kernel are copies of, by the ``id`` of the constant's."""
+        known: dict[Any, int] = {
+            (told, a.shape, a.dtype): k
+            for k, (a, told) in enumerate(zip(self.arrays, self.contents, strict=True))
+            if a.flags.c_contiguous
+        }
+        found = {id(s.data): known.get((made.told.get(id(s.data)), s.shape, s.dtype)) for s in made.program.constants}
+        return {k: number for k, number in found.items() if number is not None}
 
 
 class Kept(NamedTuple):
@@ -118,7 +130,7 @@ def name_of(graph: Graph, machine: str, *, split: bool) -> Name | None:
     # SciPy's functions may be called where it is loaded.
     others = [f"{name} {getattr(sys.modules.get(name), '__version__', '')}" for name in ("numpy", "scipy", "llvmlite")]
     versions = " ".join((sys.version, str(sys.implementation.cache_tag), *others))
-    return Name(("plan", machine, versions, f"split {split}", stamp, found[0]), found[1])
+    return Name(("plan", machine, versions, f"split {split}", stamp, found[0]), found[1], found[2])
 
 
 def load(kept: Cache, name: Name, graph: Graph) -> Kept | bool:
@@ -133,8 +145,12 @@ def load(kept: Cache, name: Name, graph: Graph) -> Kept | bool:
 
 def store(kept: Cache, name: Name, graph: Graph, made: Fresh) -> bool:
     """Keep a plan that is one kernel; whether that was possible."""
-    entry = _entry(made, name.arrays, graph)
-    return entry is not None and _unchanged(name, graph) and kept.put(marshal.dumps(entry, _FORM), *name.key)
+    entry = _entry(made, name, graph)
+    return (
+        entry is not None
+        and _unchanged(name, graph, [*name.like(made).values()])
+        and kept.put(marshal.dumps(entry, _FORM), *name.key)
+    )
 
 
 def load_cut(kept: Cache, name: Name, graph: Graph) -> tuple[Cut, dict[Segment, Kept]] | None:
@@ -170,28 +186,30 @@ def store_cut(kept: Cache, asked: Name, graph: Graph, name: Name, cut: Cut, made
         if isinstance(part, Node):
             parts.append(numbers[part])
             continue
-        entry = _entry(made[part], name.arrays, part.graph)
+        entry = _entry(made[part], name, part.graph)
         if entry is None:
             return False
         parts.append(([numbers[n] for n in part.nodes], entry))
     guards = sorted(k for part in cut.segments for k in part.guards)
     reasons = {numbers[n]: why for n, why in cut.reasons.items()}
     content = marshal.dumps((parts, guards, reasons), _FORM)
-    return _unchanged(asked, graph) and kept.put(content, "cut", *name.key) and kept.put(_MARK, *asked.key)
+    seen = [k for m in made.values() for k in asked.like(m).values()]
+    return _unchanged(asked, graph, seen) and kept.put(content, "cut", *name.key) and kept.put(_MARK, *asked.key)
 
 
-def _unchanged(name: Name, graph: Graph) -> bool:
-    """Whether neither the sources nor the graph and its constants were changed while the plan was made."""
+def _unchanged(name: Name, graph: Graph, seen: Sequence[int]) -> bool:
+    """Whether neither the sources nor the graph and its constants were changed while the plan was made; of those with
+    the numbers ``seen`` that is known by their copies in a kernel."""
     if not sources.unchanged():
         return False
-    now = graph_digest.digest(graph)
+    now = graph_digest.digest(graph, {id(name.arrays[k]): name.contents[k] for k in seen})
     return now is not None and now[0] == name.key[-1]
 
 
-def _entry(made: Fresh, arrays: Sequence[np.ndarray[Any, Any]], graph: Graph) -> tuple[Any, ...] | None:
-    """What is kept of a kernel of a graph, besides its own file; ``arrays`` are constants that are there anyway. None
-    where there is no such file, or too much to keep."""
-    numbers = {id(a): k for k, a in enumerate(arrays)}
+def _entry(made: Fresh, name: Name, graph: Graph) -> tuple[Any, ...] | None:
+    """What is kept of a kernel of a graph, besides its own file: constants by what they hold, or as the numbers of
+    those that are in the graph that has the name. None where there is no such file, or too much to keep."""
+    numbers = name.like(made)
     constants: list[Any] = []
     room = TABLES
     for s in made.program.constants:
