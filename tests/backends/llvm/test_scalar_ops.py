@@ -79,7 +79,10 @@ def test_simple_functions_are_numpys_on_drawn_values(data):
     arguments = [data.draw(arrays.arrays(dtype, count)) for _ in range(known.arity)]
     out = np.dtype(bool) if known.boolean else dtype
     want = reference(name, arguments).astype(out, casting="same_kind")
-    assert_same_bits(native(name, dtype, data.draw(st.sampled_from([1, 2, 16])))(*arguments), want, *arguments)
+    got = native(name, dtype, data.draw(st.sampled_from([1, 2, 16])))(*arguments)
+    if name in {"fmax", "fmin"}:  # of two zeros NumPy gives the first in some places of an array, the second in others
+        want = np.where((arguments[0] == 0) & (arguments[1] == 0) & (got == 0), got, want)
+    assert_same_bits(got, want, *arguments)
 
 
 @pytest.mark.parametrize(("source", "target"), list(itertools.product(DTYPES, DTYPES)), ids=str)

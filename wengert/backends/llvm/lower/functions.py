@@ -179,7 +179,7 @@ def _power(b: Builder, node: Node, operands: Sequence[Laid], values: list[Value]
         if plain == 0.5:
             return _half_power(b, node, operands[0], x)
     raised = b.map("power", dtype, x, b.cast(exponent, dtype))
-    if operands[0].dims and not operands[1].dims and _takes_roots(node):
+    if plain is None and operands[0].dims and not operands[1].dims and _takes_roots(node):
         # Only zero and minus infinity have another root than power.
         half = b.map("equal", BOOL, b.cast(exponent, dtype), b.number(0.5, dtype))
         return b.map("select", dtype, half, b.map("sqrt", dtype, x), raised)
