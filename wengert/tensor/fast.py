@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from wengert.core.handle import is_handle
-from wengert.core.op import Op
+from wengert.core.op import CONSTANT, Op
 from wengert.core.types import CONSTANTS
 from wengert.ops import generate
 from wengert.tensor.bridge import constants, outward, through
@@ -116,7 +116,7 @@ def _compiled(op: Op, name: str, variant: str) -> Any:
         line = line.replace("c_ = NEW(H); c_.value = y; c_.node = f_; c_.base = None", NEW_TENSOR)
         if "S.cut" in line:
             line = "  pass"
-        elif line.startswith(" return y if type(y)"):
+        elif line.startswith(" if type(y) is not ND"):  # a value without derivative: a Tensor like any other
             line = " return T(y)"
         # Only an array that is not a Tensor's may change behind our back.
         line = re.sub(r"(x(\d) = a\d\.value; n\d = a\d\.node)", r"\1; k\2 = False", line)
@@ -124,7 +124,8 @@ def _compiled(op: Op, name: str, variant: str) -> Any:
         line = re.sub(r"KEEP\(x(\d)\)", r"(KEEP(x\1) if k\1 else x\1)", line)
         lines.append(line)
     text = "\n".join(lines)
-    if "SYNC(" in text or "NEW(H)" in text or "S.special" in text:
+    unknown = "SYNC(" in text or "NEW(H)" in text or "S.special" in text
+    if unknown or (op.kind == CONSTANT and " return T(y)" not in lines):
         raise AssertionError(f"the generated code of {op.name} has a form that Tensors do not know:\n{text}")
     module = compile(text, f"<wengert {name}>", "exec")
     return next(c for c in module.co_consts if hasattr(c, "co_code"))
