@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import wengert
-from wengert.backends.llvm.graph_digest import digest
+from wengert.backends.llvm.graph_digest import _Writer, digest
 from wengert.core.graph import Guard, step
 
 TABLE = np.arange(12.0).reshape(4, 3)
@@ -198,3 +198,10 @@ def test_functions_and_objects_of_the_users_have_no_digest():
         assert digest(graph) is None, thing
         node.evaluate, node.params = thing, ()
         assert digest(graph) is None, thing
+
+
+def test_two_functions_in_one_line_are_told_apart():
+    first, second, other = (lambda x: x + 1.0), (lambda x: x + 2.0), (lambda x: x - 1.0)
+    for f in (first, second, other):
+        f.__module__ = "wengert.made"
+    assert len({_Writer({}).function(f) for f in (first, second, other)}) == 3

@@ -12,8 +12,9 @@ from collections.abc import Mapping
 from enum import Enum
 from functools import partial
 from itertools import pairwise
-from types import BuiltinFunctionType, FunctionType
+from types import BuiltinFunctionType, CodeType, FunctionType
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 
@@ -127,7 +128,7 @@ class _Writer:
         if known is not None:
             return known
         if type(f) is FunctionType and f.__module__.startswith("wengert."):
-            found = f"{f.__module__}:{f.__qualname__}:{f.__code__.co_firstlineno}"
+            found = f"{f.__module__}:{f.__qualname__}:{_code(f.__code__)}"
             inside = [c.cell_contents for c in f.__closure__ or ()]
             inside += [*(f.__defaults__ or ()), *(f.__kwdefaults__ or {}).values()]
             found += "".join(f" {self.text(v)}" for v in inside)
@@ -235,6 +236,12 @@ _UNLISTED = frozenset(
 def _is_named(f: Any, module: str) -> bool:
     """Whether a function or class is what a module of NumPy's or Python's calls so."""
     return module.partition(".")[0] in _PACKAGES and getattr(sys.modules.get(module), f.__name__, None) is f
+
+
+def _code(code: CodeType) -> str:
+    """What tells two functions of one name apart: two lambdas may stand in one line."""
+    plain = [c for c in code.co_consts if type(c) in (int, float, complex, bool, str, tuple)]
+    return f"{code.co_firstlineno}:{crc32(code.co_code)}:{code.co_names}:{plain}"
 
 
 def _dtype(dtype: np.dtype[Any]) -> str:
