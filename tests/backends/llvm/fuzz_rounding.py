@@ -249,7 +249,7 @@ def allowed(graph: Graph, values: Sequence[Any], runs: int = 4, alternative: Gra
         want = evaluated(graph, values)
         try:
             others = [evaluated(g, values, k) for g in (graph, alternative) if g is not None for k in range(runs)]
-        except np.linalg.LinAlgError as refused:
+        except (np.linalg.LinAlgError, ValueError) as refused:
             raise Nothing(f"with other roundings NumPy refuses it: {refused}") from None
         return [_answer(np.asarray(w), [np.asarray(o[k]) for o in others]) for k, w in enumerate(want)]
 

@@ -41,8 +41,9 @@ WORDS["close"] = (
     lambda x, y: np.where(np.isclose(x, y, rtol=0.3), x, y * 0.5),
     of_two(is_float, lambda x, y: is_float(y) and broadcasts(x, y)),
 )
+# Between places one of which is no number, NumPy's answers depend on the points before (it begins where it was).
 WORDS["interpolated_between_drawn"] = (
-    lambda x, y: np.interp(x, np.sort(y), np.cos(y)),
+    lambda x, y: np.interp(x, np.sort(np.where(np.isnan(y), 0.5, y)), np.cos(y)),
     of_two(is_float, lambda x, y: float_array(y) and np.ndim(y) == 1 and np.size(x) < 5000),
 )
 
