@@ -14,43 +14,19 @@ import numpy as np
 import pytest
 
 import wengert as wg
+from tests.api.late_steps import watched
 from wengert.api.compiling import effects, record
 from wengert.core import deferred
 from wengert.ops import late_memory, put_off
 
 
-class Seen:
-    """What a block put off: steps, and those that were computed all the same."""
-
-    def __init__(self) -> None:
-        self.steps = 0
-        self.computed = 0
-
-
 @pytest.fixture
 def seen(monkeypatch):
-    """Everything that may be put off is, and memory to be filled shows it by NaN."""
-    found = Seen()
-    put, fill = deferred.Late.put_off, deferred._fill
-
-    def noted(self, like, function, operands):
-        found.steps += 1
-        if type(like) is np.ndarray and like.flags.writeable:
-            like.fill(np.nan if like.dtype.kind in "fc" else 1)
-        return put(self, like, function, operands)
-
-    def filled(step):
-        found.computed += 1
-        fill(step)
-
+    """Everything that may be put off is."""
     monkeypatch.setattr(put_off, "LARGE", 1)
     monkeypatch.setattr(record, "MUCH", 1)
-    monkeypatch.setattr(deferred.Late, "put_off", noted)
-    monkeypatch.setattr(deferred, "_fill", filled)
-    yield found
-    assert not deferred._steps
-    assert not deferred._numbers
-    assert not deferred._Count.running
+    with watched(monkeypatch) as found:
+        yield found
 
 
 def numpy_only(fun):

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import wengert as wg
-from wengert.core import deferred
+from tests.api.late_steps import Seen, same, watched
 from wengert.ops import put_off_loops
 
 STEPS = 100
@@ -96,47 +96,12 @@ def said(w: Any, start: Any) -> Any:
 FUNCTIONS = [carried, written, gathered, counted, branched, masked, of_several, of_complex, said]
 
 
-class Seen:
-    """What a block put off, and what of it was computed by steps."""
-
-    def __init__(self) -> None:
-        self.put_off = self.computed = 0
-
-
 @pytest.fixture
 def seen(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Every loop may be put off, and memory to be filled shows it by NaN."""
-    found = Seen()
-    put, fill = deferred.Late.put_off, deferred._fill
-
-    def noted(self: Any, like: Any, function: Any, operands: Any) -> Any:
-        found.put_off += 1
-        if type(like) is np.ndarray and like.flags.writeable:
-            like.fill(np.nan if like.dtype.kind in "fc" else 1)
-        return put(self, like, function, operands)
-
-    def filled(step: Any) -> None:
-        found.computed += 1
-        fill(step)
-
+    """Every loop may be put off."""
     monkeypatch.setattr(put_off_loops, "LONG", 1)
-    monkeypatch.setattr(deferred.Late, "put_off", noted)
-    monkeypatch.setattr(deferred, "_fill", filled)
-    yield found
-    assert not deferred._steps
-    assert not deferred._numbers
-    assert not deferred._Count.running
-
-
-def same(found: Any, expected: Any) -> None:
-    if isinstance(expected, tuple):
-        assert type(found) is tuple
-        for a, b in zip(found, expected, strict=True):
-            same(a, b)
-        return
-    assert type(found) is type(expected)
-    assert np.asarray(found).dtype == np.asarray(expected).dtype
-    np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-12)
+    with watched(monkeypatch) as found:
+        yield found
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -162,7 +127,7 @@ def test_higher_derivatives(function: Any, backend: str, seen: Seen) -> None:
 def test_native_code_gives_the_first_answer(function: Any, seen: Seen) -> None:
     compiled = wg.compile(wg.value_and_grad(function, (0, 1)))
     compiled(W, START)
-    assert seen.put_off
+    assert seen.steps
     assert not seen.computed
     assert compiled.paths[0].native is not None
 
@@ -183,7 +148,7 @@ def test_no_loop_waits_where_the_user_s_code_goes_on(seen: Seen) -> None:
     compiled = wg.compile(twice)
     for _ in range(2):
         same(compiled(W, START), twice(W, START))
-    assert not seen.put_off
+    assert not seen.steps
 
 
 def test_a_sweep_that_ends_non_finite_is_run_again(seen: Seen) -> None:

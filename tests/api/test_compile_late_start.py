@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import wengert as wg
+from tests.api.late_steps import Seen, same, watched
 from wengert.core import deferred
 
 SIZE = 800
@@ -57,39 +58,10 @@ def of_constants(x: Any) -> Any:
 TABLE = np.sin(np.arange(SIZE * SIZE)).reshape(SIZE, SIZE)
 
 
-class Seen:
-    """What a block put off."""
-
-    def __init__(self) -> None:
-        self.put_off = 0
-
-
 @pytest.fixture
 def seen(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Memory to be filled shows it by NaN."""
-    found, put = Seen(), deferred.Late.put_off
-
-    def noted(self: Any, like: Any, function: Any, operands: Any) -> Any:
-        found.put_off += 1
-        if type(like) is np.ndarray and like.flags.writeable:
-            like.fill(np.nan if like.dtype.kind in "fc" else 1)
-        return put(self, like, function, operands)
-
-    monkeypatch.setattr(deferred.Late, "put_off", noted)
-    yield found
-    assert not deferred._steps
-    assert not deferred._numbers
-    assert not deferred._Count.running
-
-
-def same(found: Any, expected: Any) -> None:
-    if isinstance(expected, tuple):
-        assert type(found) is tuple
-        for a, b in zip(found, expected, strict=True):
-            same(a, b)
-        return
-    assert type(found) is type(expected)
-    np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-12)
+    with watched(monkeypatch) as found:
+        yield found
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -99,7 +71,7 @@ def test_values_and_gradients(function: Any, backend: str, seen: Seen) -> None:
     compiled = wg.compile(derivative, backend=backend)
     for scale in (1.0, 1.0, 0.9):
         same(compiled(X * scale), derivative(X * scale))
-    assert seen.put_off
+    assert seen.steps
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -108,13 +80,13 @@ def test_the_functions_themselves(function: Any, backend: str, seen: Seen) -> No
     compiled = wg.compile(function, backend=backend)
     for _ in range(2):
         same(compiled(X), function(X))
-    assert seen.put_off
+    assert seen.steps
 
 
 def test_small_steps_are_taken_at_once(seen: Seen) -> None:
     compiled = wg.compile(wg.grad(outer), backend="numpy")
     same(compiled(X[:20]), wg.grad(outer)(X[:20]))
-    assert not seen.put_off
+    assert not seen.steps
 
 
 def test_hessian_products(seen: Seen) -> None:
